@@ -1,0 +1,599 @@
+/*
+ * joulemeter.h - where the joules of a program go.
+ *
+ * joulemeter measures the energy of GPUs, CPUs and memory while a program runs, and says how
+ * much of it each phase, epoch, batch, layer or kernel took, with an uncertainty on every figure.
+ *
+ * This header is the whole public interface. Read it from top to bottom as a manual:
+ *
+ *   1. Conventions and version     5. Ranges and marks        9. Devices and doctor
+ *   2. Errors                      6. Recordings             10. Calibration
+ *   3. Simple use                  7. Energy
+ *   4. Sessions                    8. Reports and export
+ *
+ * A first program:
+ *
+ *     #include <joulemeter.h>
+ *
+ *     jm_session *session;
+ *     jm_error error;
+ *     if (jm_session_open(&session, NULL, &error) != JM_OK) {
+ *         fprintf(stderr, "%s\n", error.message);
+ *         return 1;
+ *     }
+ *     jm_range_id train = jm_begin(session, "train");
+ *     work();
+ *     jm_end(session, train);
+ *
+ *     jm_energy e;
+ *     jm_range_energy(session, train, JM_DEVICE_TOTAL, &e, NULL);
+ *     printf("train: %.1f J +- %.1f J\n", e.energy_j, e.u95_j);
+ *     jm_session_close(session, NULL, NULL);
+ *
+ * It compiles as C99, C11 and C++. Link with -ljoulemeter.
+ */
+#ifndef JOULEMETER_H
+#define JOULEMETER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define JM_API __attribute__((visibility("default")))
+#else
+#define JM_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- 1. Conventions and version --------------------------------------------------------------
+ *
+ * Units are in the names: _ns nanoseconds, _s seconds, _w watts, _j joules, _pct per cent, _c
+ * degrees Celsius, _mhz megahertz. Times are CLOCK_MONOTONIC nanoseconds; a recording carries the
+ * offset to UTC that was measured when it began.
+ *
+ * Functions that can fail return JM_OK (0) or a negative jm_status and, where there is an `error`
+ * argument, a sentence in it; `error` may be NULL. Every *_free and *_close takes NULL.
+ *
+ * Option structs begin with `size`; initialise them with their *_INIT macro, then set what you
+ * want. A zero or NULL field means "the default", which its comment names.
+ *
+ * Texts that functions return as `const char *` belong to the object they came from and live as
+ * long as it does; texts returned through `char **` are the caller's, to be freed with jm_free.
+ */
+
+#define JM_VERSION_MAJOR 0
+#define JM_VERSION_MINOR 1
+#define JM_VERSION_PATCH 0
+
+/* Version of the library in use, "0.1.0". Never NULL. */
+JM_API const char *jm_version(void);
+
+/* Nanoseconds of CLOCK_MONOTONIC now: the clock of every time in this interface. */
+JM_API int64_t jm_now_ns(void);
+
+/* Frees memory that the library handed to the caller. NULL is legal. */
+JM_API void jm_free(void *memory);
+
+/* ---- 2. Errors -------------------------------------------------------------------------------
+ * One table gives code, name and sentence. */
+#define JM_STATUS_TABLE(X)                                                                         \
+    X(0, OK, "success")                                                                            \
+    X(-1, INVALID, "an argument is not valid")                                                     \
+    X(-2, MEMORY, "out of memory")                                                                 \
+    X(-3, IO, "reading or writing a file failed")                                                  \
+    X(-4, NOT_FOUND, "there is no such thing")                                                     \
+    X(-5, PERMISSION, "permission denied")                                                         \
+    X(-6, NOT_SUPPORTED, "the device or driver does not support it")                               \
+    X(-7, LOST, "the device is lost")                                                              \
+    X(-8, HUNG, "the driver does not answer")                                                      \
+    X(-9, FORMAT, "the data is not in the expected format")                                        \
+    X(-10, NO_DATA, "there is no measurement for it")                                              \
+    X(-11, FULL, "a limit is reached")                                                             \
+    X(-12, CLOSED, "the session is closed")                                                        \
+    X(-13, SYSTEM, "a system call failed")                                                         \
+    X(-14, DRIVER, "the driver reported an error")                                                 \
+    X(-15, INTERRUPTED, "interrupted")                                                             \
+    X(-16, MISSING_LIBRARY, "a library is not installed")
+
+typedef enum jm_status {
+#define JM_STATUS_ENUM(code, name, sentence) JM_##name = (code),
+    JM_STATUS_TABLE(JM_STATUS_ENUM)
+#undef JM_STATUS_ENUM
+} jm_status;
+
+/* Where a function writes what went wrong. The caller owns it; nothing is kept in the library. */
+typedef struct jm_error {
+    int status;
+    char message[508];
+} jm_error;
+
+/* "JM_NO_DATA" for a code, and its sentence. Never NULL, unknown codes included. */
+JM_API const char *jm_status_name(int status);
+JM_API const char *jm_status_text(int status);
+
+/* ---- 3. Simple use ---------------------------------------------------------------------------
+ * jm_session_open, jm_begin, jm_end, jm_range_energy, jm_session_close, as in the program above.
+ * A measured program that runs inside `joulemeter run` joins the outer session by itself: its
+ * ranges land in that recording, on the same clock, and no second sampler starts. */
+
+typedef struct jm_session jm_session;     /* measuring now */
+typedef struct jm_recording jm_recording; /* what was measured */
+typedef uint64_t jm_range_id;             /* 0 is no range */
+
+/* ---- 4. Sessions ----------------------------------------------------------------------------- */
+
+/* Called from the sampler thread with one sentence, at most once for each kind of warning. */
+typedef void (*jm_warning_fn)(const char *message, void *user);
+
+enum {
+    JM_SESSION_NO_GPU = 1u << 0,     /* leave GPUs alone */
+    JM_SESSION_NO_CPU = 1u << 1,     /* leave CPU and memory alone */
+    JM_SESSION_NO_JOIN = 1u << 2,    /* do not join an outer session */
+    JM_SESSION_NO_SAMPLER = 1u << 3, /* ranges and marks only, no sensor is opened */
+    JM_SESSION_KEEP_POLLS = 1u << 4  /* keep every poll, also those that saw nothing new */
+};
+
+typedef struct jm_session_options {
+    size_t size;
+    const char *gpus;          /* "all", "none", "0,2", UUIDs or unique prefixes of them. NULL: what
+                                  CUDA_VISIBLE_DEVICES shows, all where it is not set */
+    uint64_t interval_ns;      /* one sample at least is kept every interval. 0: 20 ms */
+    uint64_t poll_ns;          /* how often sensors are asked whether they changed. 0: as fast as
+                                  each sensor's refresh and the cost of its call warrant */
+    const char *path;          /* recording file to write as the run goes. NULL: memory only */
+    uint64_t max_samples;      /* kept in memory; what exceeds it is spilled. 0: no limit */
+    uint64_t max_memory_bytes; /* likewise. 0: 256 MiB */
+    double warn_at;            /* share of a limit at which one warning is given. 0: 0.8 */
+    const char *spill_dir;     /* where a spill file is made if `path` is NULL. NULL: $TMPDIR */
+    const char *root;          /* replaces "/" for sysfs and procfs. NULL: $JOULEMETER_ROOT or / */
+    const char *simulate;      /* simulated GPUs instead of real ones: "h100,square:80:400:0.1" */
+    int32_t pid;               /* process tree whose CPU use is recorded. 0: this process */
+    double cpu_tdp_w;          /* thermal design power for the CPU model. 0: guessed */
+    uint32_t flags;            /* JM_SESSION_* */
+    jm_warning_fn on_warning;
+    void *user;
+} jm_session_options;
+
+#define JM_SESSION_OPTIONS_INIT {sizeof(jm_session_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+/* Opens the sensors and starts measuring. `options` may be NULL. Where no sensor is found the
+ * session still opens: the recording says what was missing. JM_INVALID names a wrong option,
+ * JM_NOT_FOUND a GPU that is not there. On failure *session is NULL. */
+JM_API int jm_session_open(jm_session **session, const jm_session_options *options,
+                           jm_error *error);
+
+/* Stops measuring, ends what is still open and hands the recording over if `recording` is not
+ * NULL (free it with jm_recording_free). Takes a bounded time even if a driver hangs. The session
+ * is gone afterwards, whatever is returned. In a forked child it only lets go of its copy. */
+JM_API int jm_session_close(jm_session *session, jm_recording **recording, jm_error *error);
+
+/* True if the session writes into that of an outer `joulemeter run`. */
+JM_API bool jm_session_joined(const jm_session *session);
+
+/* The recording as it grows, for reading at any time until the session is closed. It belongs to
+ * the session. NULL for a joined session: its data is in the outer recording. */
+JM_API const jm_recording *jm_session_recording(jm_session *session);
+
+/* Environment settings ("NAME=value") that let a child process join this session; the array ends
+ * with NULL and belongs to the session. */
+JM_API const char *const *jm_session_environment(jm_session *session);
+
+/* From now on the process tree below `pid` is the one whose CPU use is recorded. */
+JM_API int jm_session_follow(jm_session *session, int32_t pid);
+
+/* Writes what has been measured so far to the session's file, if it has one. */
+JM_API int jm_session_flush(jm_session *session, jm_error *error);
+
+/* Looks after the sampler: if its driver call has hung, a new one takes over without that device.
+ * Long-lived programs that call nothing else may call it every second or so. */
+JM_API int jm_session_check(jm_session *session);
+
+/* ---- 5. Ranges and marks ---------------------------------------------------------------------
+ * A range is a named piece of time; ranges nest and overlap freely, in any thread. Beginning or
+ * ending one is a time-stamp and a store: no driver call, no lock, no allocation. After fork the
+ * child may go on marking; its ranges carry its pid. */
+
+typedef enum jm_category {
+    JM_USER = 0,
+    JM_SESSION,
+    JM_PHASE,
+    JM_EPOCH,
+    JM_BATCH,
+    JM_WARMUP,
+    JM_LAYER,
+    JM_KERNEL,
+    JM_NVTX
+} jm_category;
+
+/* "phase" for JM_PHASE. */
+JM_API const char *jm_category_name(int category);
+
+/* Begins a range of the calling thread; its parent is the innermost one open in the thread.
+ * `name` is copied. Returns 0 where nothing is recorded (session NULL or closed, no room). */
+JM_API jm_range_id jm_begin(jm_session *session, const char *name);
+
+/* Likewise, with a category and attributes (a JSON object such as {"size":32}, or NULL). */
+JM_API jm_range_id jm_begin_as(jm_session *session, jm_category category, const char *name,
+                               const char *attributes);
+
+/* Ends a range, from any thread. Range 0 is ignored. */
+JM_API void jm_end(jm_session *session, jm_range_id range);
+
+/* Likewise, adding attributes that were not known at the beginning (loss, number of items). */
+JM_API void jm_end_with(jm_session *session, jm_range_id range, const char *attributes);
+
+/* A range with times known afterwards (a kernel by its device-side times). */
+JM_API jm_range_id jm_range_add(jm_session *session, jm_category category, const char *name,
+                                int64_t begin_ns, int64_t end_ns, const char *attributes);
+
+/* An instant. */
+JM_API void jm_mark(jm_session *session, const char *name, const char *attributes);
+
+/* ---- 6. Recordings ---------------------------------------------------------------------------
+ * All readers may run while the session goes on, from any thread. Indices are stable. */
+
+typedef enum jm_quantity {
+    JM_POWER = 0,      /* W, what the sensor calls power now */
+    JM_POWER_AVERAGE,  /* W, averaged by the device over a longer window */
+    JM_ENERGY,         /* J, counter */
+    JM_GPU_UTIL,       /* % of time in which a kernel ran */
+    JM_MEM_UTIL,       /* % of time in which memory was read or written */
+    JM_CPU_UTIL,       /* % of all CPUs */
+    JM_PROCESS_UTIL,   /* CPUs' worth of the measured process tree, % of all CPUs */
+    JM_MEM_USED,       /* bytes */
+    JM_TEMPERATURE,    /* degrees Celsius */
+    JM_SM_CLOCK,       /* MHz */
+    JM_MEM_CLOCK,      /* MHz */
+    JM_POWER_LIMIT,    /* W, enforced */
+    JM_THROTTLE,       /* bit set of NVML's throttle reasons */
+    JM_CAP_TIME        /* s, counter: time in which the power limit held clocks down */
+} jm_quantity;
+
+JM_API const char *jm_quantity_name(int quantity); /* "power" */
+JM_API const char *jm_quantity_unit(int quantity); /* "W" */
+
+typedef struct jm_device {
+    size_t size;
+    const char *name;    /* "gpu0", "cpu0", "dram0", "core0", "psys0", "node" */
+    const char *vendor;  /* "NVIDIA"; "" if unknown */
+    const char *model;   /* "NVIDIA H200" */
+    const char *uuid;    /* "" if it has none */
+    const char *pci;     /* "0000:3B:00.0"; "" if it has none */
+    const char *driver;  /* version; "" if unknown */
+    bool in_total;       /* false: contained in another device (cores, psys), never added */
+    bool simulated;
+    double power_limit_w; /* upper bound of its power; 0: not known */
+    double power_floor_w; /* lower bound of its power; 0: none known */
+} jm_device;
+
+typedef struct jm_sensor {
+    size_t size;
+    uint32_t device;
+    jm_quantity quantity;
+    const char *source;      /* "nvml power_instant", "rapl perf", "cpu model" */
+    bool counter;            /* grows; else a gauge */
+    bool modelled;           /* an estimate, nothing measures it */
+    bool source_time;        /* sample times are the device's own */
+    uint64_t refresh_ns;     /* T: a new value every so often; 0: unknown */
+    uint64_t window_ns;      /* W: averaged over so long; 0: unknown */
+    uint64_t lag_ns;         /* L: the window ended so long before the value showed */
+    double noise;            /* standard deviation of one value, in the quantity's unit */
+    double quantum;          /* smallest step of the value */
+    bool calibrated;         /* T, W, L were measured on this device; else taken from a table */
+} jm_sensor;
+
+enum {
+    JM_SAMPLE_CHANGED = 1u << 0,  /* differs from the poll before */
+    JM_SAMPLE_GAP = 1u << 1,      /* polls are missing before it: suspend, failure, driver hung */
+    JM_SAMPLE_MISSING = 1u << 2,  /* the reading failed: there is no value */
+    JM_SAMPLE_RESET = 1u << 3     /* the counter began anew: what lies before it is lost */
+};
+
+/* Part of a sensor's samples, as columns. `since_ns` is the time from the poll before to this
+ * one: a value that changed did so in (t - since, t]. Counters are in J (or s) since the recording
+ * began, wraps already mended. */
+typedef struct jm_samples {
+    size_t count;
+    const int64_t *t_ns;
+    const double *value;
+    const uint32_t *since_ns; /* 4294967295: that long or longer */
+    const uint8_t *flags;
+} jm_samples;
+
+typedef struct jm_range {
+    size_t size;
+    jm_range_id id;
+    jm_range_id parent; /* 0: none */
+    int64_t begin_ns;
+    int64_t end_ns;
+    jm_category category;
+    bool unfinished;        /* had no end: closed at the end of the recording */
+    uint32_t pid;
+    uint32_t thread;        /* small numbers, in order of appearance */
+    const char *name;
+    const char *attributes; /* JSON object, or "" */
+} jm_range;
+
+typedef struct jm_mark_info {
+    size_t size;
+    int64_t t_ns;
+    uint32_t pid;
+    uint32_t thread;
+    const char *name;
+    const char *attributes;
+} jm_mark_info;
+
+/* Opens a recording file. Samples are read when they are needed. A file that was cut off (SIGKILL,
+ * power failure) opens with what it holds. JM_FORMAT: it is none of ours. */
+JM_API int jm_recording_open(jm_recording **recording, const char *path, jm_error *error);
+
+/* An empty recording, to be filled by jm_recording_add_*: for traces made elsewhere. */
+JM_API int jm_recording_new(jm_recording **recording, jm_error *error);
+JM_API int jm_recording_add_device(jm_recording *recording, const jm_device *device,
+                                   uint32_t *index, jm_error *error);
+JM_API int jm_recording_add_sensor(jm_recording *recording, const jm_sensor *sensor,
+                                   uint32_t *index, jm_error *error);
+/* Appends samples (copied), times rising. */
+JM_API int jm_recording_add_samples(jm_recording *recording, uint32_t sensor,
+                                    const jm_samples *samples, jm_error *error);
+/* Appends a range; id 0 asks for a new one, written back. */
+JM_API int jm_recording_add_range(jm_recording *recording, jm_range *range, jm_error *error);
+JM_API int jm_recording_add_mark(jm_recording *recording, const jm_mark_info *mark,
+                                 jm_error *error);
+JM_API int jm_recording_set_info(jm_recording *recording, const char *key, const char *value);
+
+JM_API void jm_recording_free(jm_recording *recording);
+
+/* Writes the whole recording to a new file (an existing file is replaced only when complete). */
+JM_API int jm_recording_save(const jm_recording *recording, const char *path, jm_error *error);
+
+/* Begin and end of what was measured, and UTC minus CLOCK_MONOTONIC. */
+JM_API int64_t jm_recording_begin_ns(const jm_recording *recording);
+JM_API int64_t jm_recording_end_ns(const jm_recording *recording);
+JM_API int64_t jm_recording_utc_offset_ns(const jm_recording *recording);
+
+/* Facts by name ("command", "host", "kernel", "version", "exit_code"); NULL if not there. */
+JM_API const char *jm_recording_info(const jm_recording *recording, const char *key);
+
+JM_API uint32_t jm_recording_device_count(const jm_recording *recording);
+JM_API uint32_t jm_recording_sensor_count(const jm_recording *recording);
+JM_API uint64_t jm_recording_range_count(const jm_recording *recording);
+JM_API uint64_t jm_recording_mark_count(const jm_recording *recording);
+JM_API uint32_t jm_recording_warning_count(const jm_recording *recording);
+
+/* Set `size` before the call; JM_NOT_FOUND if the index is too large. */
+JM_API int jm_recording_device(const jm_recording *recording, uint32_t index, jm_device *device);
+JM_API int jm_recording_sensor(const jm_recording *recording, uint32_t index, jm_sensor *sensor);
+JM_API int jm_recording_range(const jm_recording *recording, uint64_t index, jm_range *range);
+JM_API int jm_recording_mark(const jm_recording *recording, uint64_t index, jm_mark_info *mark);
+/* A sentence; NULL if the index is too large. */
+JM_API const char *jm_recording_warning(const jm_recording *recording, uint32_t index);
+
+/* What the sampler did: polls, failed polls, late polls, CPU time, dropped ranges. */
+typedef struct jm_sampler_stats {
+    size_t size;
+    uint64_t polls;
+    uint64_t failed;
+    uint64_t late;
+    uint64_t dropped;      /* ranges and marks lost because a ring was full */
+    uint64_t cpu_ns;       /* CPU time of the sampler thread */
+    uint64_t worst_late_ns;
+} jm_sampler_stats;
+JM_API int jm_recording_sampler_stats(const jm_recording *recording, jm_sampler_stats *stats);
+
+/* A cursor over a sensor's samples in [from_ns, to_ns], plus one before and one after where there
+ * are such. Next gives one block of columns, valid until the following call, or JM_NO_DATA at the
+ * end. */
+typedef struct jm_cursor jm_cursor;
+JM_API int jm_cursor_open(jm_cursor **cursor, const jm_recording *recording, uint32_t sensor,
+                          int64_t from_ns, int64_t to_ns, jm_error *error);
+JM_API int jm_cursor_next(jm_cursor *cursor, jm_samples *samples);
+JM_API void jm_cursor_close(jm_cursor *cursor);
+
+/* ---- 7. Energy -------------------------------------------------------------------------------
+ * Joules of any window of time, from whatever sensors saw it. */
+
+#define JM_DEVICE_TOTAL UINT32_MAX /* the sum of all devices that are in_total */
+
+/* Where an energy comes from: a set. */
+enum {
+    JM_FROM_COUNTER = 1u << 0,    /* an energy counter of the device */
+    JM_FROM_POWER = 1u << 1,      /* power readings, integrated */
+    JM_FROM_MODEL = 1u << 2,      /* modelled: nothing measured it */
+    JM_FROM_SIMULATION = 1u << 3, /* of a simulated device */
+    JM_BOUND_ONLY = 1u << 4       /* too short to be measured: lower_j and upper_j are bounds */
+};
+
+enum {
+    JM_ENERGY_CONFLICT = 1u << 0, /* counter and power readings disagree: widened to hold both */
+    JM_ENERGY_PARTIAL = 1u << 1,  /* some of the window was not measured: see `measured` */
+    JM_ENERGY_LOCKED = 1u << 2,   /* the load's period and the sensor's refresh lock */
+    JM_ENERGY_ACTIVITY = 1u << 3, /* what ranges say of the load was used */
+    JM_ENERGY_RESET = 1u << 4     /* a counter began anew in the window */
+};
+
+/* An energy with its uncertainty. The true value lies in [lower_j, upper_j] with 95 % probability
+ * (a hard bound under JM_BOUND_ONLY). The random part shrinks with repetition; the systematic part
+ * (the board's gain) does not, and cancels in ratios on one board. */
+typedef struct jm_energy {
+    double energy_j;
+    double u95_j;          /* expanded 95 % uncertainty, both parts */
+    double u_random_j;     /* standard uncertainty, random part */
+    double u_systematic_j; /* standard uncertainty, systematic part */
+    double lower_j;
+    double upper_j;
+    double duration_s;
+    double mean_power_w;
+    double measured;       /* share of the window for which there are readings, 0..1 */
+    uint32_t provenance;   /* JM_FROM_* and JM_BOUND_ONLY */
+    uint32_t flags;        /* JM_ENERGY_* */
+} jm_energy;
+
+typedef enum jm_method {
+    JM_METHOD_AUTO = 0, /* counter and power readings, fused */
+    JM_METHOD_COUNTER,
+    JM_METHOD_POWER
+} jm_method;
+
+typedef struct jm_energy_options {
+    size_t size;
+    jm_method method;
+    double gain_u;      /* relative standard uncertainty of a device's gain. 0: 0.03 for GPUs and
+                           counters of CPUs, the model's own where it is modelled */
+    double offset_u_w;  /* standard uncertainty of a power sensor's offset, W. 0: 4 W for GPUs */
+    bool no_activity;   /* do not use ranges to infer what a part-time sensor did not see */
+    double level;       /* reserved, 0 */
+} jm_energy_options;
+#define JM_ENERGY_OPTIONS_INIT {sizeof(jm_energy_options), JM_METHOD_AUTO, 0, 0, false, 0}
+
+typedef struct jm_window {
+    int64_t begin_ns;
+    int64_t end_ns;
+} jm_window;
+
+/* Energy of `count` windows of one device (or JM_DEVICE_TOTAL), in one pass over the samples
+ * whatever their number or order. `out` has `count` entries. A window without any reading gets
+ * provenance 0, measured 0 and infinite upper_j where no bound is known; the call still returns
+ * JM_OK. JM_NO_DATA: the device has no power or energy sensor. */
+JM_API int jm_energy_windows(const jm_recording *recording, uint32_t device,
+                             const jm_window *windows, size_t count,
+                             const jm_energy_options *options, jm_energy *out, jm_error *error);
+
+/* One window. */
+JM_API int jm_energy_window(const jm_recording *recording, uint32_t device, int64_t begin_ns,
+                            int64_t end_ns, const jm_energy_options *options, jm_energy *out,
+                            jm_error *error);
+
+/* The windows' energies added up to one figure, as for all batches of an epoch: what was unseen in
+ * one of many short windows averages out, so the sum is an estimate where each alone may only be
+ * bounded. Windows must not overlap for the sum to mean anything. */
+JM_API int jm_energy_sum(const jm_recording *recording, uint32_t device, const jm_window *windows,
+                         size_t count, const jm_energy_options *options, jm_energy *out,
+                         jm_error *error);
+
+/* Every range of the recording, in their order; `out` has jm_recording_range_count entries. */
+JM_API int jm_energy_ranges(const jm_recording *recording, uint32_t device,
+                            const jm_energy_options *options, jm_energy *out, size_t count,
+                            jm_error *error);
+
+/* A range of a session that is still running: its energy so far, or whole if it has ended.
+ * JM_CLOSED in a joined session (the outer recording has it). */
+JM_API int jm_range_energy(jm_session *session, jm_range_id range, uint32_t device, jm_energy *out,
+                           jm_error *error);
+
+/* Idle power of a device: from a range named "idle" of category session or warmup if there is
+ * one, else from the quietest second of the recording. `from_baseline` says which. */
+typedef struct jm_idle {
+    size_t size;
+    double power_w;
+    double u95_w;
+    bool from_baseline;
+} jm_idle;
+JM_API int jm_energy_idle(const jm_recording *recording, uint32_t device, jm_idle *idle,
+                          jm_error *error);
+
+/* Highest power reading in a window, W. JM_NO_DATA if there is none. */
+JM_API int jm_peak_power(const jm_recording *recording, uint32_t device, int64_t begin_ns,
+                         int64_t end_ns, double *peak_w, jm_error *error);
+
+/* "counter+power, simulated" for a provenance. Returns `text`. */
+JM_API const char *jm_provenance_text(uint32_t provenance, char *text, size_t size);
+
+/* ---- 8. Reports and export ------------------------------------------------------------------- */
+
+typedef struct jm_report_options {
+    size_t size;
+    jm_energy_options energy;
+    uint32_t width;  /* columns of the terminal. 0: 80 */
+    bool color;      /* use terminal colours */
+    uint32_t top;    /* rows of each table of ranges. 0: 10 */
+} jm_report_options;
+#define JM_REPORT_OPTIONS_INIT {sizeof(jm_report_options), JM_ENERGY_OPTIONS_INIT, 0, false, 0}
+
+/* The summary as text for a terminal, or as one JSON object (docs/json.md). */
+JM_API int jm_report_text(const jm_recording *recording, const jm_report_options *options,
+                          char **text, jm_error *error);
+JM_API int jm_report_json(const jm_recording *recording, const jm_report_options *options,
+                          char **json, jm_error *error);
+
+/* Writes summary.json, samples.csv, marks.csv and ranges.csv into a folder, made if need be. */
+JM_API int jm_export(const jm_recording *recording, const char *dir,
+                     const jm_report_options *options, jm_error *error);
+
+/* Runs one read-only SQL statement on a recording file; `row` gets each row as texts (NULL for
+ * SQL NULL), the column names first, and stops the query by returning non-zero. */
+typedef int (*jm_row_fn)(size_t columns, const char *const *values, void *user);
+JM_API int jm_sql(const char *path, const char *query, jm_row_fn row, void *user, jm_error *error);
+
+/* ---- 9. Devices and doctor ------------------------------------------------------------------- */
+
+/* What one way of reading one quantity said when it was tried. */
+typedef struct jm_finding {
+    size_t size;
+    const char *interface; /* "nvml", "rapl-perf", "rapl-powercap", "hwmon", "procfs", "cpu-model" */
+    const char *device;    /* "gpu0"; "" for the interface itself */
+    const char *what;      /* "power_instant", "library" */
+    int status;            /* JM_OK if it works */
+    const char *message;   /* a sentence */
+    const char *remedy;    /* the least that would mend it, or "" */
+    uint64_t cost_ns;      /* duration of one reading; 0 if not tried */
+} jm_finding;
+
+/* Opens every sensor that the options allow, reads each once and closes them again. The result is
+ * a recording without samples (its devices and sensors) plus findings. */
+typedef struct jm_probe jm_probe;
+JM_API int jm_probe_open(jm_probe **probe, const jm_session_options *options, jm_error *error);
+JM_API const jm_recording *jm_probe_recording(const jm_probe *probe);
+JM_API uint32_t jm_probe_finding_count(const jm_probe *probe);
+JM_API int jm_probe_finding(const jm_probe *probe, uint32_t index, jm_finding *finding);
+JM_API void jm_probe_free(jm_probe *probe);
+
+/* ---- 10. Calibration ------------------------------------------------------------------------- */
+
+typedef struct jm_calibration {
+    size_t size;
+    const char *device;    /* name and UUID of the device it belongs to */
+    const char *uuid;
+    const char *source;    /* sensor, as in jm_sensor.source */
+    double refresh_s;      /* T and its standard uncertainty */
+    double refresh_u_s;
+    double window_s;       /* W; 0: the load did not show it */
+    double window_u_s;
+    double lag_s;          /* L, with the board's own ramp; 0 likewise */
+    double noise;          /* standard deviation of readings under a steady load */
+    double quantum;
+    double call_s;         /* median duration of one reading */
+    double call_p99_s;
+    double observer_w;     /* power that fast polling adds; NaN: not measured */
+    uint64_t ticks;        /* changes that it rests on */
+} jm_calibration;
+
+typedef struct jm_calibrate_options {
+    size_t size;
+    jm_session_options session;
+    double seconds;     /* for each device. 0: 20 */
+    const char *load;   /* shell command that loads the device in square waves. NULL: passive */
+    const char *cache;  /* file of results. NULL: $XDG_CACHE_HOME/joulemeter/calibration.json */
+    int (*progress)(const char *step, double done, void *user); /* non-zero stops */
+    void *user;
+} jm_calibrate_options;
+#define JM_CALIBRATE_OPTIONS_INIT {sizeof(jm_calibrate_options), JM_SESSION_OPTIONS_INIT, 0, 0, 0, 0, 0}
+
+/* Measures refresh, window, lag, noise and call cost of every power and energy sensor, keeps them
+ * by UUID and driver version, and hands them over. Later sessions use what is kept. */
+typedef struct jm_calibrations jm_calibrations;
+JM_API int jm_calibrate(jm_calibrations **result, const jm_calibrate_options *options,
+                        jm_error *error);
+JM_API uint32_t jm_calibrations_count(const jm_calibrations *result);
+JM_API int jm_calibrations_get(const jm_calibrations *result, uint32_t index,
+                               jm_calibration *calibration);
+JM_API void jm_calibrations_free(jm_calibrations *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

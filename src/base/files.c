@@ -1,0 +1,113 @@
+#include "base/base.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool jmi_path(char *buffer, size_t size, const char *root, const char *format, ...) {
+    size_t used = 0;
+    if (root != NULL && strcmp(root, "/") != 0) {
+        used = strlen(root);
+        if (used >= size) return false;
+        memcpy(buffer, root, used);
+        while (used > 0 && buffer[used - 1] == '/') used--;
+    }
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(buffer + used, size - used, format, args);
+    va_end(args);
+    return length >= 0 && (size_t)length < size - used;
+}
+
+ssize_t jmi_read_text(const char *path, char *buffer, size_t size) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) return jmi_status_of_errno(errno);
+    size_t length = 0;
+    while (length < size - 1) {
+        ssize_t got = read(fd, buffer + length, size - 1 - length);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            int status = jmi_status_of_errno(errno);
+            close(fd);
+            return status;
+        }
+        if (got == 0) break;
+        length += (size_t)got;
+    }
+    close(fd);
+    while (length > 0 && strchr(" \t\r\n", buffer[length - 1]) != NULL) length--;
+    buffer[length] = '\0';
+    return (ssize_t)length;
+}
+
+int jmi_read_u64(const char *path, uint64_t *value) {
+    char text[64];
+    ssize_t length = jmi_read_text(path, text, sizeof text);
+    if (length < 0) return (int)length;
+    return jmi_parse_u64(text, value) ? JM_OK : JM_FORMAT;
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strverscmp(*(char *const *)a, *(char *const *)b);
+}
+
+int jmi_list_dir(const char *path, const char *prefix, char ***names) {
+    *names = NULL;
+    DIR *dir = opendir(path);
+    if (dir == NULL) return jmi_status_of_errno(errno);
+    char **found = NULL;
+    size_t count = 0, capacity = 0;
+    int status = JM_OK;
+    for (struct dirent *entry; status == JM_OK && (entry = readdir(dir)) != NULL;) {
+        if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+            continue;
+        if (!jmi_reserve(&found, &capacity, count + 2, sizeof *found)) {
+            status = JM_MEMORY;
+            break;
+        }
+        found[count] = strdup(entry->d_name);
+        if (found[count] == NULL) status = JM_MEMORY;
+        found[++count] = NULL;
+    }
+    closedir(dir);
+    if (found == NULL && status == JM_OK) {
+        found = jmi_alloc(1, sizeof *found);
+        if (found == NULL) status = JM_MEMORY;
+    }
+    if (status != JM_OK) {
+        jmi_list_free(found);
+        return status;
+    }
+    qsort(found, count, sizeof *found, compare_names);
+    *names = found;
+    return JM_OK;
+}
+
+void jmi_list_free(char **names) {
+    if (names == NULL) return;
+    for (size_t i = 0; names[i] != NULL; i++) free(names[i]);
+    free(names);
+}
+
+int jmi_make_dirs(const char *path, jm_error *error) {
+    char *partial = strdup(path);
+    if (partial == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
+    for (char *slash = partial + 1; *slash != '\0'; slash++) {
+        if (*slash != '/') continue;
+        *slash = '\0';
+        mkdir(partial, 0777); /* what matters is whether the last one is there */
+        *slash = '/';
+    }
+    int status = JM_OK;
+    struct stat info;
+    if (mkdir(partial, 0777) != 0 && errno != EEXIST)
+        status = jmi_fail_errno(error, errno, "cannot make the folder %s", path);
+    else if (stat(partial, &info) != 0 || !S_ISDIR(info.st_mode))
+        status = jmi_fail(error, JM_IO, "%s is not a folder", path);
+    free(partial);
+    return status;
+}
