@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* A running program drives the power of a board. */
+#include "state.h"
+
+#include <math.h>
+
+/* Work looks at the power limit again after at most this long. */
+static const int64_t SLICE_NS = SIMGPU_NS_PER_S / 100;
+
+static bool is_channel(const struct simgpu_state *state, int board) {
+    return board >= 0 && board < simgpu_state_board_count(state) &&
+           simgpu_state_board(state, board)->item.shape == SIMGPU_CHANNEL;
+}
+
+int simgpu_channel_set_power(struct simgpu_state *state, int board, double watts) {
+    if (!is_channel(state, board)) return -1;
+    simgpu_state_note_driver(state, board);
+    struct simgpu_board *b = simgpu_state_lock(state, board);
+    simgpu_state_edit(state, board);
+    int rc = simgpu_board_set_demand(b, simgpu_state_now(state), watts);
+    simgpu_state_edit_end(state, board);
+    simgpu_state_unlock(state, board);
+    return rc;
+}
+
+int simgpu_channel_set_limit(struct simgpu_state *state, int board, double watts) {
+    if (board < 0 || board >= simgpu_state_board_count(state)) return -1;
+    struct simgpu_board *b = simgpu_state_lock(state, board);
+    simgpu_state_edit(state, board);
+    int rc = simgpu_board_set_limit(b, simgpu_state_now(state), watts);
+    simgpu_state_edit_end(state, board);
+    simgpu_state_unlock(state, board);
+    return rc;
+}
+
+/* How much longer work takes under the limit of this moment: 1 or more. */
+static double slowdown(struct simgpu_state *state, int board, double watts, double compute_share) {
+    struct simgpu_board *b = simgpu_state_lock(state, board);
+    double limit_w = simgpu_board_limit_w(b, simgpu_state_now(state));
+    double factor = simgpu_board_work_seconds(b, watts, limit_w, 1.0, compute_share);
+    simgpu_state_unlock(state, board);
+    return factor;
+}
+
+double simgpu_channel_work(struct simgpu_state *state, int board, double watts,
+                           double seconds_at_full_speed, double compute_share) {
+    if (!(seconds_at_full_speed >= 0.0 && seconds_at_full_speed <= 1e6)) return -1.0;
+    int64_t begin = simgpu_mono_ns();
+    if (simgpu_channel_set_power(state, board, watts) != 0) return -1.0;
+    /* Progress follows planned, not real, wake-ups: lateness of the sleep is not lost work. */
+    double left_ns = seconds_at_full_speed * 1e9;
+    int64_t at = begin;
+    while (left_ns >= 1.0) {
+        double factor = slowdown(state, board, watts, compute_share);
+        double slice_ns = fmin(left_ns * factor, (double)SLICE_NS);
+        at += llround(slice_ns);
+        left_ns -= slice_ns / factor;
+        simgpu_sleep_until(at);
+    }
+    simgpu_channel_set_power(state, board, simgpu_board_idle_w(simgpu_state_board(state, board)));
+    return (double)(simgpu_mono_ns() - begin) * 1e-9;
+}
