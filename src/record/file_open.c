@@ -1,0 +1,278 @@
+/* Opening a recording: all that there is little of is read, and where the rest is. */
+#include "record/file.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct opening {
+    jmi_recfile *file;
+    jm_recording *recording;
+    uint64_t most_rows; /* that a file of its size can have */
+    bool complete;
+    jm_error *error;
+} opening;
+
+/* Called for each row of a query; anything but JM_OK ends it. */
+typedef int (*row_fn)(opening *o, sqlite3_stmt *row);
+
+static int damaged(const opening *o, const char *what) {
+    return jmi_fail(o->error, JM_FORMAT, "%s is damaged: %s", o->file->path, what);
+}
+
+static int each(opening *o, const char *sql, row_fn take) {
+    sqlite3_stmt *row = NULL;
+    int code = sqlite3_prepare_v2(o->file->db, sql, -1, &row, NULL);
+    int status = JM_OK;
+    while (code == SQLITE_OK && status == JM_OK) {
+        int step = sqlite3_step(row);
+        if (step == SQLITE_ROW)
+            status = take(o, row);
+        else
+            code = step;
+    }
+    if (status == JM_OK && code != SQLITE_DONE)
+        status = jmi_recfile_fail(o->file->db, o->error, "cannot read", o->file->path);
+    sqlite3_finalize(row);
+    return status;
+}
+
+static const char *text(sqlite3_stmt *row, int at) {
+    const char *value = (const char *)sqlite3_column_text(row, at);
+    return value != NULL ? value : "";
+}
+
+static uint64_t positive(sqlite3_stmt *row, int at) {
+    int64_t value = sqlite3_column_int64(row, at);
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static double number(sqlite3_stmt *row, int at) {
+    double value = sqlite3_column_double(row, at);
+    return isfinite(value) && value > 0 ? value : 0;
+}
+
+static int take_times(opening *o, sqlite3_stmt *row) {
+    jm_recording *recording = o->recording;
+    recording->begin_ns = sqlite3_column_int64(row, 0);
+    recording->end_ns = sqlite3_column_int64(row, 1);
+    recording->utc_offset_ns = sqlite3_column_int64(row, 2);
+    o->complete = sqlite3_column_int(row, 3) != 0;
+    recording->fixed_begin = recording->begin_ns <= recording->end_ns;
+    if (!jmi_time_valid(recording->begin_ns) || !jmi_time_valid(recording->end_ns) ||
+        !jmi_time_valid(recording->utc_offset_ns))
+        return damaged(o, "its times are none");
+    if (recording->begin_ns == 0 && recording->end_ns == 0) { /* nothing was measured */
+        recording->begin_ns = INT64_MAX;
+        recording->end_ns = INT64_MIN;
+        recording->fixed_begin = false;
+    }
+    return JM_OK;
+}
+
+static int take_info(opening *o, sqlite3_stmt *row) {
+    int status = jm_recording_set_info(o->recording, text(row, 0), text(row, 1));
+    return status == JM_INVALID ? JM_OK : status;
+}
+
+static int take_device(opening *o, sqlite3_stmt *row) {
+    if (positive(row, 0) != o->recording->device_count) return damaged(o, "a device is missing");
+    jm_device device = {.size = sizeof device,
+                        .name = text(row, 1),
+                        .vendor = text(row, 2),
+                        .model = text(row, 3),
+                        .uuid = text(row, 4),
+                        .pci = text(row, 5),
+                        .driver = text(row, 6),
+                        .in_total = sqlite3_column_int(row, 7) != 0,
+                        .simulated = sqlite3_column_int(row, 8) != 0,
+                        .power_limit_w = number(row, 9),
+                        .power_floor_w = number(row, 10)};
+    jm_error why;
+    int status = jm_recording_add_device(o->recording, &device, NULL, &why);
+    return status == JM_INVALID || status == JM_FULL ? damaged(o, why.message) : status;
+}
+
+static int quantity_of(const char *name) {
+    for (int q = 0; jmi_quantity_valid(q); q++)
+        if (strcmp(jm_quantity_name(q), name) == 0) return q;
+    return -1;
+}
+
+static int take_sensor(opening *o, sqlite3_stmt *row) {
+    if (positive(row, 0) != o->recording->series_count) return damaged(o, "a sensor is missing");
+    int quantity = quantity_of(text(row, 2));
+    uint64_t device = positive(row, 1);
+    if (quantity < 0 || device >= o->recording->device_count)
+        return damaged(o, "a sensor measures nothing that is known");
+    jm_sensor sensor = {.size = sizeof sensor,
+                        .device = (uint32_t)device,
+                        .quantity = (jm_quantity)quantity,
+                        .source = text(row, 3),
+                        .counter = sqlite3_column_int(row, 4) != 0,
+                        .modelled = sqlite3_column_int(row, 5) != 0,
+                        .source_time = sqlite3_column_int(row, 6) != 0,
+                        .refresh_ns = positive(row, 7),
+                        .window_ns = positive(row, 8),
+                        .lag_ns = positive(row, 9),
+                        .noise = number(row, 10),
+                        .quantum = number(row, 11),
+                        .calibrated = sqlite3_column_int(row, 12) != 0};
+    jm_error why;
+    int status = jm_recording_add_sensor(o->recording, &sensor, NULL, &why);
+    return status == JM_INVALID || status == JM_FULL ? damaged(o, why.message) : status;
+}
+
+static int take_chunk(opening *o, sqlite3_stmt *row) {
+    uint64_t sensor = positive(row, 1), count = positive(row, 2), valid = positive(row, 3);
+    int64_t first = sqlite3_column_int64(row, 4), last = sqlite3_column_int64(row, 5);
+    jm_recording *recording = o->recording;
+    if (sensor >= recording->series_count) return damaged(o, "samples belong to no sensor");
+    jmi_series *series = recording->series[sensor];
+    const jmi_chunk *before = jmi_series_tail(series);
+    bool good = count > 0 && count <= JMI_CHUNK_MAX && valid <= count && first <= last &&
+                jmi_time_valid(first) && jmi_time_valid(last) && positive(row, 0) > 0 &&
+                (before == NULL || first > before->t_last);
+    if (!good) return damaged(o, "its samples are not in order");
+    if (!jmi_reserve(&series->chunks, &series->chunk_capacity, series->chunk_count + 1,
+                     sizeof *series->chunks))
+        return jmi_fail(o->error, JM_MEMORY, "out of memory for samples");
+    series->chunks[series->chunk_count++] = (jmi_chunk){.first_row = sqlite3_column_int64(row, 0),
+                                                        .count = (uint32_t)count,
+                                                        .valid = (uint32_t)valid,
+                                                        .t_first = first,
+                                                        .t_last = last,
+                                                        .low = sqlite3_column_double(row, 6),
+                                                        .high = sqlite3_column_double(row, 7)};
+    series->resident = series->chunk_count;
+    series->count += count;
+    jmi_recording_note(recording, first);
+    jmi_recording_note(recording, last);
+    return JM_OK;
+}
+
+static int take_warning(opening *o, sqlite3_stmt *row) {
+    jmi_recording_warn(o->recording, text(row, 0), "%s", text(row, 1));
+    return JM_OK;
+}
+
+static int take_stats(opening *o, sqlite3_stmt *row) {
+    o->recording->stats = (jm_sampler_stats){.size = sizeof o->recording->stats,
+                                             .polls = positive(row, 0),
+                                             .failed = positive(row, 1),
+                                             .late = positive(row, 2),
+                                             .dropped = positive(row, 3),
+                                             .cpu_ns = positive(row, 4),
+                                             .worst_late_ns = positive(row, 5)};
+    return JM_OK;
+}
+
+/* Only how many there are; the rows are read when they are asked for. */
+static int take_count(opening *o, sqlite3_stmt *row, jmi_rows *rows) {
+    uint64_t count = positive(row, 0);
+    if (count > o->most_rows) return damaged(o, "it claims more than it can hold");
+    if (!jmi_rows_reserve(rows, count)) return jmi_fail(o->error, JM_MEMORY, "out of memory");
+    rows->count = count;
+    return JM_OK;
+}
+
+static int take_range_count(opening *o, sqlite3_stmt *row) {
+    return take_count(o, row, &o->recording->ranges);
+}
+
+static int take_mark_count(opening *o, sqlite3_stmt *row) {
+    return take_count(o, row, &o->recording->marks);
+}
+
+static int take_top_id(opening *o, sqlite3_stmt *row) {
+    o->recording->top_id = positive(row, 0);
+    return JM_OK;
+}
+
+static int take_last_time(opening *o, sqlite3_stmt *row) {
+    int64_t last = sqlite3_column_int64(row, 0);
+    if (sqlite3_column_type(row, 0) == SQLITE_INTEGER && jmi_time_valid(last))
+        jmi_recording_note(o->recording, last);
+    return JM_OK;
+}
+
+static int read_all(opening *o) {
+    static const struct {
+        const char *sql;
+        row_fn take;
+    } parts[] = {
+        {"SELECT begin_ns, end_ns, utc_offset_ns, complete FROM recording WHERE id = 1",
+         take_times},
+        {"SELECT key, value FROM info", take_info},
+        {"SELECT id, name, vendor, model, uuid, pci, driver, in_total, simulated, power_limit_w, "
+         "power_floor_w FROM device ORDER BY id",
+         take_device},
+        {"SELECT id, device, quantity, source, counter, modelled, source_time, refresh_ns, "
+         "window_ns, lag_ns, noise, quantum, calibrated FROM sensor ORDER BY id",
+         take_sensor},
+        {"SELECT first_id, sensor, count, valid, t_first, t_last, low, high FROM chunk "
+         "ORDER BY first_id",
+         take_chunk},
+        {"SELECT kind, text FROM warning ORDER BY seq LIMIT 1000", take_warning},
+        {"SELECT polls, failed, late, dropped, cpu_ns, worst_late_ns FROM sampler WHERE id = 1",
+         take_stats},
+        {"SELECT max(seq) FROM range", take_range_count},
+        {"SELECT max(seq) FROM mark", take_mark_count},
+        /* The latest ones are enough: ids of a session need not rise, those of others do. */
+        {"SELECT max(id) FROM (SELECT id FROM range ORDER BY seq DESC LIMIT 1000)", take_top_id},
+        {"SELECT max(t_ns) FROM (SELECT t_ns FROM mark ORDER BY seq DESC LIMIT 1000)",
+         take_last_time},
+    };
+    int status = JM_OK;
+    for (size_t i = 0; status == JM_OK && i < JMI_COUNT(parts); i++)
+        status = each(o, parts[i].sql, parts[i].take);
+    return status;
+}
+
+static uint64_t rows_in(const char *path) {
+    enum { LEAST_ROW = 8 };
+    static const char *const endings[] = {"", "-wal"};
+    uint64_t bytes = 0;
+    char name[4096];
+    struct stat info;
+    for (size_t i = 0; i < JMI_COUNT(endings); i++)
+        if (jmi_path(name, sizeof name, NULL, "%s%s", path, endings[i]) && stat(name, &info) == 0)
+            bytes += (uint64_t)info.st_size;
+    return bytes / LEAST_ROW;
+}
+
+static int fill(jm_recording *recording, jmi_recfile *file, jm_error *error) {
+    opening o = {.file = file, .recording = recording, .error = error};
+    o.most_rows = rows_in(file->path);
+    int status = read_all(&o);
+    if (status == JM_MEMORY) return jmi_fail(error, JM_MEMORY, "out of memory for a recording");
+    if (status == JM_OK && !o.complete)
+        jmi_recording_warn(recording, "cut off",
+                           "the recording was cut off or is still being written: "
+                           "it ends with what reached its file");
+    return status;
+}
+
+int jm_recording_open(jm_recording **recording, const char *path, jm_error *error) {
+    if (recording == NULL || path == NULL)
+        return jmi_fail(error, JM_INVALID, "a recording and a path are needed");
+    *recording = NULL;
+    jmi_recfile *file;
+    int status = jmi_recfile_open(&file, path, error);
+    if (status != JM_OK) return status;
+    jm_recording *fresh;
+    status = jm_recording_new(&fresh, error);
+    if (status != JM_OK) {
+        jmi_recfile_close(file);
+        return status;
+    }
+    fresh->store = &file->store;
+    status = fill(fresh, file, error);
+    if (status != JM_OK) {
+        jm_recording_free(fresh);
+        return status;
+    }
+    *recording = fresh;
+    return JM_OK;
+}

@@ -1,0 +1,202 @@
+/* Beginning and ending ranges, and marks: the writers' side of the ring. This is all that runs on
+ * the measured program's path: a clock reading and a store. */
+#include "record/recording.h"
+#include "record/ring.h"
+#include "record/session.h"
+
+#include <string.h>
+
+typedef struct text {
+    const char *bytes;
+    uint32_t length;
+} text;
+
+static const char ellipsis[] = "\xe2\x80\xa6";
+static const char cut_attributes[] = "{\"cut\":true}";
+
+/* A message's parts, in the order in which they follow each other. */
+enum { PARTS = 4 };
+typedef struct message {
+    jmi_slot slot; /* without text */
+    int64_t end_ns;
+    text parts[PARTS];
+} message;
+
+/* Copies bytes to position `at` of a message's text, over as many slots as it takes. */
+static void put_text(const jmi_writer_lane *writer, uint32_t at, const char *bytes,
+                     uint32_t length) {
+    while (length > 0) {
+        uint64_t slot = writer->head;
+        uint32_t offset = (uint32_t)offsetof(jmi_slot, text) + at;
+        slot += offset / JMI_SLOT_BYTES;
+        offset %= JMI_SLOT_BYTES;
+        uint32_t part = JMI_SLOT_BYTES - offset;
+        if (part > length) part = length;
+        memcpy((char *)&writer->slots[slot & (JMI_SLOTS - 1)] + offset, bytes, part);
+        bytes += part;
+        at += part;
+        length -= part;
+    }
+}
+
+static void drop(const jmi_ring *ring) {
+    atomic_fetch_add_explicit(&ring->header->dropped, 1, memory_order_relaxed);
+}
+
+/* The calling thread's lane, ready to be written. NULL: nothing is recorded. */
+static inline jmi_writer_lane *writer_of(jm_session *session) {
+    if (session == NULL) return NULL;
+    jmi_ring *ring = session->ring;
+    if (atomic_load_explicit(&ring->header->closed, memory_order_relaxed)) return NULL;
+    jmi_writer_lane *writer = pthread_getspecific(ring->key);
+    if (__builtin_expect(writer == NULL || writer->pid != jmi_ring_pid(ring) ||
+                             writer->lane == NULL,
+                         0)) {
+        writer = jmi_ring_writer(ring);
+        if (writer == NULL || writer->lane == NULL) {
+            drop(ring);
+            return NULL;
+        }
+    }
+    return writer;
+}
+
+static inline bool room(jmi_writer_lane *writer, uint32_t need) {
+    if (__builtin_expect(writer->head + need - writer->tail_seen <= JMI_SLOTS, 1)) return true;
+    if (jmi_ring_wait(writer, need)) return true;
+    drop(writer->ring);
+    return false;
+}
+
+static inline void publish(jmi_writer_lane *writer, uint32_t need) {
+    writer->head += need;
+    atomic_store_explicit(&writer->lane->head, writer->head, memory_order_release);
+    if (__builtin_expect(writer->head - writer->tail_seen >= JMI_SLOTS / 2, 0))
+        jmi_ring_half(writer);
+}
+
+/* Length at which to cut so that no character is split. */
+static uint32_t cut_at(const char *bytes, uint32_t limit) {
+    uint32_t length = limit;
+    while (length > 0 && ((unsigned char)bytes[length] & 0xc0) == 0x80) length--;
+    return length;
+}
+
+static uint32_t set_name(message *m, text *parts, const char *name) {
+    if (name == NULL) name = "";
+    size_t length = strnlen(name, JMI_MAX_NAME + 1);
+    parts[0] = (text){name, (uint32_t)length};
+    parts[1] = (text){ellipsis, 0};
+    if (length > JMI_MAX_NAME) {
+        parts[0].length = cut_at(name, JMI_MAX_NAME - 3);
+        parts[1].length = sizeof ellipsis - 1;
+    }
+    m->slot.name_length = (uint16_t)(parts[0].length + parts[1].length);
+    return m->slot.name_length;
+}
+
+/* Cut JSON would be none, so attributes that are too long are replaced as a whole. */
+static uint32_t set_attributes(message *m, text *part, const char *attributes) {
+    if (attributes == NULL) attributes = "";
+    size_t length = strnlen(attributes, JMI_MAX_ATTRIBUTES + 1);
+    *part = (text){attributes, (uint32_t)length};
+    if (length > JMI_MAX_ATTRIBUTES) *part = (text){cut_attributes, sizeof cut_attributes - 1};
+    m->slot.attributes_length = (uint16_t)part->length;
+    return part->length;
+}
+
+/* Writes a message of any length; returns its id (0: dropped). */
+static uint64_t send(jmi_writer_lane *writer, message *m, const char *name,
+                     const char *attributes) {
+    uint32_t length = 0;
+    if (m->slot.kind == JMI_KIND_ADD) {
+        m->parts[0] = (text){(const char *)&m->end_ns, sizeof m->end_ns};
+        length = sizeof m->end_ns;
+    }
+    length += set_name(m, &m->parts[1], name);
+    length += set_attributes(m, &m->parts[3], attributes);
+    uint32_t need = jmi_ring_need(length);
+    if (!room(writer, need)) return 0;
+    bool cut = m->parts[2].length != 0 || m->parts[3].bytes == cut_attributes;
+    if (cut) atomic_fetch_add_explicit(&writer->ring->header->cut, 1, memory_order_relaxed);
+    if (m->slot.kind == JMI_KIND_BEGIN || m->slot.kind == JMI_KIND_ADD)
+        m->slot.id = writer->id_base | ++writer->counter;
+    memcpy(&writer->slots[writer->head & (JMI_SLOTS - 1)], &m->slot, offsetof(jmi_slot, text));
+    uint32_t at = 0;
+    for (int i = 0; i < PARTS; i++) {
+        put_text(writer, at, m->parts[i].bytes, m->parts[i].length);
+        at += m->parts[i].length;
+    }
+    publish(writer, need);
+    return m->slot.kind == JMI_KIND_END ? 1 : m->slot.id;
+}
+
+jm_range_id jm_begin_as(jm_session *session, jm_category category, const char *name,
+                        const char *attributes) {
+    jmi_writer_lane *writer = writer_of(session);
+    if (writer == NULL || !jmi_category_valid((int)category)) return 0;
+    message m = {.slot = {.t_ns = jm_now_ns(),
+                          .kind = JMI_KIND_BEGIN,
+                          .category = (uint8_t)category}};
+    return send(writer, &m, name, attributes);
+}
+
+jm_range_id jm_begin(jm_session *session, const char *name) {
+    jmi_writer_lane *writer = writer_of(session);
+    if (writer == NULL) return 0;
+    int64_t now = jm_now_ns();
+    size_t length = name != NULL ? strnlen(name, JMI_SLOT_TEXT + 1) : 0;
+    if (length > JMI_SLOT_TEXT) return jm_begin_as(session, JM_USER, name, NULL);
+    if (!room(writer, 1)) return 0;
+    jmi_slot *slot = &writer->slots[writer->head & (JMI_SLOTS - 1)];
+    uint64_t id = writer->id_base | ++writer->counter;
+    slot->t_ns = now;
+    slot->id = id;
+    slot->kind = JMI_KIND_BEGIN;
+    slot->category = JM_USER;
+    slot->name_length = (uint16_t)length;
+    slot->attributes_length = 0;
+    if (length > 0) memcpy(slot->text, name, length);
+    publish(writer, 1);
+    return id;
+}
+
+void jm_end(jm_session *session, jm_range_id range) {
+    if (range == 0) return;
+    jmi_writer_lane *writer = writer_of(session);
+    if (writer == NULL) return;
+    int64_t now = jm_now_ns();
+    if (!room(writer, 1)) return;
+    jmi_slot *slot = &writer->slots[writer->head & (JMI_SLOTS - 1)];
+    slot->t_ns = now;
+    slot->id = range;
+    slot->kind = JMI_KIND_END;
+    slot->category = 0;
+    slot->name_length = 0;
+    slot->attributes_length = 0;
+    publish(writer, 1);
+}
+
+void jm_end_with(jm_session *session, jm_range_id range, const char *attributes) {
+    if (range == 0) return;
+    jmi_writer_lane *writer = writer_of(session);
+    if (writer == NULL) return;
+    message m = {.slot = {.t_ns = jm_now_ns(), .id = range, .kind = JMI_KIND_END}};
+    send(writer, &m, NULL, attributes);
+}
+
+jm_range_id jm_range_add(jm_session *session, jm_category category, const char *name,
+                         int64_t begin_ns, int64_t end_ns, const char *attributes) {
+    jmi_writer_lane *writer = writer_of(session);
+    if (writer == NULL || end_ns < begin_ns || !jmi_category_valid((int)category)) return 0;
+    message m = {.slot = {.t_ns = begin_ns, .kind = JMI_KIND_ADD, .category = (uint8_t)category},
+                 .end_ns = end_ns};
+    return send(writer, &m, name, attributes);
+}
+
+void jm_mark(jm_session *session, const char *name, const char *attributes) {
+    jmi_writer_lane *writer = writer_of(session);
+    if (writer == NULL) return;
+    message m = {.slot = {.t_ns = jm_now_ns(), .kind = JMI_KIND_MARK}};
+    send(writer, &m, name, attributes);
+}

@@ -1,0 +1,291 @@
+#include "record/session.h"
+
+#include "record/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const int64_t hang_ns = 2 * JMI_NS_PER_S;
+
+static bool in_fork(const jm_session *session) { return session->pid != (int32_t)getpid(); }
+
+/* ---- warnings ---- */
+
+/* Hands new warnings to the program, without any lock that it may need. */
+static void tell_warnings(jm_session *session) {
+    if (session->on_warning == NULL || pthread_mutex_trylock(&session->telling) != 0) return;
+    const char *text;
+    while ((text = jm_recording_warning(session->recording, session->warnings_told)) != NULL) {
+        session->warnings_told++;
+        session->on_warning(text, session->user);
+    }
+    pthread_mutex_unlock(&session->telling);
+}
+
+/* After each of the sampler's rounds. */
+static void after_round(void *context) {
+    jm_session *session = context;
+    jmi_writer_limits(session->writer);
+    tell_warnings(session);
+}
+
+/* A thread found its lane full: the sampler may be busy with a driver, or stuck in it. */
+static void help(void *context) {
+    jm_session *session = context;
+    jmi_collect_try(session->collector);
+    jmi_sampler_check(session->sampler);
+}
+
+/* ---- environment ---- */
+
+static bool add_setting(jm_session *session, const char *setting) {
+    if (!jmi_reserve(&session->environment, &session->environment_capacity,
+                     session->environment_count + 2, sizeof *session->environment))
+        return false;
+    char *copy = jmi_strdup(setting);
+    if (copy == NULL) return false;
+    session->environment[session->environment_count++] = copy;
+    session->environment[session->environment_count] = NULL;
+    return true;
+}
+
+static bool make_environment(jm_session *session, const jmi_sensor_set *set) {
+    struct stat info;
+    char setting[128] = "";
+    const char *outer = getenv("JOULEMETER_SESSION");
+    if (session->joined && outer != NULL)
+        snprintf(setting, sizeof setting, "JOULEMETER_SESSION=%s", outer);
+    else if (fstat(session->ring->fd, &info) == 0)
+        snprintf(setting, sizeof setting, "JOULEMETER_SESSION=%d:%llu:%d", session->ring->fd,
+                 (unsigned long long)info.st_ino, (int)getpid());
+    if (!add_setting(session, setting)) return false;
+    char **more = set != NULL ? set->environment : NULL;
+    for (; more != NULL && *more != NULL; more++)
+        if (!add_setting(session, *more)) return false;
+    return true;
+}
+
+/* ---- opening ---- */
+
+static void free_session(jm_session *session) {
+    for (size_t i = 0; i < session->environment_count; i++) free(session->environment[i]);
+    free(session->environment);
+    jmi_writer_free(session->writer);
+    jmi_collector_free(session->collector);
+    jmi_ring_free(session->ring);
+    jm_recording_free(session->recording);
+    pthread_mutex_destroy(&session->telling);
+    free(session);
+}
+
+static jm_session *new_session(const jm_session_options *options) {
+    jm_session *session = jmi_alloc(1, sizeof *session);
+    if (session == NULL) return NULL;
+    pthread_mutex_init(&session->telling, NULL);
+    session->pid = (int32_t)getpid();
+    session->on_warning = options->on_warning;
+    session->user = options->user;
+    return session;
+}
+
+static int open_recording(jm_session *session, const jm_session_options *options,
+                          const jmi_sensor_set *set, jm_error *error) {
+    int status = jm_recording_new(&session->recording, error);
+    if (status != JM_OK) return status;
+    jm_recording *recording = session->recording;
+    recording->begin_ns = recording->end_ns = jm_now_ns();
+    recording->fixed_begin = true;
+    recording->live = true;
+    recording->utc_offset_ns = jmi_clock_offset_ns(CLOCK_REALTIME);
+    jmi_recording_facts(recording, options->root);
+    if (set != NULL) status = jmi_recording_take_set(recording, set, error);
+    return status;
+}
+
+static int open_parts(jm_session *session, const jm_session_options *options,
+                      const jmi_sensor_set *set, jm_error *error) {
+    int status = jmi_ring_create(&session->ring, error);
+    if (status == JM_OK) status = open_recording(session, options, set, error);
+    if (status == JM_OK)
+        status = jmi_collector_new(&session->collector, session->ring, session->recording, error);
+    if (status == JM_OK && !make_environment(session, set))
+        status = jmi_fail(error, JM_MEMORY, "out of memory for a session");
+    if (status != JM_OK) return status;
+    jmi_writer_config writing = {.recording = session->recording,
+                                 .collector = session->collector,
+                                 .path = options->path,
+                                 .spill_dir = options->spill_dir,
+                                 .max_samples = options->max_samples,
+                                 .max_bytes = options->max_memory_bytes,
+                                 .warn_at = options->warn_at};
+    return jmi_writer_open(&session->writer, &writing, error);
+}
+
+static int start_sampling(jm_session *session, const jm_session_options *options,
+                          jmi_sensor_set *set, const jmi_sampler_config *tuning, jm_error *error) {
+    jmi_sampler_config config = {.hang_ns = hang_ns};
+    if (tuning != NULL) config = *tuning;
+    config.set = set;
+    config.recording = session->recording;
+    config.collector = session->collector;
+    config.ring = session->ring;
+    config.interval_ns = options->interval_ns;
+    config.poll_ns = options->poll_ns;
+    config.keep_polls = (options->flags & JM_SESSION_KEEP_POLLS) != 0;
+    config.after = after_round;
+    config.context = session;
+    return jmi_sampler_start(&session->sampler, &config, error);
+}
+
+int jmi_session_open_with(jm_session **session, const jm_session_options *options,
+                          jmi_sensor_set *set, const jmi_sampler_config *tuning, jm_error *error) {
+    *session = NULL;
+    jm_session_options ours;
+    jm_session *fresh = NULL;
+    int status = jmi_session_options(&ours, options, error);
+    if (status == JM_OK && (fresh = new_session(&ours)) == NULL)
+        status = jmi_fail(error, JM_MEMORY, "out of memory for a session");
+    if (status == JM_OK) status = open_parts(fresh, &ours, set, error);
+    if (status == JM_OK) {
+        status = start_sampling(fresh, &ours, set, tuning, error);
+        if (status == JM_OK) set = NULL; /* the sampler's now */
+    }
+    if (status != JM_OK) {
+        if (set != NULL) jmi_sensors_close(set);
+        if (fresh != NULL) free_session(fresh);
+        return status;
+    }
+    fresh->ring->help_context = fresh;
+    fresh->ring->help = help;
+    *session = fresh;
+    return JM_OK;
+}
+
+/* True: joined. False with JM_OK: there is no outer session, or none that can be joined. */
+static bool try_join(jm_session **session, const jm_session_options *options, jm_error *why) {
+    jmi_ring *ring;
+    why->status = jmi_join(&ring, why);
+    if (why->status != JM_OK) return false;
+    jm_session *fresh = new_session(options);
+    if (fresh == NULL) {
+        jmi_ring_free(ring);
+        return false;
+    }
+    fresh->ring = ring;
+    fresh->joined = true;
+    if (!make_environment(fresh, NULL)) {
+        free_session(fresh);
+        return false;
+    }
+    *session = fresh;
+    return true;
+}
+
+int jm_session_open(jm_session **session, const jm_session_options *options, jm_error *error) {
+    if (session == NULL) return jmi_fail(error, JM_INVALID, "session is NULL");
+    *session = NULL;
+    jm_session_options ours;
+    jm_error why = {.status = JM_NOT_FOUND};
+    int status = jmi_session_options(&ours, options, error);
+    if (status != JM_OK) return status;
+    if ((ours.flags & JM_SESSION_NO_JOIN) == 0 && try_join(session, &ours, &why)) return JM_OK;
+    jmi_sensor_set *set = NULL;
+    if ((ours.flags & JM_SESSION_NO_SAMPLER) == 0) status = jmi_sensors_open(&set, &ours, error);
+    if (status == JM_OK) status = jmi_session_open_with(session, &ours, set, NULL, error);
+    if (status == JM_OK && why.status != JM_NOT_FOUND)
+        jmi_recording_warn((*session)->recording, "join", "%s: it measures by itself",
+                           why.message);
+    return status;
+}
+
+/* ---- closing ---- */
+
+/* In a forked child: threads, files and drivers are the parent's; our mappings go. */
+static void let_go(jm_session *session) {
+    jmi_ring_free(session->ring);
+    free(session);
+}
+
+static void hand_over(jm_session *session, jm_recording **recording) {
+    if (recording == NULL) return;
+    session->recording->live = false;
+    *recording = session->recording;
+    session->recording = NULL;
+}
+
+int jm_session_close(jm_session *session, jm_recording **recording, jm_error *error) {
+    if (recording != NULL) *recording = NULL;
+    if (session == NULL) return JM_OK;
+    if (in_fork(session)) {
+        let_go(session);
+        return JM_OK;
+    }
+    if (session->joined) {
+        free_session(session);
+        return JM_OK;
+    }
+    session->ring->help = NULL;
+    jmi_sampler_stop(session->sampler);
+    jmi_ring_close(session->ring);
+    int64_t end = jm_now_ns();
+    jmi_collect_finish(session->collector, end);
+    jmi_recording_lock(session->recording);
+    session->recording->end_ns = end;
+    jmi_recording_unlock(session->recording);
+    int status = jmi_writer_finish(session->writer, error);
+    tell_warnings(session);
+    hand_over(session, recording);
+    free_session(session);
+    return status;
+}
+
+/* ---- while it runs ---- */
+
+bool jm_session_joined(const jm_session *session) { return session != NULL && session->joined; }
+
+const jm_recording *jm_session_recording(jm_session *session) {
+    if (session == NULL || session->joined || in_fork(session)) return NULL;
+    jmi_collect(session->collector, jm_now_ns() + 50 * 1000 * 1000);
+    return session->recording;
+}
+
+const char *const *jm_session_environment(jm_session *session) {
+    static const char *const none[] = {NULL};
+    return session != NULL ? (const char *const *)session->environment : none;
+}
+
+int jm_session_follow(jm_session *session, int32_t pid) {
+    if (session == NULL || pid <= 0) return JM_INVALID;
+    if (session->joined || in_fork(session)) return JM_CLOSED;
+    jmi_sampler_follow(session->sampler, pid);
+    return JM_OK;
+}
+
+int jm_session_check(jm_session *session) {
+    if (session == NULL) return JM_INVALID;
+    if (session->joined || in_fork(session)) return JM_OK;
+    jmi_sampler_check(session->sampler);
+    return JM_OK;
+}
+
+int jm_session_flush(jm_session *session, jm_error *error) {
+    if (session == NULL) return jmi_fail(error, JM_INVALID, "session is NULL");
+    if (session->joined || in_fork(session)) return JM_OK;
+    jmi_sampler_check(session->sampler);
+    jmi_collect(session->collector, jm_now_ns() + JMI_NS_PER_S);
+    return jmi_writer_flush(session->writer, error);
+}
+
+int jmi_session_range(jm_session *session, jm_range_id id, jm_range *range) {
+    if (session == NULL) return JM_INVALID;
+    if (session->joined || in_fork(session)) return JM_CLOSED;
+    jmi_sampler_check(session->sampler);
+    jmi_collect(session->collector, jm_now_ns() + JMI_NS_PER_S);
+    uint64_t index;
+    int status = jmi_range_find(session->recording, id, &index);
+    return status == JM_OK ? jm_recording_range(session->recording, index, range) : status;
+}

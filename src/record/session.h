@@ -1,0 +1,46 @@
+/* A session: ring, collector, sampler, recording and perhaps a file, held together. */
+#ifndef JMI_SESSION_H
+#define JMI_SESSION_H
+
+#include "record/collect.h"
+#include "record/sampler.h"
+
+typedef struct jmi_writer jmi_writer;
+
+struct jm_session {
+    jmi_ring *ring; /* first: all that marking needs */
+    bool joined;
+    int32_t pid; /* of the process that opened it */
+    jm_recording *recording;
+    jmi_collector *collector;
+    jmi_sampler *sampler;
+    jmi_writer *writer;
+    char **environment;
+    size_t environment_count, environment_capacity;
+    jm_warning_fn on_warning;
+    void *user;
+    uint32_t warnings_told;
+    pthread_mutex_t telling; /* one thread tells warnings at a time */
+};
+
+/* What jm_session_open does, on a set of sensors that is given (or NULL): for tests and for
+ * jm_calibrate. The set is the session's from now on, whatever is returned. */
+int jmi_session_open_with(jm_session **session, const jm_session_options *options,
+                          jmi_sensor_set *set, const jmi_sampler_config *tuning, jm_error *error);
+
+/* Checks options and fills in what is 0. */
+int jmi_session_options(jm_session_options *ours, const jm_session_options *theirs,
+                        jm_error *error);
+
+/* A range of a running session, brought up to date. JM_CLOSED if the session is joined. */
+int jmi_session_range(jm_session *session, jm_range_id id, jm_range *range);
+
+/* Devices and sensors of a set, index by index. */
+int jmi_recording_take_set(jm_recording *recording, const jmi_sensor_set *set, jm_error *error);
+/* Host, kernel, CPU, start time and so on. */
+void jmi_recording_facts(jm_recording *recording, const char *root);
+
+/* Finds the ring of an outer session that the environment names. JM_NOT_FOUND: there is none. */
+int jmi_join(jmi_ring **ring, jm_error *error);
+
+#endif

@@ -1,0 +1,108 @@
+/* SQL on a recording file, read-only. */
+#include "record/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A query may read the recording; it may reach nothing else. */
+static int authorize(void *unused, int action, const char *first, const char *second,
+                     const char *database, const char *trigger) {
+    (void)unused, (void)database, (void)trigger;
+    static const char *const harmless[] = {"table_info",     "table_xinfo",  "table_list",
+                                           "index_list",     "index_info",   "user_version",
+                                           "application_id", "database_list"};
+    switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_RECURSIVE: return SQLITE_OK;
+    case SQLITE_FUNCTION:
+        return second != NULL && strcmp(second, "load_extension") == 0 ? SQLITE_DENY : SQLITE_OK;
+    case SQLITE_PRAGMA:
+        for (size_t i = 0; i < JMI_COUNT(harmless); i++)
+            if (strcmp(first, harmless[i]) == 0) return SQLITE_OK;
+        return SQLITE_DENY;
+    default: return SQLITE_DENY;
+    }
+}
+
+static int fail_query(sqlite3 *db, jm_error *error) {
+    if (sqlite3_errcode(db) == SQLITE_AUTH)
+        return jmi_fail(error, JM_INVALID, "the query is not allowed: it may only read");
+    return jmi_fail(error, sqlite3_errcode(db) == SQLITE_NOMEM ? JM_MEMORY : JM_INVALID,
+                    "the query failed: %s", sqlite3_errmsg(db));
+}
+
+/* Space and comments may follow the one statement. */
+static bool only_space(sqlite3 *db, const char *rest) {
+    sqlite3_stmt *more = NULL;
+    while (*rest != '\0') {
+        const char *after = rest;
+        if (sqlite3_prepare_v2(db, rest, -1, &more, &after) != SQLITE_OK || more != NULL) {
+            sqlite3_finalize(more);
+            return false;
+        }
+        if (after == rest) break;
+        rest = after;
+    }
+    return true;
+}
+
+static int prepare(sqlite3 *db, const char *query, sqlite3_stmt **statement, jm_error *error) {
+    const char *rest = "";
+    if (sqlite3_prepare_v2(db, query, -1, statement, &rest) != SQLITE_OK)
+        return fail_query(db, error);
+    if (*statement == NULL) return jmi_fail(error, JM_INVALID, "the query is empty");
+    if (!sqlite3_stmt_readonly(*statement) || !only_space(db, rest)) {
+        sqlite3_finalize(*statement);
+        *statement = NULL;
+        return jmi_fail(error, JM_INVALID, "give one query that only reads (SELECT ...)");
+    }
+    return JM_OK;
+}
+
+/* Numbers with all their digits, whatever the locale. */
+static const char *value_text(sqlite3_stmt *statement, int column, char *buffer, size_t size) {
+    double value = sqlite3_column_double(statement, column);
+    bool finite = value - value == 0;
+    if (sqlite3_column_type(statement, column) == SQLITE_FLOAT && finite)
+        return jmi_format_double(value, buffer, size);
+    return (const char *)sqlite3_column_text(statement, column);
+}
+
+static int run(sqlite3_stmt *statement, jm_row_fn row, void *user, jm_error *error) {
+    enum { NUMBER_BYTES = 32 };
+    int columns = sqlite3_column_count(statement);
+    const char **values = jmi_alloc((size_t)columns, sizeof *values);
+    char *numbers = jmi_alloc((size_t)columns, NUMBER_BYTES);
+    int status = values != NULL && numbers != NULL ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory");
+    for (int i = 0; status == JM_OK && i < columns; i++)
+        values[i] = sqlite3_column_name(statement, i);
+    int code = SQLITE_ROW;
+    bool stopped = status == JM_OK && row((size_t)columns, values, user) != 0;
+    while (status == JM_OK && !stopped && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        for (int i = 0; i < columns; i++)
+            values[i] = value_text(statement, i, numbers + (size_t)i * NUMBER_BYTES, NUMBER_BYTES);
+        stopped = row((size_t)columns, values, user) != 0;
+    }
+    if (stopped) status = jmi_fail(error, JM_INTERRUPTED, "the query was stopped");
+    if (status == JM_OK && code != SQLITE_DONE)
+        status = fail_query(sqlite3_db_handle(statement), error);
+    free(values);
+    free(numbers);
+    return status;
+}
+
+int jm_sql(const char *path, const char *query, jm_row_fn row, void *user, jm_error *error) {
+    if (path == NULL || query == NULL || row == NULL)
+        return jmi_fail(error, JM_INVALID, "a path, a query and a function are needed");
+    sqlite3 *db;
+    int status = jmi_recfile_open_db(&db, path, error);
+    if (status != JM_OK) return status;
+    sqlite3_set_authorizer(db, authorize, NULL);
+    sqlite3_stmt *statement = NULL;
+    status = prepare(db, query, &statement, error);
+    if (status == JM_OK) status = run(statement, row, user, error);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return status;
+}

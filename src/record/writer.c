@@ -1,0 +1,322 @@
+#include "record/writer.h"
+
+#include "record/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static const int64_t flush_ns = JMI_NS_PER_S;      /* what a SIGKILL may cost */
+static const int64_t retry_ns = 10 * JMI_NS_PER_S; /* after a failure */
+enum { STACK_BYTES = 512 * 1024 };
+
+struct jmi_writer {
+    jmi_writer_config config;
+    char *path;
+    char *spill_dir;
+    pthread_mutex_t lock; /* of what follows; never taken by the sampler for long */
+    jmi_recfile *file;
+    bool failing;
+    int64_t retry_at;
+    bool stopped; /* no room anywhere: samples and ranges are not kept */
+    /* the thread */
+    pthread_t thread;
+    bool has_thread;
+    _Atomic uint32_t bell; /* futex */
+    _Atomic uint32_t stop;
+    _Atomic uint32_t room_wanted;
+};
+
+/* ---- how much there is ---- */
+
+typedef struct usage {
+    uint64_t bytes;
+    uint64_t samples;
+} usage;
+
+static usage measure(const jmi_writer *writer) {
+    jm_recording *recording = writer->config.recording;
+    jmi_recording_lock(recording);
+    usage used = {jmi_recording_bytes(recording), recording->sample_count};
+    jmi_recording_unlock(recording);
+    return used;
+}
+
+static bool exceeds(const jmi_writer *writer, const usage *used, double share) {
+    return (double)used->bytes >= share * (double)writer->config.max_bytes ||
+           (double)used->samples >= share * (double)writer->config.max_samples;
+}
+
+/* ---- files ---- */
+
+static const char *spill_folder(const jmi_writer *writer) {
+    const char *folder = writer->spill_dir != NULL ? writer->spill_dir : getenv("TMPDIR");
+    return folder != NULL && folder[0] != '\0' ? folder : "/tmp";
+}
+
+/* With the lock held. */
+static int make_spill_file(jmi_writer *writer, jm_error *error) {
+    char path[4096];
+    if (!jmi_path(path, sizeof path, NULL, "%s/joulemeter-XXXXXX", spill_folder(writer)))
+        return jmi_fail(error, JM_INVALID, "the name of the folder to spill into is too long");
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0) return jmi_fail_errno(error, errno, "cannot make a file in %s", spill_folder(writer));
+    close(fd);
+    int status = jmi_recfile_create(&writer->file, path, JMI_FILE_SPILL, error);
+    if (status != JM_OK) unlink(path);
+    return status;
+}
+
+/* Readers find there what is no longer in memory. */
+static void be_store(jmi_writer *writer) {
+    jmi_recording_lock(writer->config.recording);
+    writer->config.recording->store = &writer->file->store;
+    jmi_recording_unlock(writer->config.recording);
+}
+
+static void warn_of_failure(const jmi_writer *writer, const jm_error *error) {
+    jmi_recording_warn(writer->config.recording, "file",
+                       "%s: measuring goes on in memory, as far as its limit allows",
+                       error->message);
+}
+
+/* Writes what is new, with the lock held. A failure is told once; the next try comes later. */
+static int write_new(jmi_writer *writer, int what, jm_error *error) {
+    int status = JM_OK;
+    if (writer->file == NULL) {
+        status = make_spill_file(writer, error);
+        if (status == JM_OK) be_store(writer);
+    }
+    if (status == JM_OK)
+        status = jmi_recfile_write(writer->file, writer->config.recording, JMI_WRITE_STORE | what,
+                                error);
+    writer->failing = status != JM_OK;
+    if (writer->failing) {
+        writer->retry_at = jm_now_ns() + retry_ns;
+        warn_of_failure(writer, error);
+    }
+    return status;
+}
+
+/* ---- making room ---- */
+
+/* No file takes it: what is repeated goes first, then nothing more is kept. With the lock held. */
+static void do_without(jmi_writer *writer) {
+    jm_recording *recording = writer->config.recording;
+    jmi_recording_lock(recording);
+    size_t saved = jmi_recording_thin(recording);
+    jmi_recording_unlock(recording);
+    if (saved > 0)
+        jmi_recording_warn(recording, "thinned",
+                           "memory is at its limit: samples that repeat the one before are "
+                           "dropped");
+    usage used = measure(writer);
+    if (!exceeds(writer, &used, 1) || writer->stopped) return;
+    writer->stopped = true;
+    jmi_recording_stop(recording, true);
+    jmi_collect_refuse(writer->config.collector, true);
+    jmi_recording_warn(recording, "stopped",
+                       "memory is at its limit and no file takes more: from here on neither "
+                       "samples nor ranges are kept");
+}
+
+static void shed(jmi_writer *writer) {
+    jm_recording *recording = writer->config.recording;
+    jmi_recording_lock(recording);
+    jmi_rows_shed(recording);
+    size_t others = jmi_recording_bytes(recording) - recording->sample_bytes;
+    size_t keep = writer->config.max_bytes / 2;
+    jmi_recording_shed(recording, others < keep ? keep - others : 0,
+                       writer->config.max_samples / 2);
+    jmi_recording_unlock(recording);
+}
+
+static void resume(jmi_writer *writer) {
+    if (!writer->stopped) return;
+    writer->stopped = false;
+    jmi_recording_stop(writer->config.recording, false);
+    jmi_collect_refuse(writer->config.collector, false);
+}
+
+/* With the lock held. */
+static void make_room(jmi_writer *writer) {
+    jm_error error;
+    usage used = measure(writer);
+    if (!exceeds(writer, &used, 1)) return;
+    int status = JM_FULL;
+    if (!writer->failing || jm_now_ns() >= writer->retry_at)
+        status = write_new(writer, JMI_WRITE_SEAL, &error);
+    if (status == JM_OK) shed(writer);
+    used = measure(writer);
+    if (!exceeds(writer, &used, 1))
+        resume(writer);
+    else
+        do_without(writer);
+}
+
+/* ---- the thread ---- */
+
+static void step(jmi_writer *writer) {
+    jm_error error;
+    jmi_collect(writer->config.collector, jm_now_ns() + flush_ns / 4);
+    pthread_mutex_lock(&writer->lock);
+    if (writer->file != NULL && (!writer->failing || jm_now_ns() >= writer->retry_at))
+        write_new(writer, 0, &error);
+    make_room(writer);
+    pthread_mutex_unlock(&writer->lock);
+}
+
+static void *thread_main(void *argument) {
+    jmi_writer *writer = argument;
+    prctl(PR_SET_NAME, "joulemeter-file");
+    int64_t next = jm_now_ns() + flush_ns;
+    while (atomic_load(&writer->stop) == 0) {
+        uint32_t bell = atomic_load(&writer->bell);
+        bool wanted = atomic_exchange(&writer->room_wanted, 0) != 0;
+        int64_t now = jm_now_ns();
+        if (wanted || now >= next) {
+            step(writer);
+            now = jm_now_ns();
+            while (next <= now) next += flush_ns;
+        }
+        if (atomic_load(&writer->room_wanted) == 0)
+            jmi_futex_wait_until(&writer->bell, bell, next);
+    }
+    return NULL;
+}
+
+static void ring_bell(jmi_writer *writer) {
+    atomic_fetch_add(&writer->bell, 1);
+    jmi_futex_wake(&writer->bell);
+}
+
+static bool start_thread(jmi_writer *writer) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    writer->has_thread = pthread_create(&writer->thread, &attributes, thread_main, writer) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return writer->has_thread;
+}
+
+void jmi_writer_limits(jmi_writer *writer) {
+    usage used = measure(writer);
+    if (!exceeds(writer, &used, writer->config.warn_at)) return;
+    jmi_recording_warn(writer->config.recording, "limit",
+                       "%.0f %% of a limit is used (%llu samples, %.1f MiB in memory): what "
+                       "exceeds it goes to a file in %s",
+                       writer->config.warn_at * 100, (unsigned long long)used.samples,
+                       (double)used.bytes / 1048576,
+                       writer->path != NULL ? writer->path : spill_folder(writer));
+    if (!exceeds(writer, &used, 1)) return;
+    /* Faster than any file: better to lose some ranges, and say so, than all memory. */
+    if (exceeds(writer, &used, 2)) jmi_collect_refuse(writer->config.collector, true);
+    /* Only the sampler comes here, so there is no race for the thread. */
+    if (!writer->has_thread && !start_thread(writer)) return;
+    if (atomic_exchange(&writer->room_wanted, 1) == 0) ring_bell(writer);
+}
+
+/* ---- life ---- */
+
+static int open_file(jmi_writer *writer, jm_error *error) {
+    if (writer->path == NULL) return JM_OK;
+    int status = jmi_recfile_create(&writer->file, writer->path, JMI_FILE_LIVE, error);
+    if (status != JM_OK) return status;
+    be_store(writer);
+    status = jmi_recfile_write(writer->file, writer->config.recording, JMI_WRITE_STORE, error);
+    if (status == JM_OK && !start_thread(writer))
+        status = jmi_fail(error, JM_SYSTEM, "cannot start the thread that writes %s", writer->path);
+    return status;
+}
+
+int jmi_writer_open(jmi_writer **writer, const jmi_writer_config *config, jm_error *error) {
+    *writer = NULL;
+    jmi_writer *fresh = jmi_alloc(1, sizeof *fresh);
+    if (fresh == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for a session");
+    pthread_mutex_init(&fresh->lock, NULL);
+    fresh->config = *config;
+    bool copied = true;
+    if (config->path != NULL) copied &= (fresh->path = jmi_strdup(config->path)) != NULL;
+    if (config->spill_dir != NULL)
+        copied &= (fresh->spill_dir = jmi_strdup(config->spill_dir)) != NULL;
+    int status = copied ? open_file(fresh, error)
+                        : jmi_fail(error, JM_MEMORY, "out of memory for a session");
+    if (status != JM_OK) {
+        jmi_writer_free(fresh);
+        return status;
+    }
+    *writer = fresh;
+    return JM_OK;
+}
+
+int jmi_writer_flush(jmi_writer *writer, jm_error *error) {
+    jm_error why;
+    if (error == NULL) error = &why;
+    pthread_mutex_lock(&writer->lock);
+    int status = writer->path != NULL ? write_new(writer, 0, error) : JM_OK;
+    pthread_mutex_unlock(&writer->lock);
+    return status;
+}
+
+static void stop_thread(jmi_writer *writer) {
+    if (!writer->has_thread) return;
+    atomic_store(&writer->stop, 1);
+    ring_bell(writer);
+    pthread_join(writer->thread, NULL);
+    writer->has_thread = false;
+}
+
+/* Is anything only in the file? */
+static bool store_is_needed(jm_recording *recording) {
+    jmi_recording_lock(recording);
+    bool needed = false;
+    for (size_t i = 0; i < recording->series_count; i++)
+        needed |= recording->series[i]->resident > 0;
+    const jmi_rows *rows[] = {&recording->ranges, &recording->marks};
+    for (size_t i = 0; i < JMI_COUNT(rows); i++)
+        needed |= rows[i]->resident * JMI_ROWS_BLOCK < rows[i]->count;
+    jmi_recording_unlock(recording);
+    return needed;
+}
+
+static void drop_store(jmi_writer *writer) {
+    jm_recording *recording = writer->config.recording;
+    jmi_recording_lock(recording);
+    recording->store = NULL;
+    jmi_recording_unlock(recording);
+    jmi_recfile_close(writer->file);
+    writer->file = NULL;
+}
+
+int jmi_writer_finish(jmi_writer *writer, jm_error *error) {
+    jm_error why;
+    if (error == NULL) error = &why;
+    stop_thread(writer);
+    if (writer->file == NULL) return JM_OK;
+    int status = JM_OK;
+    if (writer->path != NULL) {
+        status = write_new(writer, JMI_WRITE_COMPLETE, error);
+        if (status == JM_OK) status = jmi_recfile_settle(writer->file, error);
+    }
+    if (!store_is_needed(writer->config.recording)) drop_store(writer);
+    writer->file = NULL; /* the recording's, if it needs one */
+    return status;
+}
+
+void jmi_writer_free(jmi_writer *writer) {
+    if (writer == NULL) return;
+    stop_thread(writer);
+    if (writer->file != NULL) drop_store(writer);
+    free(writer->path);
+    free(writer->spill_dir);
+    pthread_mutex_destroy(&writer->lock);
+    free(writer);
+}
