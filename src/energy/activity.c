@@ -1,0 +1,385 @@
+#include "energy/activity.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- least squares with a prior, a dozen unknowns at most ---- */
+
+typedef struct normal {
+    double xx[JMI_CLASSES][JMI_CLASSES], xy[JMI_CLASSES];
+    double yy, y, n;
+    double share[JMI_CLASSES]; /* sum of the shares of each class in the readings' windows */
+    double mixed[JMI_CLASSES]; /* readings in which it ran for part of the window */
+} normal;
+
+static void add_row(normal *eq, const double *x, double y, uint32_t k) {
+    for (uint32_t a = 0; a < k; a++) {
+        for (uint32_t b = 0; b <= a; b++) eq->xx[a][b] += x[a] * x[b];
+        eq->xy[a] += x[a] * y;
+        eq->share[a] += x[a];
+        eq->mixed[a] += x[a] > 0.02 && x[a] < 0.98;
+    }
+    eq->yy += y * y;
+    eq->y += y;
+    eq->n += 1;
+}
+
+/* Cholesky; m is replaced by its inverse. False: not positive definite. */
+static bool invert(double m[JMI_CLASSES][JMI_CLASSES], uint32_t k) {
+    double l[JMI_CLASSES][JMI_CLASSES] = {{0}}, li[JMI_CLASSES][JMI_CLASSES] = {{0}};
+    for (uint32_t i = 0; i < k; i++)
+        for (uint32_t j = 0; j <= i; j++) {
+            double sum = m[i][j];
+            for (uint32_t q = 0; q < j; q++) sum -= l[i][q] * l[j][q];
+            if (i == j && !(sum > 0)) return false;
+            l[i][j] = i == j ? sqrt(sum) : sum / l[j][j];
+        }
+    for (uint32_t i = 0; i < k; i++) {
+        li[i][i] = 1 / l[i][i];
+        for (uint32_t j = 0; j < i; j++) {
+            double sum = 0;
+            for (uint32_t q = j; q < i; q++) sum -= l[i][q] * li[q][j];
+            li[i][j] = sum / l[i][i];
+        }
+    }
+    for (uint32_t i = 0; i < k; i++)
+        for (uint32_t j = 0; j < k; j++) {
+            m[i][j] = 0;
+            for (uint32_t q = i > j ? i : j; q < k; q++) m[i][j] += li[q][i] * li[q][j];
+        }
+    return true;
+}
+
+/* Levels b ~ N(mean, prior_sd^2) given rows with variance noise2; returns the sum of squares left.
+ */
+static double solve(const normal *eq, uint32_t k, double prior_sd, double noise2, double *b,
+                    double cov[JMI_CLASSES][JMI_CLASSES]) {
+    double mean = eq->y / eq->n, right[JMI_CLASSES];
+    for (uint32_t i = 0; i < k; i++) {
+        for (uint32_t j = 0; j < k; j++)
+            cov[i][j] = (i >= j ? eq->xx[i][j] : eq->xx[j][i]) / noise2;
+        cov[i][i] += 1 / (prior_sd * prior_sd);
+        right[i] = eq->xy[i] / noise2 + mean / (prior_sd * prior_sd);
+    }
+    if (!invert(cov, k)) return INFINITY;
+    double left = eq->yy;
+    for (uint32_t i = 0; i < k; i++) {
+        b[i] = 0;
+        for (uint32_t j = 0; j < k; j++) b[i] += cov[i][j] * right[j];
+    }
+    for (uint32_t i = 0; i < k; i++) {
+        left -= 2 * b[i] * eq->xy[i];
+        for (uint32_t j = 0; j < k; j++)
+            left += b[i] * b[j] * (i >= j ? eq->xx[i][j] : eq->xx[j][i]);
+    }
+    return fmax(left, 0);
+}
+
+/* ---- rows: the share of each class in each reading's window ---- */
+
+enum { PROFILE_CELLS = 1500, FIT_CELLS = 200000 };
+
+typedef struct view {
+    const jmi_timeline *timeline;
+    const jmi_track *track;
+    double shift_ns; /* the windows lie so much earlier than the track says */
+    double widen;    /* factor on the seen part */
+} view;
+
+static void window_of(const view *v, size_t i, int64_t *a, int64_t *b) {
+    const jmi_track *track = v->track;
+    double length = (double)(track->edge[i + 1] - track->edge[i]);
+    double seen = length * (track->seen != NULL ? (double)track->seen[i] : 1);
+    *b = track->edge[i + 1] - (int64_t)v->shift_ns;
+    *a = *b - (int64_t)fmin(fmax(seen * v->widen, 1), fmax(length, seen));
+}
+
+static void accumulate(const view *v, size_t most, normal *eq) {
+    *eq = (normal){0};
+    size_t n = v->track->count, stride = n / most + 1, hint = 0;
+    uint32_t k = v->timeline->classes;
+    for (size_t i = 0; i < n; i += stride) {
+        if (v->track->flags != NULL && v->track->flags[i] != 0) continue;
+        int64_t a, b;
+        window_of(v, i, &a, &b);
+        double x[JMI_CLASSES] = {0};
+        jmi_timeline_times(v->timeline, a, b, &hint, x);
+        double length = (double)(b - a) * 1e-9;
+        for (uint32_t c = 0; c < k; c++) x[c] /= length;
+        add_row(eq, x, v->track->mean_w[i], k);
+    }
+}
+
+static double deviation(const normal *eq) {
+    double mean = eq->y / eq->n, variance = eq->yy / eq->n - mean * mean;
+    return variance > 0 ? sqrt(variance) : 0;
+}
+
+static double prior_sd(const normal *eq) {
+    return fmax(3 * deviation(eq), 0.5 * fabs(eq->y / eq->n)) + 1e-6;
+}
+
+static double misfit(const view *v) {
+    normal eq;
+    double b[JMI_CLASSES], cov[JMI_CLASSES][JMI_CLASSES];
+    accumulate(v, PROFILE_CELLS, &eq);
+    if (eq.n < 8) return INFINITY;
+    double noise = fmax(0.1 * deviation(&eq), v->track->noise_w);
+    return solve(&eq, v->timeline->classes, prior_sd(&eq), noise * noise + 1e-12, b, cov);
+}
+
+/* How far neighbouring readings' misfits go together, as lag-one autocorrelation. */
+static double misfit_together(const view *v) {
+    normal eq;
+    double b[JMI_CLASSES], cov[JMI_CLASSES][JMI_CLASSES], before = 0, both = 0, all = 1e-12;
+    accumulate(v, PROFILE_CELLS, &eq);
+    double noise = fmax(0.1 * deviation(&eq), v->track->noise_w);
+    solve(&eq, v->timeline->classes, prior_sd(&eq), noise * noise + 1e-12, b, cov);
+    size_t n = v->track->count < PROFILE_CELLS ? v->track->count : PROFILE_CELLS, hint = 0;
+    for (size_t i = 0; i < n; i++) {
+        int64_t from, to;
+        double x[JMI_CLASSES] = {0}, off = v->track->mean_w[i];
+        window_of(v, i, &from, &to);
+        jmi_timeline_times(v->timeline, from, to, &hint, x);
+        for (uint32_t c = 0; c < v->timeline->classes; c++)
+            off -= b[c] * x[c] / ((double)(to - from) * 1e-9);
+        both += off * before;
+        all += off * off;
+        before = off;
+    }
+    return fmin(fmax(both / all, 0), 0.95);
+}
+
+/* Profile likelihood over lag and window, coarse then fine. What is not clearly better than what
+ * the sensor's description says stays as described. */
+static void find_shift(view *v) {
+    double start = misfit(v), best = start;
+    if (!isfinite(start) || !(start > 0) || !(v->track->period_ns > 0)) return;
+    view at = *v, found = *v;
+    double span = 0.45 * v->track->period_ns;
+    int widths = v->track->seen != NULL && !v->track->counter ? 3 : 0;
+    for (int round = 0; round < 4; round++, span /= 4) {
+        view centre = found;
+        for (int s = -4; s <= 4; s++)
+            for (int w = -widths; w <= widths; w++) {
+                at.shift_ns = centre.shift_ns + span * s / 4;
+                at.widen = centre.widen * exp(w * 0.35 / 3 / (1 << round));
+                double left = misfit(&at);
+                if (left < best) best = left, found = at;
+            }
+    }
+    double together = misfit_together(v);
+    double cells = fmin((double)v->track->count, PROFILE_CELLS) * (1 - together) / (1 + together);
+    if (cells * log(start / fmax(best, 1e-12 * start)) > 10) *v = found;
+}
+
+/* ---- the fit ---- */
+
+static bool varies(const normal *eq, uint32_t k) {
+    for (uint32_t c = 0; c < k; c++) {
+        double share = eq->share[c] / eq->n;
+        if (eq->xx[c][c] / eq->n - share * share > 1e-6) return true;
+    }
+    return eq->share[0] < eq->n; /* one class all the time, or several in constant shares */
+}
+
+/* Ticks are known to tick_u only, so the shares x are not exact: least squares pulls a contrast in
+ * by e / (v + e), v the variance of x and e that of its error. That much is added, in the direction
+ * that leaves the mean alone. Loads that keep step with the sensor have v near 0. */
+static void add_errors_in_shares(jmi_activity *activity, const normal *eq, uint32_t k,
+                                 double share_u, double range_w, double scale_w) {
+    for (uint32_t c = 0; c < k; c++) {
+        double share = eq->share[c] / eq->n, v = eq->xx[c][c] / eq->n - share * share;
+        double e = share_u * share_u * eq->mixed[c] / eq->n;
+        double part = e / (fmax(v, 0) + e + 1e-12);
+        double pulled = part * fmin(scale_w, range_w / fmax(1 - part, 1e-3));
+        for (uint32_t a = 0; a < k; a++)
+            for (uint32_t b = 0; b < k; b++)
+                activity->cov_w2[a][b] +=
+                    pulled * pulled * ((a == c ? 1 : 0) - share) * ((b == c ? 1 : 0) - share);
+    }
+}
+
+static void find_range(jmi_activity *activity, const normal *eq, uint32_t k) {
+    activity->low_w = INFINITY;
+    activity->high_w = -INFINITY;
+    for (uint32_t c = 0; c < k; c++) {
+        if (eq->share[c] < 0.01 * eq->n) continue;
+        activity->low_w = fmin(activity->low_w, activity->level_w[c]);
+        activity->high_w = fmax(activity->high_w, activity->level_w[c]);
+    }
+}
+
+static void fit_levels(jmi_activity *activity, const normal *eq, uint32_t k, double noise_w,
+                       double share_u) {
+    double spread = deviation(eq), prior = prior_sd(eq);
+    double noise2 = fmax(0.01 * spread * spread, noise_w * noise_w) + 1e-12, left = 0;
+    for (int round = 0; round < 3; round++) {
+        left = solve(eq, k, prior, noise2, activity->level_w, activity->cov_w2);
+        noise2 = fmax(left / fmax(eq->n - k, 1), noise_w * noise_w) + 1e-9;
+    }
+    find_range(activity, eq, k);
+    double range = activity->high_w - activity->low_w;
+    add_errors_in_shares(activity, eq, k, share_u, range, fmax(range, prior));
+    activity->explained = spread > 0 ? fmax(1 - left / (eq->n * spread * spread), 0) : 0;
+    for (uint32_t c = 0; c < k; c++)
+        if (eq->share[c] > 0.05 * eq->n && activity->cov_w2[c][c] > 0.2 * prior * prior)
+            activity->locked = true;
+}
+
+static void take_off(const jmi_activity *activity, const view *v, jmi_track *track) {
+    size_t hint = 0;
+    for (size_t i = 0; i < track->count; i++) {
+        int64_t a, b;
+        window_of(v, i, &a, &b);
+        double x[JMI_CLASSES] = {0}, modelled = 0;
+        jmi_timeline_times(v->timeline, a, b, &hint, x);
+        for (uint32_t c = 0; c < v->timeline->classes; c++) modelled += x[c] * activity->level_w[c];
+        bool usable = track->flags == NULL || track->flags[i] == 0;
+        track->mean_w[i] = usable ? track->mean_w[i] - modelled / ((double)(b - a) * 1e-9) : 0;
+    }
+}
+
+static int sum_excess(jmi_activity *activity, const view *v) {
+    const jmi_track *track = v->track;
+    uint32_t k = v->timeline->classes;
+    if (track->seen == NULL) return JM_OK;
+    activity->excess_s = calloc((track->count + 1) * k, sizeof *activity->excess_s);
+    if (activity->excess_s == NULL) return JM_MEMORY;
+    size_t hint = 0, cell_hint = 0;
+    int64_t shift = (int64_t)v->shift_ns;
+    for (size_t i = 0; i < track->count; i++) {
+        int64_t a, b, from = track->edge[i] - shift, to = track->edge[i + 1] - shift;
+        window_of(v, i, &a, &b);
+        double seen[JMI_CLASSES] = {0}, all[JMI_CLASSES] = {0};
+        jmi_timeline_times(v->timeline, a, b, &hint, seen);
+        jmi_timeline_times(v->timeline, from, to, &cell_hint, all);
+        double scale = (double)(to - from) / (double)(b - a);
+        for (uint32_t c = 0; c < k; c++)
+            activity->excess_s[(i + 1) * k + c] =
+                activity->excess_s[i * k + c] + all[c] - scale * seen[c];
+    }
+    return JM_OK;
+}
+
+static void sum_levels(const jmi_activity *activity, jmi_timeline *timeline) {
+    for (size_t i = 1; i < timeline->count; i++) {
+        int64_t since = i > 1 ? timeline->t[i - 1] : 0;
+        timeline->model_j[i] =
+            timeline->model_j[i - 1] +
+            activity->level_w[timeline->cls[i - 1]] * ((double)(timeline->t[i] - since) * 1e-9);
+    }
+}
+
+/* Half width, in cells, of the mean that stands for slow drift (temperature, clocks). */
+enum { DRIFT = 16 };
+
+/* A part-time reading's residual says little of the unseen rest of its cell: it may come from the
+ * shape of the load's edges, which it sees again and again at nearly the same phase. Slow drift is
+ * kept, and of the rest as much as moves slowly and the ranges do not explain. */
+static void smooth(const jmi_activity *activity, jmi_track *track) {
+    size_t n = track->count;
+    if (track->seen == NULL || n < 4) return;
+    double cov = 0, var = 1e-12;
+    for (size_t i = 1; i < n; i++) {
+        cov += track->mean_w[i] * track->mean_w[i - 1];
+        var += track->mean_w[i] * track->mean_w[i];
+    }
+    double keep = fmin(fmax(cov / var, 0), 1) * (1 - fmin(activity->explained, 1));
+    double *raw = malloc(n * sizeof *raw);
+    if (raw == NULL) return; /* unsmoothed is right too, only noisier */
+    memcpy(raw, track->mean_w, n * sizeof *raw);
+    double sum = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < n && i < DRIFT; i++) sum += raw[i], count++;
+    for (size_t i = 0; i < n; i++) {
+        if (i + DRIFT < n) sum += raw[i + DRIFT], count++;
+        if (i > DRIFT) sum -= raw[i - DRIFT - 1], count--;
+        if (track->seen[i] < 0.98f)
+            track->mean_w[i] = keep * raw[i] + (1 - keep) * sum / (double)count;
+    }
+    free(raw);
+}
+
+static int make_residual(jmi_activity *activity, jmi_timeline *timeline, const view *v,
+                         jmi_track *track) {
+    if (sum_excess(activity, v) != JM_OK) return JM_MEMORY;
+    take_off(activity, v, track);
+    for (size_t i = 0; i <= track->count; i++) track->edge[i] -= (int64_t)v->shift_ns;
+    if (track->seen != NULL && v->widen != 1)
+        for (size_t i = 0; i < track->count; i++)
+            track->seen[i] = (float)fmin((double)track->seen[i] * v->widen, 1);
+    if (v->shift_ns != 0) track->lag_u_ns = fmin(track->lag_u_ns, 0.02 * track->period_ns);
+    int status = jmi_track_sum(track); /* spreads from the residual as it is */
+    if (status != JM_OK) return status;
+    smooth(activity, track);
+    for (size_t i = 0; i < track->count; i++)
+        track->energy_j[i + 1] =
+            track->energy_j[i] +
+            track->mean_w[i] * ((double)(track->edge[i + 1] - track->edge[i]) * 1e-9);
+    sum_levels(activity, timeline);
+    return JM_OK;
+}
+
+int jmi_activity_fit(jmi_activity *activity, jmi_timeline *timeline, jmi_track *track,
+                     jm_error *error) {
+    *activity = (jmi_activity){.timeline = timeline};
+    view v = {.timeline = timeline, .track = track, .shift_ns = 0, .widen = 1};
+    normal eq;
+    accumulate(&v, PROFILE_CELLS, &eq);
+    if (eq.n < 8 || !varies(&eq, timeline->classes)) return JM_NO_DATA;
+    find_shift(&v);
+    accumulate(&v, FIT_CELLS, &eq);
+    double window = track->window_ns > 0 ? track->window_ns : track->period_ns;
+    double share_u = window > 0 ? 1.4 * track->tick_u_ns / window : 0;
+    fit_levels(activity, &eq, timeline->classes, track->noise_w, fmin(share_u, 0.5));
+    activity->shift_ns = v.shift_ns;
+    int status = make_residual(activity, timeline, &v, track);
+    /* neighbouring residuals err alike: there are fewer independent readings than cells */
+    double run = fmin(fmax(track->run, 1), 8);
+    for (uint32_t a = 0; a < timeline->classes; a++)
+        for (uint32_t b = 0; b < timeline->classes; b++) activity->cov_w2[a][b] *= run;
+    if (status != JM_OK) jmi_activity_free(activity);
+    return status == JM_OK ? JM_OK
+                           : jmi_fail(error, status, "out of memory for the ranges' levels");
+}
+
+void jmi_activity_free(jmi_activity *activity) {
+    free(activity->excess_s);
+    activity->excess_s = NULL;
+}
+
+/* Running times in (edge of the cell, t] beyond the cell's own share of them: what the levels add
+ * to an energy that the readings do not fix. */
+static void add_excess(const jmi_activity *activity, const jmi_track *track, int64_t t, size_t cell,
+                       double sign, double *excess) {
+    int64_t from = track->edge[cell], to = track->edge[cell + 1];
+    double before[JMI_CLASSES] = {0}, all[JMI_CLASSES] = {0};
+    uint32_t k = activity->timeline->classes;
+    size_t hint = 0;
+    if (t > to) t = to;
+    if (t < from) t = from;
+    double at = (double)(t - from) / (double)(to - from);
+    jmi_timeline_times(activity->timeline, from, t, &hint, before);
+    jmi_timeline_times(activity->timeline, from, to, &hint, all);
+    for (uint32_t c = 0; c < k; c++) {
+        /* the reading fixes the seen part only; its share of the running sum is left in */
+        double fixed = all[c];
+        if (activity->excess_s != NULL)
+            fixed -= activity->excess_s[(cell + 1) * k + c] - activity->excess_s[cell * k + c];
+        excess[c] += sign * (before[c] - at * fixed);
+        if (activity->excess_s != NULL) excess[c] += sign * activity->excess_s[cell * k + c];
+    }
+}
+
+double jmi_activity_variance(const jmi_activity *activity, const jmi_track *track, int64_t from,
+                             int64_t to, size_t from_cell, size_t to_cell) {
+    double excess[JMI_CLASSES] = {0}, variance = 0;
+    add_excess(activity, track, from, from_cell, -1, excess);
+    add_excess(activity, track, to, to_cell, 1, excess);
+    uint32_t k = activity->timeline->classes;
+    for (uint32_t a = 0; a < k; a++)
+        for (uint32_t b = 0; b < k; b++) variance += excess[a] * excess[b] * activity->cov_w2[a][b];
+    return fmax(variance, 0);
+}

@@ -1,0 +1,36 @@
+/* A device's energy as its sensors see it: up to two views (energy counter and power readings),
+ * fused, with the systematic part. */
+#ifndef JMI_VIEWS_H
+#define JMI_VIEWS_H
+
+#include "energy/estimate.h"
+
+typedef struct jmi_views {
+    jmi_estimator view[2];
+    size_t count;
+    double gain_u;     /* relative standard uncertainty of the gain */
+    double offset_u_w; /* standard uncertainty of the offset */
+} jmi_views;
+
+/* Checks a caller's options and fills in what it left open. */
+int jmi_energy_options_take(jm_energy_options *ours, const jm_energy_options *theirs,
+                            jm_error *error);
+
+/* JM_NO_DATA: the device has no sensor of power or energy with a usable value. */
+int jmi_views_open(jmi_views *views, const jm_recording *recording, uint32_t device,
+                   const jm_energy_options *options, jm_error *error);
+void jmi_views_close(jmi_views *views);
+
+/* The random part of a window, from all views. */
+jmi_estimate jmi_views_estimate(jmi_views *views, const jm_window *window);
+/* Systematic uncertainty of an energy measured over a time. */
+double jmi_views_systematic(const jmi_views *views, double energy_j, double duration_s);
+/* A window as the public interface gives it. */
+void jmi_views_window(jmi_views *views, const jm_window *window, jm_energy *out);
+
+/* Fills in interval and mean power from the parts; bounds are widened by `slack` (relative). */
+void jmi_energy_finish(jm_energy *energy, double slack);
+/* Adds an independent energy (another device). */
+void jmi_energy_add(jm_energy *sum, const jm_energy *part, bool first);
+
+#endif

@@ -1,0 +1,95 @@
+/* Public energies of windows: one device or the total, in one pass. */
+#include "energy/views.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+typedef struct order {
+    int64_t begin;
+    size_t index;
+} order;
+
+static int compare_order(const void *a, const void *b) {
+    const order *x = a, *y = b;
+    return (x->begin > y->begin) - (x->begin < y->begin);
+}
+
+/* Windows are taken in order of their beginning, so that the search for each begins where the last
+ * one ended. NULL with *sorted true: they are in order already. */
+static order *sort_windows(const jm_window *windows, size_t count, bool *sorted) {
+    *sorted = true;
+    for (size_t i = 1; i < count && *sorted; i++)
+        *sorted = windows[i - 1].begin_ns <= windows[i].begin_ns;
+    if (*sorted) return NULL;
+    order *by = malloc(count * sizeof *by);
+    if (by == NULL) return NULL;
+    for (size_t i = 0; i < count; i++) by[i] = (order){windows[i].begin_ns, i};
+    qsort(by, count, sizeof *by, compare_order);
+    return by;
+}
+
+static int device_windows(const jm_recording *recording, uint32_t device, const jm_window *windows,
+                          size_t count, const jm_energy_options *options, jm_energy *out,
+                          jm_error *error) {
+    jmi_views *v = malloc(sizeof *v);
+    bool sorted;
+    order *by = sort_windows(windows, count, &sorted);
+    int status = JM_OK;
+    if (v == NULL || (by == NULL && !sorted))
+        status = jmi_fail(error, JM_MEMORY, "out of memory for %zu windows", count);
+    else
+        status = jmi_views_open(v, recording, device, options, error);
+    if (status == JM_OK) {
+        for (size_t i = 0; i < count; i++) {
+            size_t at = by != NULL ? by[i].index : i;
+            jmi_views_window(v, &windows[at], &out[at]);
+        }
+        jmi_views_close(v);
+    }
+    free(by);
+    free(v);
+    return status;
+}
+
+static int total_windows(const jm_recording *recording, const jm_window *windows, size_t count,
+                         const jm_energy_options *options, jm_energy *out, jm_error *error) {
+    jm_energy *part = malloc((count + 1) * sizeof *part);
+    if (part == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for %zu windows", count);
+    bool first = true;
+    int status = JM_OK;
+    for (uint32_t d = 0; d < jm_recording_device_count(recording); d++) {
+        jm_device device = {.size = sizeof device};
+        if (jm_recording_device(recording, d, &device) != JM_OK || !device.in_total) continue;
+        status = device_windows(recording, d, windows, count, options, part, error);
+        if (status == JM_NO_DATA) continue;
+        if (status != JM_OK) break;
+        for (size_t i = 0; i < count; i++) jmi_energy_add(&out[i], &part[i], first);
+        first = false;
+    }
+    free(part);
+    if (status != JM_OK && status != JM_NO_DATA) return status;
+    if (first) return jmi_fail(error, JM_NO_DATA, "no device has a reading of power or energy");
+    for (size_t i = 0; i < count; i++)
+        if (out[i].provenance != 0) jmi_energy_finish(&out[i], 0);
+    return JM_OK;
+}
+
+int jm_energy_windows(const jm_recording *recording, uint32_t device, const jm_window *windows,
+                      size_t count, const jm_energy_options *options, jm_energy *out,
+                      jm_error *error) {
+    jm_energy_options ours;
+    if (recording == NULL || (count > 0 && (windows == NULL || out == NULL)))
+        return jmi_fail(error, JM_INVALID, "recording, windows and out must not be NULL");
+    int status = jmi_energy_options_take(&ours, options, error);
+    if (status != JM_OK) return status;
+    if (device == JM_DEVICE_TOTAL)
+        return total_windows(recording, windows, count, &ours, out, error);
+    return device_windows(recording, device, windows, count, &ours, out, error);
+}
+
+int jm_energy_window(const jm_recording *recording, uint32_t device, int64_t begin_ns,
+                     int64_t end_ns, const jm_energy_options *options, jm_energy *out,
+                     jm_error *error) {
+    jm_window window = {begin_ns, end_ns};
+    return jm_energy_windows(recording, device, &window, 1, options, out, error);
+}
