@@ -1,0 +1,304 @@
+#include "report/json.h"
+
+#include <jansson.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCHEMA = 1, RANGES_LISTED = 10000 };
+
+/* JSON knows no infinity and no NaN: what is not known is null. */
+static void set_number(json_t *object, const char *key, double value) {
+    json_object_set_new(object, key, isfinite(value) ? json_real(value) : json_null());
+}
+
+static void set_count(json_t *object, const char *key, uint64_t value) {
+    json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static void set_bool(json_t *object, const char *key, bool value) {
+    json_object_set_new(object, key, json_boolean(value));
+}
+
+/* Texts come from programs: what is not UTF-8 is replaced. */
+static json_t *text_value(const char *text) {
+    if (text == NULL) return json_null();
+    json_t *value = json_string(text);
+    if (value != NULL) return value;
+    size_t length = strlen(text);
+    char *ascii = jmi_strdup(text);
+    for (size_t i = 0; ascii != NULL && i < length; i++)
+        if ((unsigned char)ascii[i] >= 0x80) ascii[i] = '?';
+    value = json_string(ascii == NULL ? "" : ascii);
+    free(ascii);
+    return value;
+}
+
+static void set_text(json_t *object, const char *key, const char *text) {
+    json_object_set_new(object, key, text_value(text));
+}
+
+typedef struct flag_name {
+    uint32_t bit;
+    const char *name;
+} flag_name;
+
+static json_t *flag_list(uint32_t bits, const flag_name *names, size_t count) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        if (bits & names[i].bit) json_array_append_new(list, json_string(names[i].name));
+    return list;
+}
+
+static void set_energy(json_t *object, const jm_energy *e) {
+    static const flag_name provenance[] = {{JM_FROM_COUNTER, "counter"},
+                                           {JM_FROM_POWER, "power"},
+                                           {JM_FROM_MODEL, "modelled"},
+                                           {JM_FROM_SIMULATION, "simulated"},
+                                           {JM_BOUND_ONLY, "bound only"}};
+    static const flag_name flags[] = {{JM_ENERGY_CONFLICT, "conflict"},
+                                      {JM_ENERGY_PARTIAL, "partial"},
+                                      {JM_ENERGY_LOCKED, "locked"},
+                                      {JM_ENERGY_ACTIVITY, "activity"},
+                                      {JM_ENERGY_RESET, "reset"}};
+    bool known = (e->provenance & ~(uint32_t)JM_BOUND_ONLY) != 0;
+    set_number(object, "energy_j", known ? e->energy_j : NAN);
+    set_number(object, "u95_j", known ? e->u95_j : NAN);
+    set_number(object, "u_random_j", known ? e->u_random_j : NAN);
+    set_number(object, "u_systematic_j", known ? e->u_systematic_j : NAN);
+    set_number(object, "lower_j", e->lower_j);
+    set_number(object, "upper_j", e->upper_j);
+    set_number(object, "mean_power_w", known ? e->mean_power_w : NAN);
+    set_number(object, "measured", e->measured);
+    json_object_set_new(object, "provenance",
+                        flag_list(e->provenance, provenance, JMI_COUNT(provenance)));
+    json_object_set_new(object, "flags", flag_list(e->flags, flags, JMI_COUNT(flags)));
+}
+
+static void set_split(json_t *object, const jmi_split *split) {
+    if (!split->known) {
+        json_object_set_new(object, "idle", json_null());
+        return;
+    }
+    json_t *idle = json_object();
+    set_number(idle, "power_w", split->power_w);
+    set_number(idle, "power_u95_w", split->power_u95_w);
+    set_bool(idle, "from_baseline", split->from_baseline);
+    set_number(idle, "energy_j", split->idle_j);
+    set_number(idle, "u95_j", split->idle_u95_j);
+    set_number(idle, "share", split->share);
+    set_number(idle, "active_j", split->active_j);
+    set_number(idle, "active_u95_j", split->active_u95_j);
+    json_object_set_new(object, "idle", idle);
+}
+
+static void set_measured(json_t *object, const jmi_summary_device *entry) {
+    static const jm_energy nothing = {.upper_j = INFINITY};
+    set_energy(object, entry->has_energy ? &entry->energy : &nothing);
+    set_text(object, "source", entry->source);
+    set_number(object, "peak_power_w", entry->peak_w);
+    set_split(object, &entry->split);
+}
+
+static json_t *device_object(const jmi_summary_device *entry) {
+    const jm_device *device = &entry->device;
+    json_t *object = json_object();
+    set_text(object, "name", device->name);
+    set_text(object, "vendor", device->vendor);
+    set_text(object, "model", device->model);
+    set_text(object, "uuid", device->uuid);
+    set_text(object, "pci", device->pci);
+    set_text(object, "driver", device->driver);
+    set_bool(object, "in_total", device->in_total);
+    set_bool(object, "simulated", device->simulated);
+    set_number(object, "power_limit_w", device->power_limit_w > 0 ? device->power_limit_w : NAN);
+    set_number(object, "power_floor_w", device->power_floor_w > 0 ? device->power_floor_w : NAN);
+    set_measured(object, entry);
+    return object;
+}
+
+static double seconds_or_nan(uint64_t ns) { return ns == 0 ? NAN : (double)ns / 1e9; }
+
+static json_t *sensor_object(const jmi_summary *summary, const jmi_summary_sensor *entry) {
+    const jm_sensor *sensor = &entry->sensor;
+    json_t *object = json_object();
+    bool has_device = sensor->device < summary->device_count;
+    set_text(object, "device", has_device ? summary->devices[sensor->device].device.name : NULL);
+    set_text(object, "quantity", jm_quantity_name(sensor->quantity));
+    set_text(object, "unit", jm_quantity_unit(sensor->quantity));
+    set_text(object, "source", sensor->source);
+    set_bool(object, "counter", sensor->counter);
+    set_bool(object, "modelled", sensor->modelled);
+    set_bool(object, "calibrated", sensor->calibrated);
+    set_number(object, "refresh_s", seconds_or_nan(sensor->refresh_ns));
+    set_number(object, "window_s", seconds_or_nan(sensor->window_ns));
+    set_number(object, "lag_s", (double)sensor->lag_ns / 1e9);
+    set_number(object, "noise", sensor->noise);
+    set_number(object, "quantum", sensor->quantum);
+    set_count(object, "samples", entry->samples);
+    set_count(object, "missing", entry->missing);
+    set_count(object, "gaps", entry->gaps);
+    set_count(object, "resets", entry->resets);
+    set_number(object, "mean", entry->mean);
+    set_number(object, "min", entry->min);
+    set_number(object, "max", entry->max);
+    return object;
+}
+
+static json_t *group_object(const jmi_summary *summary, const jmi_group *group) {
+    int64_t zero = jm_recording_begin_ns(summary->recording);
+    json_t *object = json_object();
+    set_text(object, "category", jm_category_name(group->category));
+    set_text(object, "name", group->name);
+    set_count(object, "calls", group->calls);
+    set_count(object, "unfinished", group->unfinished);
+    set_count(object, "unmeasured", group->unmeasured);
+    set_count(object, "bound_only", group->bound_only);
+    set_number(object, "first_s", (double)(group->first_ns - zero) / 1e9);
+    set_number(object, "last_s", (double)(group->last_ns - zero) / 1e9);
+    set_number(object, "time_s", group->time_s);
+    set_energy(object, &group->energy);
+    set_number(object, "share", group->share);
+    return object;
+}
+
+typedef struct range_list {
+    json_t *list;
+    int64_t zero_ns;
+} range_list;
+
+static int add_range(void *user, uint64_t index, const jm_range *range,
+                     const jm_energy *const *energies) {
+    range_list *ranges = user;
+    (void)index;
+    json_t *object = json_object();
+    set_count(object, "id", range->id);
+    json_object_set_new(object, "parent",
+                        range->parent == 0 ? json_null() : json_integer((json_int_t)range->parent));
+    set_text(object, "category", jm_category_name(range->category));
+    set_text(object, "name", range->name);
+    set_number(object, "begin_s", (double)(range->begin_ns - ranges->zero_ns) / 1e9);
+    set_number(object, "end_s", (double)(range->end_ns - ranges->zero_ns) / 1e9);
+    set_number(object, "duration_s", (double)(range->end_ns - range->begin_ns) / 1e9);
+    set_bool(object, "unfinished", range->unfinished);
+    set_count(object, "pid", range->pid);
+    set_count(object, "thread", range->thread);
+    json_t *attributes = range->attributes[0] == '\0' ? json_object()
+                                                      : json_loads(range->attributes, 0, NULL);
+    json_object_set_new(object, "attributes", attributes != NULL ? attributes : json_null());
+    set_energy(object, energies[0]);
+    json_array_append_new(ranges->list, object);
+    return JM_OK;
+}
+
+static void set_lists(json_t *root, const jmi_summary *summary) {
+    json_t *devices = json_array(), *sensors = json_array(), *groups = json_array();
+    json_t *warnings = json_array();
+    for (uint32_t i = 0; i < summary->device_count; i++)
+        json_array_append_new(devices, device_object(&summary->devices[i]));
+    for (uint32_t i = 0; i < summary->sensor_count; i++)
+        json_array_append_new(sensors, sensor_object(summary, &summary->sensors[i]));
+    for (size_t i = 0; i < summary->group_count; i++)
+        json_array_append_new(groups, group_object(summary, &summary->groups[i]));
+    for (uint32_t i = 0; i < jm_recording_warning_count(summary->recording); i++)
+        json_array_append_new(warnings, text_value(jm_recording_warning(summary->recording, i)));
+    json_object_set_new(root, "devices", devices);
+    json_object_set_new(root, "categories", groups);
+    json_object_set_new(root, "sensors", sensors);
+    json_object_set_new(root, "warnings", warnings);
+}
+
+static void set_head(json_t *root, const jmi_summary *summary) {
+    const jm_recording *recording = summary->recording;
+    int64_t zero = jm_recording_begin_ns(recording);
+    double utc = (double)jm_recording_utc_offset_ns(recording) / 1e9;
+    set_text(root, "joulemeter", jm_version());
+    set_count(root, "schema", SCHEMA);
+    set_bool(root, "simulated", summary->simulated);
+    set_bool(root, "modelled", summary->modelled);
+    set_text(root, "command", summary->command);
+    json_object_set_new(root, "exit_code",
+                        summary->exit_code < 0 ? json_null() : json_integer(summary->exit_code));
+    set_text(root, "window", summary->of_command ? "command" : "recording");
+    set_number(root, "begin_unix_s", (double)summary->begin_ns / 1e9 + utc);
+    set_number(root, "begin_s", (double)(summary->begin_ns - zero) / 1e9);
+    set_number(root, "end_s", (double)(summary->end_ns - zero) / 1e9);
+    set_number(root, "duration_s", (double)(summary->end_ns - summary->begin_ns) / 1e9);
+    json_t *total = json_object();
+    set_measured(total, &summary->total);
+    json_object_set_new(root, "total", total);
+}
+
+static void set_tail(json_t *root, const jmi_summary *summary) {
+    static const char *const keys[] = {"version", "host", "os",  "kernel", "machine",
+                                       "cpu",     "cpus", "pid", "cwd",    "user"};
+    json_t *sampler = json_object(), *environment = json_object();
+    set_count(sampler, "polls", summary->sampler.polls);
+    set_count(sampler, "failed", summary->sampler.failed);
+    set_count(sampler, "late", summary->sampler.late);
+    set_count(sampler, "dropped", summary->sampler.dropped);
+    set_number(sampler, "cpu_s", (double)summary->sampler.cpu_ns / 1e9);
+    set_number(sampler, "worst_late_s", (double)summary->sampler.worst_late_ns / 1e9);
+    json_object_set_new(root, "sampler", sampler);
+    for (size_t i = 0; i < JMI_COUNT(keys); i++) {
+        const char *value = jm_recording_info(summary->recording, keys[i]);
+        if (value != NULL) set_text(environment, keys[i], value);
+    }
+    json_object_set_new(root, "environment", environment);
+}
+
+static int set_ranges(json_t *root, const jmi_summary *summary, const jm_energy_options *options,
+                      jm_error *error) {
+    const uint32_t total = JM_DEVICE_TOTAL;
+    range_list ranges = {json_array(), jm_recording_begin_ns(summary->recording)};
+    json_object_set_new(root, "ranges", ranges.list);
+    set_count(root, "ranges_total", jm_recording_range_count(summary->recording));
+    return jmi_ranges_visit(summary->recording, &total, 1, RANGES_LISTED, options, add_range,
+                            &ranges, error);
+}
+
+/* jansson asks localeconv() for the point that printf wrote: both follow the thread's locale. */
+static char *dump(const json_t *root) {
+    locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    locale_t before = c != (locale_t)0 ? uselocale(c) : (locale_t)0;
+    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+    if (c != (locale_t)0) {
+        uselocale(before);
+        freelocale(c);
+    }
+    return text;
+}
+
+int jmi_json_write(const jmi_summary *summary, const jm_energy_options *options, char **text,
+                   jm_error *error) {
+    *text = NULL;
+    json_t *root = json_object();
+    set_head(root, summary);
+    set_lists(root, summary);
+    int status = set_ranges(root, summary, options, error);
+    set_tail(root, summary);
+    char *dumped = status == JM_OK ? dump(root) : NULL;
+    json_decref(root);
+    if (status != JM_OK) return status;
+    jmi_text out = {0};
+    if (dumped == NULL) return jmi_fail(error, JM_MEMORY, "out of memory while writing JSON");
+    jmi_text_append(&out, dumped, strlen(dumped));
+    jmi_text_append(&out, "\n", 1);
+    free(dumped);
+    return jmi_text_take(&out, text, error);
+}
+
+int jm_report_json(const jm_recording *recording, const jm_report_options *options, char **json,
+                   jm_error *error) {
+    if (json == NULL) return jmi_fail(error, JM_INVALID, "there is no place for the text (NULL)");
+    *json = NULL;
+    jm_report_options ours;
+    jmi_summary summary;
+    int status = jmi_report_options(&ours, options, error);
+    if (status == JM_OK) status = jmi_summary_make(&summary, recording, &ours.energy, error);
+    if (status != JM_OK) return status;
+    status = jmi_json_write(&summary, &ours.energy, json, error);
+    jmi_summary_free(&summary);
+    return status;
+}

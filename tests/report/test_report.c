@@ -1,0 +1,285 @@
+#include "fixture.h"
+#include "report/summary.h"
+
+#include <jansson.h>
+#include <locale.h>
+
+static jmi_summary make_summary(const jm_recording *recording) {
+    jmi_summary summary;
+    jm_error error = {0};
+    fixture_ok(jmi_summary_make(&summary, recording, NULL, &error), &error);
+    return summary;
+}
+
+static json_t *make_json(const jm_recording *recording) {
+    jm_error error = {0};
+    char *text = NULL;
+    fixture_ok(jm_report_json(recording, NULL, &text, &error), &error);
+    json_error_t where;
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+    if (root == NULL) fail_msg("%s at line %d", where.text, where.line);
+    jm_free(text);
+    return root;
+}
+
+static double number(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_number(value)) fail_msg("%s is no number", key);
+    return json_number_value(value);
+}
+
+static char *make_text(const jm_recording *recording, uint32_t width) {
+    jm_report_options options = JM_REPORT_OPTIONS_INIT;
+    jm_error error = {0};
+    char *text = NULL;
+    options.width = width;
+    fixture_ok(jm_report_text(recording, &options, &text, &error), &error);
+    return text;
+}
+
+/* ---- summary ---- */
+
+static void figures_are_of_the_command(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    jmi_summary s = make_summary(recording);
+    assert_true(s.of_command);
+    assert_string_equal(s.command, "python train.py");
+    assert_int_equal(s.exit_code, 3);
+    assert_int_equal(s.begin_ns, FIXTURE_T0 + 2000000000);
+    assert_int_equal(s.device_count, 2);
+    assert_true(fabs(s.devices[FIXTURE_GPU].energy.energy_j - 3000) < 30);
+    assert_true(fabs(s.devices[FIXTURE_CPU].energy.energy_j - 600) < 30);
+    assert_true(fabs(s.total.energy.energy_j - 3600) < 40);
+    assert_string_equal(s.devices[FIXTURE_GPU].source, "simulated");
+    assert_string_equal(s.devices[FIXTURE_CPU].source, "modelled");
+    assert_string_equal(s.total.source, "simulated+modelled");
+    jmi_summary_free(&s);
+    jm_recording_free(recording);
+}
+
+static void idle_and_active_add_up(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    jmi_summary s = make_summary(recording);
+    const jmi_split *split = &s.devices[FIXTURE_GPU].split;
+    assert_true(split->known && split->from_baseline);
+    assert_true(fabs(split->power_w - 50) < 3);
+    assert_true(fabs(split->idle_j + split->active_j - s.devices[FIXTURE_GPU].energy.energy_j) <
+                1e-6);
+    assert_true(s.total.split.known);
+    assert_true(fabs(s.total.split.power_w - 70) < 5);
+    jmi_summary_free(&s);
+    jm_recording_free(recording);
+}
+
+static void ranges_are_grouped(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    jmi_summary s = make_summary(recording);
+    const jmi_group *batch = NULL, *load = NULL;
+    for (size_t i = 0; i < s.group_count; i++) {
+        if (strcmp(s.groups[i].name, "batch") == 0) batch = &s.groups[i];
+        if (strcmp(s.groups[i].name, "load") == 0) load = &s.groups[i];
+    }
+    assert_int_equal(s.group_count, 5);
+    assert_non_null(batch);
+    assert_non_null(load);
+    assert_int_equal(batch->calls, 50);
+    assert_true(fabs(batch->time_s - 5) < 1e-6);
+    assert_true(fabs(batch->energy.energy_j - 1800) < 50);
+    assert_true(batch->energy.u95_j > 0 && batch->energy.u95_j < 900);
+    assert_true(batch->energy.lower_j <= batch->energy.energy_j);
+    assert_true(fabs(batch->share - 0.5) < 0.03);
+    assert_int_equal(load->calls, 1);
+    assert_true(s.groups[0].category == JM_SESSION);
+    jmi_summary_free(&s);
+    jm_recording_free(recording);
+}
+
+static void the_same_name_in_two_categories_is_two_groups(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    fixture_range(recording, JM_USER, "batch", 5, 6, "");
+    jmi_summary s = make_summary(recording);
+    assert_int_equal(s.group_count, 6);
+    jmi_summary_free(&s);
+    jm_recording_free(recording);
+}
+
+static void many_names(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    for (int i = 0; i < 3000; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "layer%d", i % 1500);
+        fixture_range(recording, JM_LAYER, name, 4 + 0.001 * i, 4.001 + 0.001 * i, "");
+    }
+    jmi_summary s = make_summary(recording);
+    assert_int_equal(s.group_count, 5 + 1500);
+    for (size_t i = 0; i < s.group_count; i++)
+        if (s.groups[i].category == JM_LAYER) assert_int_equal(s.groups[i].calls, 2);
+    jmi_summary_free(&s);
+    jm_recording_free(recording);
+}
+
+/* ---- JSON ---- */
+
+static void json_holds_it_all(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    json_t *root = make_json(recording);
+    assert_string_equal(json_string_value(json_object_get(root, "joulemeter")), jm_version());
+    assert_int_equal(json_integer_value(json_object_get(root, "schema")), 1);
+    assert_true(json_is_true(json_object_get(root, "simulated")));
+    assert_true(json_is_true(json_object_get(root, "modelled")));
+    assert_true(fabs(number(root, "duration_s") - 10) < 1e-9);
+    assert_int_equal(json_integer_value(json_object_get(root, "exit_code")), 3);
+    const json_t *total = json_object_get(root, "total");
+    assert_true(fabs(number(total, "energy_j") - 3600) < 40);
+    assert_true(number(total, "lower_j") < number(total, "energy_j"));
+    assert_true(json_is_array(json_object_get(total, "provenance")));
+    assert_int_equal(json_array_size(json_object_get(root, "devices")), 2);
+    assert_int_equal(json_array_size(json_object_get(root, "sensors")), 2);
+    assert_int_equal(json_array_size(json_object_get(root, "ranges")), 54);
+    assert_int_equal(json_array_size(json_object_get(root, "categories")), 5);
+    const json_t *batch = json_array_get(json_object_get(root, "ranges"), 4);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(batch, "attributes"), "size")), 32);
+    assert_true(json_is_object(json_object_get(root, "sampler")));
+    assert_true(json_is_object(json_object_get(root, "environment")));
+    json_decref(root);
+    jm_recording_free(recording);
+}
+
+static void an_empty_recording_is_null_not_zero(void **state) {
+    (void)state;
+    jm_recording *recording = NULL;
+    fixture_ok(jm_recording_new(&recording, NULL), &(jm_error){0});
+    json_t *root = make_json(recording);
+    const json_t *total = json_object_get(root, "total");
+    assert_true(json_is_null(json_object_get(total, "energy_j")));
+    assert_true(json_is_null(json_object_get(total, "upper_j")));
+    assert_int_equal(json_array_size(json_object_get(total, "provenance")), 0);
+    json_decref(root);
+    char *text = make_text(recording, 80);
+    assert_non_null(strstr(text, "No energy was measured"));
+    jm_free(text);
+    jm_recording_free(recording);
+}
+
+static double missing_w(int i) {
+    (void)i;
+    return NAN;
+}
+
+static void failed_readings_are_missing_not_zero(void **state) {
+    (void)state;
+    jm_recording *recording = NULL;
+    fixture_ok(jm_recording_new(&recording, NULL), &(jm_error){0});
+    uint32_t gpu = fixture_device(recording, "gpu0", "lost", false);
+    fixture_samples(recording, fixture_sensor(recording, gpu, JM_POWER, "nvml", false), 100,
+                    missing_w);
+    json_t *root = make_json(recording);
+    const json_t *device = json_array_get(json_object_get(root, "devices"), 0);
+    assert_true(json_is_null(json_object_get(device, "energy_j")));
+    const json_t *sensor = json_array_get(json_object_get(root, "sensors"), 0);
+    assert_int_equal(json_integer_value(json_object_get(sensor, "missing")), 100);
+    assert_true(json_is_null(json_object_get(sensor, "mean")));
+    json_decref(root);
+    jm_recording_free(recording);
+}
+
+static void hostile_texts_stay_texts(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    fixture_range(recording, JM_USER, "\033[31m\"quote\" \xFF\x01", 5, 6, "{not json");
+    json_t *root = make_json(recording);
+    const json_t *last = json_array_get(json_object_get(root, "ranges"), 54);
+    assert_true(json_is_string(json_object_get(last, "name")));
+    assert_true(json_is_null(json_object_get(last, "attributes")) ||
+                json_is_object(json_object_get(last, "attributes")));
+    json_decref(root);
+    char *text = make_text(recording, 80);
+    assert_null(strchr(text, '\033'));
+    jm_free(text);
+    jm_recording_free(recording);
+}
+
+/* ---- text ---- */
+
+static void text_fits_the_terminal(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    const uint32_t widths[] = {60, 80, 120};
+    setlocale(LC_CTYPE, "C");
+    for (size_t i = 0; i < JMI_COUNT(widths); i++) {
+        char *text = make_text(recording, widths[i]);
+        for (const char *line = text; *line != '\0';) {
+            size_t length = strcspn(line, "\n");
+            if (length > widths[i]) fail_msg("%zu columns: %.*s", length, (int)length, line);
+            line += length + 1;
+        }
+        jm_free(text);
+    }
+    jm_recording_free(recording);
+}
+
+static void text_says_where_numbers_come_from(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    char *text = make_text(recording, 80);
+    assert_non_null(strstr(text, "python train.py"));
+    assert_non_null(strstr(text, "exit code 3"));
+    assert_non_null(strstr(text, "simulated+modelled"));
+    assert_non_null(strstr(text, "cpu0 is modelled"));
+    assert_non_null(strstr(text, "batch"));
+    assert_null(strstr(text, "\033"));
+    jm_free(text);
+    jm_recording_free(recording);
+}
+
+static void numbers_have_a_point_in_every_locale(void **state) {
+    (void)state;
+    if (setlocale(LC_ALL, "de_DE.UTF-8") == NULL) {
+        print_message("skip: the locale de_DE.UTF-8 is not installed\n");
+        skip();
+    }
+    jm_recording *recording = fixture_new();
+    json_decref(make_json(recording));
+    char *text = make_text(recording, 80);
+    assert_null(strstr(text, "10,0 s"));
+    assert_non_null(strstr(text, "10.0 s"));
+    jm_free(text);
+    jm_recording_free(recording);
+    setlocale(LC_ALL, "C");
+}
+
+static void wrong_arguments(void **state) {
+    (void)state;
+    jm_error error = {0};
+    char *text = NULL;
+    assert_int_equal(jm_report_text(NULL, NULL, &text, &error), JM_INVALID);
+    assert_int_equal(jm_report_json(NULL, NULL, &text, &error), JM_INVALID);
+    assert_int_equal(jm_export(NULL, "", NULL, &error), JM_INVALID);
+    assert_null(text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(figures_are_of_the_command),
+        cmocka_unit_test(idle_and_active_add_up),
+        cmocka_unit_test(ranges_are_grouped),
+        cmocka_unit_test(the_same_name_in_two_categories_is_two_groups),
+        cmocka_unit_test(many_names),
+        cmocka_unit_test(json_holds_it_all),
+        cmocka_unit_test(an_empty_recording_is_null_not_zero),
+        cmocka_unit_test(failed_readings_are_missing_not_zero),
+        cmocka_unit_test(hostile_texts_stay_texts),
+        cmocka_unit_test(text_fits_the_terminal),
+        cmocka_unit_test(text_says_where_numbers_come_from),
+        cmocka_unit_test(numbers_have_a_point_in_every_locale),
+        cmocka_unit_test(wrong_arguments),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
