@@ -1,0 +1,76 @@
+# bash completion for joulemeter                                  -*- shell-script -*-
+
+_joulemeter_words() {
+    local IFS=$' \t\n'
+    COMPREPLY=($(compgen -W "$1" -- "$2"))
+}
+
+_joulemeter_files() {
+    local IFS=$'\n'
+    compopt -o filenames 2>/dev/null
+    COMPREPLY=($(compgen -f -- "$1"))
+}
+
+_joulemeter() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+    local commands="run show export sql devices doctor calibrate completion help"
+    local command=${COMP_WORDS[1]} i
+    COMPREPLY=()
+    if ((COMP_CWORD == 1)); then
+        _joulemeter_words "$commands --help --version" "$cur"
+        return
+    fi
+    if [[ $command == run ]]; then
+        # Past the options everything belongs to the measured command.
+        for ((i = 2; i < COMP_CWORD; i++)); do
+            case ${COMP_WORDS[i]} in
+            -o | --output | -i | --interval | -g | --gpu | -b | --idle-baseline | --tdp | \
+                --simulate) ((i++)) ;;
+            --) ((i++)); break ;;
+            -*) ;;
+            *) break ;;
+            esac
+        done
+        if ((i <= COMP_CWORD)) && [[ ${COMP_WORDS[i-1]} == -- || ${COMP_WORDS[i]} != -* ]] &&
+            ! [[ $prev == -[oigb] || $prev == --@(output|interval|gpu|idle-baseline|tdp|simulate) ]]; then
+            if declare -F _command_offset >/dev/null; then
+                _command_offset "$i"
+            elif ((i == COMP_CWORD)); then
+                COMPREPLY=($(compgen -c -- "$cur"))
+            else
+                _joulemeter_files "$cur"
+            fi
+            return
+        fi
+    fi
+    case $prev in
+    -o | --output | --cache) _joulemeter_files "$cur"; return ;;
+    -i | --interval) _joulemeter_words "1ms 10ms 20ms 100ms 1s" "$cur"; return ;;
+    -g | --gpu) _joulemeter_words "all none 0 1 2 3 4 5 6 7" "$cur"; return ;;
+    -b | --idle-baseline | -t | --time) _joulemeter_words "5s 10s 30s 60s" "$cur"; return ;;
+    --simulate) _joulemeter_words "v100 a100 h100 h200 3090 4090 b200" "$cur"; return ;;
+    -n | --top) _joulemeter_words "5 10 20 50" "$cur"; return ;;
+    --tdp) return ;;
+    -l | --load) COMPREPLY=($(compgen -c -- "$cur")); return ;;
+    esac
+    local options="--help"
+    case $command in
+    run) options+=" --output --interval --gpu --json --idle-baseline --quiet --tdp --simulate --" ;;
+    show) options+=" --json --top" ;;
+    export) options+=" --quiet" ;;
+    sql) options+=" --json --csv" ;;
+    devices) options+=" --gpu --json --simulate" ;;
+    doctor) options+=" --gpu --json --verbose --simulate" ;;
+    calibrate) options+=" --time --load --gpu --cache --json --simulate" ;;
+    completion) _joulemeter_words "bash zsh --help" "$cur"; return ;;
+    help) _joulemeter_words "$commands" "$cur"; return ;;
+    *) return ;;
+    esac
+    if [[ $cur == -* ]]; then
+        _joulemeter_words "$options" "$cur"
+    elif [[ $command == show || $command == export || $command == sql ]]; then
+        _joulemeter_files "$cur"
+    fi
+}
+
+complete -F _joulemeter joulemeter

@@ -1,0 +1,172 @@
+#include "grid.h"
+#include "options.h"
+#include "terminal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct page {
+    output out;
+    size_t width;
+    bool color;
+    bool verbose;
+} page;
+
+static const char *cost_text(uint64_t ns, char *text, size_t size) {
+    text[0] = '\0';
+    if (ns >= 1000000)
+        snprintf(text, size, "%.1f ms a reading", (double)ns / 1e6);
+    else if (ns > 0)
+        snprintf(text, size, "%.1f us a reading", (double)ns / 1e3);
+    return text;
+}
+
+static void print_mark(page *p, bool works) {
+    const char *sign = works ? (terminal_is_utf8() ? "✓" : "+") : (terminal_is_utf8() ? "✗" : "-");
+    output_add(&p->out, "  %s%s%s ", p->color ? (works ? "\033[32m" : "\033[33m") : "", sign,
+               p->color ? "\033[0m" : "");
+}
+
+static void print_finding(page *p, const jm_finding *finding) {
+    char cost[48], title[160];
+    bool works = finding->status == JM_OK;
+    print_mark(p, works);
+    snprintf(title, sizeof title, "%s%s%s", finding->device, finding->device[0] ? " " : "",
+             finding->what);
+    if (works && !p->verbose) {
+        grid_add_text(&p->out, title, 40);
+        output_add(&p->out, "%*s", (int)(28 - (strlen(title) < 27 ? strlen(title) : 27)), "");
+        cost_text(finding->cost_ns, cost, sizeof cost);
+        if (cost[0] != '\0')
+            output_add(&p->out, "%s", cost);
+        else
+            grid_add_text(&p->out, finding->message, p->width - 34);
+        output_add(&p->out, "\n");
+        return;
+    }
+    grid_add_text(&p->out, title, p->width - 4);
+    cost_text(finding->cost_ns, cost, sizeof cost);
+    output_add(&p->out, "%s%s\n", cost[0] != '\0' ? "  " : "", cost);
+    if (finding->message[0] != '\0') grid_add_wrapped(&p->out, finding->message, 6, p->width);
+    if (!works && finding->remedy[0] != '\0') {
+        output_add(&p->out, "      ");
+        char *text = NULL;
+        if (asprintf(&text, "-> %s", finding->remedy) >= 0) {
+            p->out.length -= 6;
+            grid_add_wrapped(&p->out, text, 6, p->width);
+            free(text);
+        }
+    }
+}
+
+/* What it comes to: which devices are measured, and how. */
+static void print_verdict(page *p, const jm_recording *recording) {
+    bool any = false;
+    for (uint32_t i = 0; i < jm_recording_sensor_count(recording); i++) {
+        jm_sensor sensor = {.size = sizeof sensor};
+        jm_device device = {.size = sizeof device};
+        if (jm_recording_sensor(recording, i, &sensor) != JM_OK ||
+            jm_recording_device(recording, sensor.device, &device) != JM_OK)
+            continue;
+        if (sensor.quantity != JM_POWER && sensor.quantity != JM_ENERGY) continue;
+        if (!any) output_add(&p->out, "Energy will come from:\n");
+        any = true;
+        output_add(&p->out, "  %-8s %s%s\n", device.name, sensor.source,
+                   sensor.modelled    ? " (modelled: an estimate, nothing measures it)"
+                   : device.simulated ? " (simulated)"
+                                      : "");
+    }
+    if (!any)
+        output_add(&p->out, "Nothing here measures energy; runs are recorded without joules.\n");
+}
+
+static void print_all(page *p, const jm_probe *probe) {
+    const char *interface = "";
+    uint32_t count = jm_probe_finding_count(probe);
+    for (uint32_t i = 0; i < count; i++) {
+        jm_finding finding = {.size = sizeof finding};
+        if (jm_probe_finding(probe, i, &finding) != JM_OK) continue;
+        if (strcmp(interface, finding.interface) != 0) {
+            interface = finding.interface;
+            output_add(&p->out, "%s%s%s\n", p->color ? "\033[1m" : "", interface,
+                       p->color ? "\033[0m" : "");
+        }
+        print_finding(p, &finding);
+    }
+    if (count > 0) output_add(&p->out, "\n");
+    print_verdict(p, jm_probe_recording(probe));
+}
+
+static void print_json(output *out, const jm_probe *probe) {
+    output_add(out, "[");
+    for (uint32_t i = 0; i < jm_probe_finding_count(probe); i++) {
+        jm_finding finding = {.size = sizeof finding};
+        if (jm_probe_finding(probe, i, &finding) != JM_OK) continue;
+        const char *const facts[][2] = {{"interface", finding.interface},
+                                        {"device", finding.device},
+                                        {"what", finding.what},
+                                        {"status", jm_status_name(finding.status)},
+                                        {"message", finding.message},
+                                        {"remedy", finding.remedy}};
+        output_add(out, "%s\n  {", i > 0 ? "," : "");
+        for (size_t f = 0; f < CLI_COUNT(facts); f++) {
+            output_add(out, "\"%s\": ", facts[f][0]);
+            output_json(out, facts[f][1]);
+            output_add(out, ", ");
+        }
+        output_add(out, "\"works\": %s, \"cost_s\": %.9g}",
+                   finding.status == JM_OK ? "true" : "false", (double)finding.cost_ns / 1e9);
+    }
+    output_add(out, "\n]\n");
+}
+
+static int run(int argc, char **argv) {
+    jm_session_options session = JM_SESSION_OPTIONS_INIT;
+    page p = {.width = terminal_width(STDOUT_FILENO), .color = terminal_has_color(STDOUT_FILENO)};
+    char *gpus = NULL;
+    bool json = false;
+    const cli_option options[] = {
+        {'g', "gpu", OPTION_LIST, &gpus, "LIST", "only these GPUs: 0,1, UUIDs, all or none", 0, 0,
+         NULL},
+        {'j', "json", OPTION_FLAG, &json, NULL, "an array of JSON objects", 0, 0, NULL},
+        {'v', "verbose", OPTION_FLAG, &p.verbose, NULL, "a sentence also for what works", 0, 0,
+         NULL},
+        {0, "simulate", OPTION_TEXT, &session.simulate, "SPEC",
+         "simulated GPUs instead of real ones: h100 ...", 0, 0, NULL},
+        {0}};
+    int operands;
+    int code = cli_parse(&cli_doctor, options, OPERANDS_MIXED, argc, argv, &operands);
+    if (code == PARSE_DONE && operands > 0)
+        code = cli_fail(&cli_doctor, CLI_USAGE, "'%s' is not understood; choose GPUs with --gpu",
+                        argv[1]);
+    if (code == PARSE_DONE) {
+        jm_probe *probe = NULL;
+        jm_error error = {0};
+        session.gpus = gpus;
+        if (jm_probe_open(&probe, &session, &error) != JM_OK) {
+            code = cli_fail_error(&cli_doctor, &error);
+        } else {
+            output_open(&p.out);
+            if (json)
+                print_json(&p.out, probe);
+            else
+                print_all(&p, probe);
+            code = output_close(&p.out, &cli_doctor);
+        }
+        jm_probe_free(probe);
+    }
+    free(gpus);
+    return code;
+}
+
+const cli_command cli_doctor = {
+    "doctor",
+    "[OPTIONS]",
+    "say what can be measured here, and what would mend the rest",
+    "Every way of reading every quantity is tried once. What does not work comes with the\n"
+    "least that would mend it. What is missing is no error: the exit code is 0.\n",
+    "  joulemeter doctor\n"
+    "  joulemeter doctor --json | jq '.[] | select(.works | not)'\n",
+    run};

@@ -1,0 +1,140 @@
+#include "grid.h"
+
+#include "terminal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+/* Bytes and columns of the next character; one '?' for what the terminal cannot show. */
+static size_t next_character(const char *text, size_t *columns, bool *shown) {
+    mbstate_t state = {0};
+    wchar_t c;
+    size_t bytes = mbrtowc(&c, text, strnlen(text, 16), &state);
+    int width = bytes == 0 || bytes > 16 ? -1 : wcwidth(c);
+    *shown = width >= 0;
+    *columns = width < 0 ? 1 : (size_t)width;
+    return bytes == 0 || bytes > 16 ? 1 : bytes;
+}
+
+size_t grid_text_columns(const char *text) {
+    size_t total = 0, columns;
+    bool shown;
+    for (; *text != '\0'; total += columns) text += next_character(text, &columns, &shown);
+    return total;
+}
+
+void grid_add_text(output *out, const char *text, size_t columns) {
+    bool cut = grid_text_columns(text) > columns;
+    size_t room = cut && columns > 0 ? columns - 1 : columns;
+    for (size_t used = 0, width; *text != '\0'; used += width) {
+        bool shown;
+        size_t bytes = next_character(text, &width, &shown);
+        if (used + width > room) break;
+        output_append(out, shown ? text : "?", shown ? bytes : 1);
+        text += bytes;
+    }
+    if (cut && columns > 0) output_add(out, "%s", terminal_is_utf8() ? "…" : "~");
+}
+
+void grid_add_wrapped(output *out, const char *text, size_t indent, size_t width) {
+    size_t column = indent;
+    output_add(out, "%*s", (int)indent, "");
+    while (*text != '\0') {
+        size_t bytes = strcspn(text, " ");
+        char *word = strndup(text, bytes);
+        size_t columns = word == NULL ? bytes : grid_text_columns(word);
+        if (column > indent && column + 1 + columns > width) {
+            output_add(out, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent) {
+            output_add(out, " ");
+            column++;
+        }
+        if (word != NULL) grid_add_text(out, word, columns);
+        free(word);
+        column += columns;
+        text += bytes + strspn(text + bytes, " ");
+    }
+    output_add(out, "\n");
+}
+
+void grid_open(grid *g, size_t columns) {
+    *g = (grid){.columns = columns};
+    g->right = calloc(columns + 1, sizeof *g->right);
+    g->failed = g->right == NULL;
+}
+
+void grid_right(grid *g, size_t column) {
+    if (!g->failed) g->right[column] = true;
+}
+
+void grid_row(grid *g, const char *const *cells) {
+    if (g->failed) return;
+    if ((g->rows + 1) * g->columns > g->capacity) {
+        size_t larger = 2 * (g->rows + 8) * g->columns;
+        char **grown = realloc(g->cells, larger * sizeof *grown);
+        if (grown == NULL) {
+            g->failed = true;
+            return;
+        }
+        g->cells = grown;
+        g->capacity = larger;
+    }
+    for (size_t i = 0; i < g->columns; i++)
+        g->cells[g->rows * g->columns + i] = strdup(cells[i] == NULL ? "" : cells[i]);
+    g->rows++;
+}
+
+static const char *cell(const grid *g, size_t row, size_t column) {
+    const char *text = g->cells[row * g->columns + column];
+    return text == NULL ? "" : text;
+}
+
+/* Narrows the widest columns until the row fits. */
+static void fit(size_t *widths, size_t columns, size_t width) {
+    size_t total = 0;
+    for (size_t c = 0; c < columns; c++) total += widths[c] + 2;
+    while (total > width + 2) {
+        size_t widest = 0;
+        for (size_t c = 1; c < columns; c++)
+            if (widths[c] >= widths[widest]) widest = c;
+        if (widths[widest] <= 8) return;
+        widths[widest]--;
+        total--;
+    }
+}
+
+static void write_cell(const grid *g, output *out, const char *text, size_t width, size_t column) {
+    size_t needed = grid_text_columns(text);
+    int space = needed < width ? (int)(width - needed) : 0;
+    if (g->right[column]) output_add(out, "%*s", space, "");
+    grid_add_text(out, text, width);
+    if (!g->right[column] && column + 1 < g->columns) output_add(out, "%*s", space, "");
+}
+
+void grid_write(const grid *g, output *out, size_t width, bool color) {
+    size_t *widths = g->failed ? NULL : calloc(g->columns + 1, sizeof *widths);
+    if (widths == NULL) return;
+    for (size_t i = 0; i < g->rows * g->columns; i++) {
+        size_t needed = grid_text_columns(cell(g, i / g->columns, i % g->columns));
+        if (needed > widths[i % g->columns]) widths[i % g->columns] = needed;
+    }
+    fit(widths, g->columns, width);
+    for (size_t r = 0; r < g->rows; r++) {
+        if (r == 0 && color) output_add(out, "\033[2m");
+        for (size_t c = 0; c < g->columns; c++) {
+            if (c > 0) output_add(out, "  ");
+            write_cell(g, out, cell(g, r, c), widths[c], c);
+        }
+        output_add(out, "%s\n", r == 0 && color ? "\033[0m" : "");
+    }
+    free(widths);
+}
+
+void grid_close(grid *g) {
+    for (size_t i = 0; i < g->rows * g->columns; i++) free(g->cells[i]);
+    free(g->cells);
+    free(g->right);
+    *g = (grid){0};
+}
