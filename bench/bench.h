@@ -1,0 +1,33 @@
+/* What the benchmarks share. Each file measures one thing and adds its rows. */
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
+
+#include "rows.h"
+
+#include <joulemeter.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+void bench_ranges(rows *all);                       /* begin and end, by threads and GPUs */
+void bench_sensors(rows *all);                      /* reading CPU and DRAM */
+void bench_sampler(rows *all);                      /* its share of a core; opening; memory */
+void bench_command(rows *all, const char *command); /* joulemeter run over the bare command */
+void bench_energy(rows *all);                       /* energies of many ranges over many samples */
+void bench_store(rows *all);                        /* writing and opening files */
+
+/* Sorts `values`. q in 0..1; NaN if there are none. */
+double bench_quantile(double *values, size_t count, double q);
+/* Opens a session on simulated GPUs ("64*h100"); ends the program if that fails. */
+jm_session *bench_session(const char *simulate, uint64_t poll_ns);
+/* kB of a line of /proc/self/status ("VmRSS"), and a number of /proc/self/io ("rchar"). */
+double bench_proc_kb(const char *name);
+double bench_proc_io(const char *name);
+/* Runs `measure` in a forked child, where earlier benchmarks left no memory behind; it fills
+ * `results`. False if the child failed. */
+bool bench_in_child(void (*measure)(double *results), double *results, size_t count);
+void bench_sleep(double seconds);
+/* $TMPDIR or /tmp, with a file name unique to this process. */
+void bench_temp_path(char *path, size_t size, const char *name);
+
+#endif

@@ -1,0 +1,5 @@
+#include "use_header.h"
+
+int main(void) {
+    return use_header();
+}
