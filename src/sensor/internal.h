@@ -29,9 +29,17 @@ typedef struct jmi_selection {
 int jmi_select_gpus(jmi_gpu *gpus, size_t count, const jmi_selection *selection, char *note,
                     size_t note_size, jm_error *error);
 
-int jmi_nvml_list(jmi_sensor_set *set, const jm_session_options *options, jm_error *error);
+/* Loads the driver's library; the other two call the driver, so they go through jmi_guard. */
+int jmi_nvml_load(jmi_sensor_set *set, const jm_session_options *options, jm_error *error);
+bool jmi_nvml_loaded(const jmi_sensor_set *set);
+int jmi_nvml_list(jmi_sensor_set *set);
+int jmi_nvml_probe(jmi_sensor_set *set);
 int jmi_hwmon_list(jmi_sensor_set *set);
 jmi_gpu *jmi_set_gpu(jmi_sensor_set *set, const jmi_gpu *gpu);
+
+/* Calls `work`, which may hang in a driver, in a thread of its own. JM_HUNG: it did not come back
+ * in time ($JOULEMETER_DRIVER_TIMEOUT_S, 30 s); the set belongs to that thread from then on. */
+int jmi_guard(jmi_sensor_set *set, int (*work)(jmi_sensor_set *set));
 
 /* ---- the set ---- */
 

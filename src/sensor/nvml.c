@@ -137,7 +137,7 @@ static int list_all(jmi_sensor_set *set, jmi_nvml_state *state) {
     return JM_OK;
 }
 
-int jmi_nvml_list(jmi_sensor_set *set, const jm_session_options *options, jm_error *error) {
+int jmi_nvml_load(jmi_sensor_set *set, const jm_session_options *options, jm_error *error) {
     char library[4096];
     jm_error why = {.status = JM_OK};
     if (options->simulate != NULL) {
@@ -155,8 +155,16 @@ int jmi_nvml_list(jmi_sensor_set *set, const jm_session_options *options, jm_err
         return JM_OK;
     }
     if (options->simulate != NULL) state->api.simulated = true;
-    if (list_all(set, state) != JM_OK) return jmi_fail(error, JM_MEMORY, "out of memory");
     return JM_OK;
+}
+
+bool jmi_nvml_loaded(const jmi_sensor_set *set) {
+    const jmi_nvml_state *state = set->nvml;
+    return state != NULL && state->api.library != NULL;
+}
+
+int jmi_nvml_list(jmi_sensor_set *set) {
+    return list_all(set, set->nvml);
 }
 
 /* ---- probing ---- */
@@ -195,13 +203,17 @@ static void probe_gpu(jmi_sensor_set *set, jmi_nvml_state *state, const jmi_gpu 
     if (!gpu->lost) jmi_nvml_probe_slow(set, gpu);
 }
 
-static int probe(jmi_sensor_set *set, const jm_session_options *options, jm_error *error) {
-    (void)options;
-    (void)error;
+int jmi_nvml_probe(jmi_sensor_set *set) {
     jmi_nvml_state *state = set->nvml;
     for (size_t i = 0; state != NULL && i < state->gpu_count; i++)
         if (set->gpus[i].selected) probe_gpu(set, state, &set->gpus[i]);
     return JM_OK;
+}
+
+static int probe(jmi_sensor_set *set, const jm_session_options *options, jm_error *error) {
+    (void)options;
+    (void)error;
+    return jmi_nvml_loaded(set) ? jmi_guard(set, jmi_nvml_probe) : JM_OK;
 }
 
 const jmi_interface jmi_nvml = {"nvml", probe};

@@ -103,6 +103,12 @@ static void add_member(jmi_process_tree *tree, int32_t pid) {
     update(&tree->members[tree->count++], &stat);
 }
 
+static void add_pids(jmi_process_tree *tree, const char *text, size_t length) {
+    int32_t pids[2048];
+    size_t count = jmi_parse_pids(text, length, pids, JMI_COUNT(pids));
+    for (size_t i = 0; i < count; i++) add_member(tree, pids[i]);
+}
+
 static void add_children_of_thread(jmi_process_tree *tree, int32_t pid, const char *thread) {
     char path[4096];
     char text[4096];
@@ -111,15 +117,13 @@ static void add_children_of_thread(jmi_process_tree *tree, int32_t pid, const ch
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) return;
     size_t kept = 0;
-    for (ssize_t got; (got = read(fd, text + kept, sizeof text - kept)) > 0;) {
-        int32_t pids[sizeof text / 2];
-        size_t length = kept + (size_t)got;
-        size_t whole = length;
-        while (whole > 0 && text[whole - 1] != ' ' && text[whole - 1] != '\n') whole--;
-        size_t count = jmi_parse_pids(text, whole, pids, JMI_COUNT(pids));
-        for (size_t i = 0; i < count; i++) add_member(tree, pids[i]);
-        kept = length - whole; /* a number cut in two */
-        if (kept >= 16) break; /* no pid is that long */
+    for (ssize_t got = 1; got > 0 && kept < 16;) { /* no pid is longer than that */
+        got = read(fd, text + kept, sizeof text - kept);
+        size_t length = kept + (got > 0 ? (size_t)got : 0);
+        size_t whole = length; /* a number may be cut in two, unless this is the end */
+        while (got > 0 && whole > 0 && text[whole - 1] != ' ' && text[whole - 1] != '\n') whole--;
+        add_pids(tree, text, whole);
+        kept = length - whole;
         memmove(text, text + whole, kept);
     }
     close(fd);

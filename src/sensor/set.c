@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 const char *jmi_set_text(jmi_sensor_set *set, const char *text) {
     if (text == NULL) text = "";
@@ -143,70 +142,6 @@ uint64_t jmi_source_period(uint64_t refresh_ns, uint64_t cost_ns) {
     if (cheap > refresh_ns / 2) cheap = refresh_ns / 2; /* each value must still be seen */
     uint64_t period = fine > cheap ? fine : cheap;
     return period > 1000000 ? period : 1000000;
-}
-
-/* The selection needs all GPUs, whatever shows them: they are listed before anything is probed. */
-static int find_gpus(jmi_sensor_set *set, const jm_session_options *options, jm_error *error) {
-    if (options->flags & JM_SESSION_NO_GPU) return JM_OK;
-    bool none = options->gpus != NULL && strcmp(options->gpus, "none") == 0;
-    if (none && options->simulate == NULL) return JM_OK; /* not even the driver is loaded */
-    int status = jmi_nvml_list(set, options, error);
-    if (status == JM_OK && options->simulate == NULL) status = jmi_hwmon_list(set);
-    if (status != JM_OK) return status;
-    jmi_selection selection = {.gpus = options->gpus};
-    if (options->simulate == NULL) { /* CUDA knows nothing of simulated GPUs */
-        selection.cuda_visible = getenv("CUDA_VISIBLE_DEVICES");
-        selection.cuda_order = getenv("CUDA_DEVICE_ORDER");
-    }
-    char note[400];
-    status = jmi_select_gpus(set->gpus, set->gpu_count, &selection, note, sizeof note, error);
-    if (status == JM_OK && note[0] != '\0')
-        jmi_set_finding(set, &jmi_nvml, "", "selection", JM_OK, 0, "", "%s.", note);
-    return status;
-}
-
-static int probe_all(jmi_sensor_set *set, const jm_session_options *options, jm_error *error) {
-    static const jmi_interface *const interfaces[] = {
-        &jmi_nvml,  &jmi_rapl_perf, &jmi_rapl_powercap,
-        &jmi_hwmon, &jmi_procfs,    &jmi_cpu_model, /* last: it fills what the others left */
-    };
-    for (size_t i = 0; i < JMI_COUNT(interfaces); i++) {
-        int status = interfaces[i]->probe(set, options, error);
-        if (status != JM_OK) return status;
-        if (set->failed) return jmi_fail(error, JM_MEMORY, "out of memory while probing sensors");
-    }
-    return JM_OK;
-}
-
-static int open_set(jmi_sensor_set *set, const jm_session_options *options, jm_error *error) {
-    set->texts = jmi_intern_new();
-    if (set->texts == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
-    const char *root = options->root != NULL ? options->root : getenv("JOULEMETER_ROOT");
-    if (root != NULL && root[0] != '\0') set->root = jmi_set_text(set, root);
-    set->pid = options->pid != 0 ? options->pid : (int32_t)getpid();
-    set->calibrations = jmi_calibration_cache_load(NULL);
-    if (jmi_calibration_cache_note(set->calibrations) != NULL)
-        jmi_set_finding(set, &jmi_nvml, "", "calibration", JM_FORMAT, 0,
-                        "run `joulemeter calibrate` again", "%s.",
-                        jmi_calibration_cache_note(set->calibrations));
-    int status = find_gpus(set, options, error);
-    return status == JM_OK ? probe_all(set, options, error) : status;
-}
-
-int jmi_sensors_open(jmi_sensor_set **result, const jm_session_options *options, jm_error *error) {
-    *result = NULL;
-    jm_session_options ours;
-    int status = jmi_take_struct(&ours, sizeof ours, options, "jm_session_options", error);
-    if (status != JM_OK) return status;
-    jmi_sensor_set *set = jmi_alloc(1, sizeof *set);
-    if (set == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
-    status = open_set(set, &ours, error);
-    if (status != JM_OK) {
-        jmi_sensors_close(set);
-        return status;
-    }
-    *result = set;
-    return JM_OK;
 }
 
 void jmi_sensors_abandon(jmi_sensor_set *set, size_t source) {

@@ -10,13 +10,23 @@ static bool parse_stat(const char *text, jmi_pid_stat *stat) {
     return jmi_parse_pid_stat(text, strlen(text), stat);
 }
 
-#define TAIL " S 7 5 5 0 -1 4194304 103 0 0 0 11 22 33 44 20 0 1 0 987 3133440 386 18446744073709551615"
+#define TAIL                                                                                       \
+    " S 7 5 5 0 -1 4194304 103 0 0 0 11 22 33 44 20 0 1 0 987 3133440 386 18446744073709551615"
 
 static void names_of_programs_are_hostile(void **state) {
     (void)state;
     static const char *const names[] = {
-        "cat", "a b", "a) S 1 1 1 1", ") R 0 0", "((((", "))))", "new\nline", "tab\ttab", "",
-        "\xff\xfe", "x) S 9 9 9 9 9 9 9 9 9 9 9 9",
+        "cat",
+        "a b",
+        "a) S 1 1 1 1",
+        ") R 0 0",
+        "((((",
+        "))))",
+        "new\nline",
+        "tab\ttab",
+        "",
+        "\xff\xfe",
+        "x) S 9 9 9 9 9 9 9 9 9 9 9 9",
     };
     for (size_t i = 0; i < JMI_COUNT(names); i++) {
         char text[400];
@@ -53,18 +63,19 @@ static void cpu_times(void **state) {
     assert_true(jmi_parse_cpu_times(text, strlen(text), &times));
     assert_int_equal(times.busy, 10 + 20 + 30 + 6 + 7); /* guests are in user, stolen is others' */
     assert_int_equal(times.total, 10 + 20 + 30 + 400 + 50 + 6 + 7 + 80);
-    static const char *const wrong[] = {"", "cpu", "cpu0 1 2 3 4", "cpu a b c d", "cpu 1 2 3",
-                                        "intr 5"};
+    static const char *const wrong[] = {"",          "cpu",   "cpu0 1 2 3 4", "cpu a b c d",
+                                        "cpu 1 2 3", "intr 5"};
     for (size_t i = 0; i < JMI_COUNT(wrong); i++)
         assert_false(jmi_parse_cpu_times(wrong[i], strlen(wrong[i]), &times));
 }
 
 static void cpu_info(void **state) {
     (void)state;
-    const char *text = "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 143\n"
-                       "model name\t: Intel(R) Xeon(R) Platinum 8480+\nphysical id\t: 0\n"
-                       "cpu cores\t: 56\nflags\t\t: fpu vme hypervisor\n\n"
-                       "processor\t: 1\nphysical id\t: 1\nmodel name\t: other\n";
+    const char *text =
+        "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 143\n"
+        "model name\t: Intel(R) Xeon(R) Platinum 8480+\nphysical id\t: 0\n"
+        "cpu cores\t: 56\nflags\t\t: fpu vme hypervisor\n\n"
+        "processor\t: 1\nphysical id\t: 1\nmodel name\t: other\n";
     jmi_cpu_info info;
     assert_true(jmi_parse_cpu_info(text, strlen(text), &info));
     assert_string_equal(info.model, "Intel(R) Xeon(R) Platinum 8480+");
@@ -78,7 +89,9 @@ static void cpu_info(void **state) {
     assert_false(jmi_parse_cpu_info("processors: 4\n", 14, &info));
 }
 
-static void add_cpu(uint32_t cpu, void *user) { *(uint64_t *)user = *(uint64_t *)user * 100 + cpu; }
+static void add_cpu(uint32_t cpu, void *user) {
+    *(uint64_t *)user = *(uint64_t *)user * 100 + cpu;
+}
 
 static void lists_and_configs(void **state) {
     (void)state;
@@ -90,8 +103,8 @@ static void lists_and_configs(void **state) {
     assert_int_equal(config, 2);
     assert_true(jmi_parse_perf_config("event=0x3,umask=0x1f", &config));
     assert_int_equal(config, 0x1f03);
-    static const char *const wrong[] = {"", "event=", "event=0x", "event=0x1ff", "umask=0x1",
-                                        "event=0x1;", "config=1", "event=0x1,"};
+    static const char *const wrong[] = {"",          "event=",     "event=0x", "event=0x1ff",
+                                        "umask=0x1", "event=0x1;", "config=1", "event=0x1,"};
     for (size_t i = 0; i < JMI_COUNT(wrong) - 1; i++)
         assert_false(jmi_parse_perf_config(wrong[i], &config));
 }
@@ -244,8 +257,8 @@ static void many_children_in_one_file(void **state) {
 
 static void hostile_children_do_no_harm(void **state) {
     (void)state;
-    static const char *const kids[] = {"10", "10 10 10", "-5", "999999999999999999999",
-                                       "abc", "0", "10\n\n11", "2147483648"};
+    static const char *const kids[] = {"10",  "10 10 10", "-5",       "999999999999999999999",
+                                       "abc", "0",        "10\n\n11", "2147483648"};
     for (size_t i = 0; i < JMI_COUNT(kids); i++) {
         char *root = tree_new();
         jmi_process_tree *tree = jmi_process_tree_new(root);

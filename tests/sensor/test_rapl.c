@@ -53,7 +53,7 @@ static void two_sockets_with_all_domains(void **state) {
     zone(root, "intel-rapl:2", "psys", 5000, 262143328850);
     jmi_sensor_set *set = tree_open(root);
     check_findings(set);
-    static const char *const names[] = {"cpu0", "cpu1", "dram0", "dram1",
+    static const char *const names[] = {"cpu0",  "cpu1",  "dram0", "dram1",
                                         "core0", "core1", "psys0"};
     for (size_t i = 0; i < JMI_COUNT(names); i++) {
         assert_int_equal(count_sensors(set, names[i], JM_ENERGY), 1);

@@ -20,8 +20,12 @@ static void fill(struct machine *m, size_t count, const char *model) {
         snprintf(m->uuid[i], sizeof m->uuid[i], "GPU-%c%zu00-7796-4570-822b-3765ac22b99e",
                  (char)('a' + i), i % 3);
         snprintf(m->pci[i], sizeof m->pci[i], "0000:%02zX:00.0", i + 1);
-        m->gpus[i] = (jmi_gpu){.vendor = "NVIDIA", .model = model, .uuid = m->uuid[i],
-                               .pci = m->pci[i], .mig = m->mig[i], .index = (uint32_t)i,
+        m->gpus[i] = (jmi_gpu){.vendor = "NVIDIA",
+                               .model = model,
+                               .uuid = m->uuid[i],
+                               .pci = m->pci[i],
+                               .mig = m->mig[i],
+                               .index = (uint32_t)i,
                                .cuda = true};
     }
 }
@@ -36,7 +40,8 @@ static const char *chosen(const struct machine *m) {
     static char text[128];
     text[0] = '\0';
     for (size_t i = 0; i < m->count; i++)
-        if (m->gpus[i].selected) snprintf(text + strlen(text), sizeof text - strlen(text), "%zu ", i);
+        if (m->gpus[i].selected)
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%zu ", i);
     return text;
 }
 
@@ -69,8 +74,9 @@ static void by_the_user(void **state) {
 
 static void wrong_names_say_what_there_is(void **state) {
     (void)state;
-    static const char *const wrong[] = {"12", "GPU-zz", "-1", "1;2", "h100", "0,,1", "99999999999999999999",
-                                        "MIG-123", "1.5", "0x1"};
+    static const char *const wrong[] = {
+        "12",      "GPU-zz", "-1", "1;2", "h100", "0,,1", "99999999999999999999",
+        "MIG-123", "1.5",    "0x1"};
     for (size_t i = 0; i < JMI_COUNT(wrong); i++) {
         struct machine m;
         fill(&m, GPUS, "NVIDIA H100");
@@ -99,12 +105,12 @@ static void by_cuda_visible_devices(void **state) {
         {"", "", true},
         {"-1", "", true},
         {"NoDevFiles", "", true},
-        {"2,-1,0", "2 ", true},   /* CUDA stops at the first that is not there */
+        {"2,-1,0", "2 ", true}, /* CUDA stops at the first that is not there */
         {"0,99,1", "0 ", true},
         {"1, 3", "1 3 ", false},
         {"GPU-d", "3 ", false},
         {"GPU-a000-7796-4570-822b-3765ac22b99e,GPU-b1", "0 1 ", false},
-        {"GPU-", "", true},       /* not unique */
+        {"GPU-", "", true}, /* not unique */
         {"0,1x,2", "0 ", true},
     };
     for (size_t i = 0; i < JMI_COUNT(cases); i++) {
@@ -133,7 +139,8 @@ static void mig_instances_name_their_board(void **state) {
     /* As drivers before 470 wrote it. */
     assert_int_equal(choose(&m, NULL, "MIG-GPU-a000-7796-4570-822b-3765ac22b99e/1/0", NULL), JM_OK);
     assert_string_equal(chosen(&m), "0 ");
-    assert_int_equal(choose(&m, NULL, "MIG-GPU-a000-7796-4570-822b-3765ac22b99exx/1/0", NULL), JM_OK);
+    assert_int_equal(choose(&m, NULL, "MIG-GPU-a000-7796-4570-822b-3765ac22b99exx/1/0", NULL),
+                     JM_OK);
     assert_string_equal(chosen(&m), "");
 }
 

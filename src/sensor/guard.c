@@ -1,0 +1,70 @@
+/* A driver that hangs takes a thread with it, not the program. */
+#include "sensor/internal.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#define TIMEOUT_S 30.0
+
+struct job {
+    jmi_sensor_set *set;
+    int (*work)(jmi_sensor_set *set);
+    int status;
+    _Atomic uint32_t done;
+    _Atomic uint32_t users; /* the last one frees it */
+};
+
+static void leave(struct job *job) {
+    if (atomic_fetch_sub(&job->users, 1) == 1) free(job);
+}
+
+static void *run_job(void *data) {
+    struct job *job = data;
+    job->status = job->work(job->set);
+    atomic_store(&job->done, 1);
+    jmi_futex_wake(&job->done);
+    leave(job);
+    return NULL;
+}
+
+static int64_t timeout_ns(void) {
+    const char *text = getenv("JOULEMETER_DRIVER_TIMEOUT_S");
+    double seconds = TIMEOUT_S;
+    if (text == NULL || !jmi_parse_double(text, &seconds) || seconds <= 0 || seconds > 3600)
+        seconds = TIMEOUT_S;
+    return (int64_t)(seconds * 1e9);
+}
+
+/* Signals are the program's business: the thread takes none of them. */
+static bool start(struct job *job) {
+    pthread_t thread;
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    if (pthread_attr_init(&attributes) != 0) return false;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    bool started = pthread_create(&thread, &attributes, run_job, job) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return started;
+}
+
+int jmi_guard(jmi_sensor_set *set, int (*work)(jmi_sensor_set *set)) {
+    struct job *job = jmi_alloc(1, sizeof *job);
+    if (job == NULL) return JM_MEMORY;
+    job->set = set;
+    job->work = work;
+    job->users = 2;
+    if (!start(job)) { /* no thread to be had: then unguarded */
+        free(job);
+        return work(set);
+    }
+    int64_t deadline = jm_now_ns() + timeout_ns();
+    while (atomic_load(&job->done) == 0 && jm_now_ns() < deadline)
+        jmi_futex_wait_until(&job->done, 0, deadline);
+    int status = atomic_load(&job->done) != 0 ? job->status : JM_HUNG;
+    leave(job);
+    return status;
+}
