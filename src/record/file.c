@@ -111,19 +111,23 @@ static int set_up(jmi_recfile *file, jmi_recfile_kind kind, jm_error *error) {
     /* LIVE: a second that was committed survives SIGKILL; power failure may cost what came after
      * the last checkpoint. The others are of no use half-written. */
     static const char *const modes[] = {
-        [JMI_FILE_LIVE] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; "
+        [JMI_FILE_LIVE] = "PRAGMA synchronous = NORMAL; PRAGMA journal_mode = WAL; "
                           "PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864",
-        [JMI_FILE_SPILL] = "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; "
-                           "PRAGMA locking_mode = EXCLUSIVE",
-        [JMI_FILE_SAVED] = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; "
-                           "PRAGMA locking_mode = EXCLUSIVE",
+        [JMI_FILE_SPILL] = "PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE",
+        [JMI_FILE_SAVED] = "PRAGMA locking_mode = EXCLUSIVE",
     };
     sqlite3_busy_timeout(file->db, 2000);
-    int status = sqlite3_exec(file->db, modes[kind], NULL, NULL, NULL);
-    if (status == SQLITE_OK) status = sqlite3_exec(file->db, "PRAGMA mmap_size = 0", NULL, NULL, NULL);
+    int status = sqlite3_exec(file->db, "PRAGMA mmap_size = 0; PRAGMA synchronous = OFF; "
+                                        "PRAGMA journal_mode = OFF",
+                              NULL, NULL, NULL);
     if (status == SQLITE_OK) status = jmi_columns_table(file);
     if (status != SQLITE_OK) return jmi_recfile_fail(file->db, error, "cannot write", file->path);
-    return make_tables(file, error);
+    /* The tables come before the journal: what the file is stands in it from the beginning. */
+    int made = make_tables(file, error);
+    if (made != JM_OK) return made;
+    if (sqlite3_exec(file->db, modes[kind], NULL, NULL, NULL) != SQLITE_OK)
+        return jmi_recfile_fail(file->db, error, "cannot write", file->path);
+    return JM_OK;
 }
 
 int jmi_recfile_create(jmi_recfile **file, const char *path, jmi_recfile_kind kind, jm_error *error) {

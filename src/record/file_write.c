@@ -90,6 +90,7 @@ static int hold_chunk(const writing *w, uint32_t sensor, size_t index, jmi_chunk
     const jmi_series *series = recording->series[sensor];
     bool there = index < series->chunk_count;
     if (there) {
+        if ((w->what & JMI_WRITE_SEAL) != 0) series->chunks[index].sealed = true;
         *chunk = series->chunks[index];
         *sealed = index + 1 < series->chunk_count;
         if (chunk->columns != NULL)

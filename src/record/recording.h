@@ -46,6 +46,7 @@ typedef struct jmi_chunk {
     int64_t t_last;
     double low;           /* of the values there are */
     double high;
+    bool sealed;          /* grows no more, full or not */
 } jmi_chunk;
 
 typedef struct jmi_series {

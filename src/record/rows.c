@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Stands for a block that cannot be read: nobody tries again for each of its rows. */
+static const char unreadable_block;
+static void *const unreadable = (void *)(uintptr_t)&unreadable_block;
+
 bool jmi_rows_reserve(jmi_rows *rows, uint64_t count) {
     uint64_t needed = (count + JMI_ROWS_BLOCK - 1) / JMI_ROWS_BLOCK;
     if (needed > SIZE_MAX / sizeof(void *)) return false;
@@ -17,7 +21,7 @@ bool jmi_rows_reserve(jmi_rows *rows, uint64_t count) {
 void *jmi_rows_at(const jmi_rows *rows, uint64_t index) {
     if (index >= rows->count) return NULL;
     char *block = rows->blocks[index / JMI_ROWS_BLOCK];
-    return block != NULL ? block + (index % JMI_ROWS_BLOCK) * rows->row_size : NULL;
+    return block != NULL && block != unreadable ? block + (index % JMI_ROWS_BLOCK) * rows->row_size : NULL;
 }
 
 void *jmi_rows_add(jmi_rows *rows) {
@@ -36,7 +40,8 @@ void *jmi_rows_add(jmi_rows *rows) {
 }
 
 void jmi_rows_free(jmi_rows *rows) {
-    for (size_t i = 0; i < rows->block_capacity; i++) free(rows->blocks[i]);
+    for (size_t i = 0; i < rows->block_capacity; i++)
+        if (rows->blocks[i] != unreadable) free(rows->blocks[i]);
     free(rows->blocks);
     *rows = (jmi_rows){0};
 }
@@ -62,9 +67,10 @@ static bool settled(const jmi_range_row *rows) {
 void jmi_rows_shed(jm_recording *recording) {
     jmi_rows *ranges = &recording->ranges, *marks = &recording->marks;
     for (size_t i = 0; i < recording->ranges_written / JMI_ROWS_BLOCK; i++)
-        if (ranges->blocks[i] != NULL && settled(ranges->blocks[i])) shed_block(ranges, i);
+        if (jmi_rows_at(ranges, i * JMI_ROWS_BLOCK) != NULL && settled(ranges->blocks[i]))
+            shed_block(ranges, i);
     for (size_t i = 0; i < recording->marks_written / JMI_ROWS_BLOCK; i++)
-        if (marks->blocks[i] != NULL) shed_block(marks, i);
+        if (jmi_rows_at(marks, i * JMI_ROWS_BLOCK) != NULL) shed_block(marks, i);
 }
 
 /* Rows of a block that are in the store. The lock is not held while it reads. */
@@ -72,6 +78,7 @@ static int load_block(jm_recording *recording, jmi_rows *rows, uint64_t index) {
     jmi_store *store = recording->store;
     if (store == NULL || index >= rows->count) return JM_NOT_FOUND;
     uint64_t first = index / JMI_ROWS_BLOCK * JMI_ROWS_BLOCK;
+    if (rows->blocks[first / JMI_ROWS_BLOCK] == unreadable) return JM_IO;
     uint64_t left = rows->count - first;
     size_t count = left < JMI_ROWS_BLOCK ? (size_t)left : JMI_ROWS_BLOCK;
     void *block = jmi_alloc(JMI_ROWS_BLOCK, rows->row_size);
@@ -84,6 +91,7 @@ static int load_block(jm_recording *recording, jmi_rows *rows, uint64_t index) {
     void **slot = &rows->blocks[first / JMI_ROWS_BLOCK];
     if (status != JM_OK || *slot != NULL) { /* failed, or another thread was faster */
         free(block);
+        if (*slot == NULL && status != JM_MEMORY) *slot = unreadable;
         return status;
     }
     *slot = block;

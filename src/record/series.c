@@ -59,7 +59,7 @@ int jmi_series_add(jm_recording *recording, jmi_series *series, int64_t t_ns, do
     if (series->stopped) return JM_FULL;
     jmi_chunk *chunk = jmi_series_tail(series);
     if (chunk != NULL && t_ns <= chunk->t_last) return JM_INVALID;
-    bool sealed = chunk == NULL || chunk->first_row != 0 || chunk->columns == NULL ||
+    bool sealed = chunk == NULL || chunk->sealed || chunk->first_row != 0 || chunk->columns == NULL ||
                   chunk->count == chunk->columns->capacity;
     if (sealed) chunk = add_chunk(recording, series);
     if (chunk == NULL) return JM_MEMORY;
