@@ -18,7 +18,7 @@ static void add_row(normal *eq, const double *x, double y, uint32_t k) {
         for (uint32_t b = 0; b <= a; b++) eq->xx[a][b] += x[a] * x[b];
         eq->xy[a] += x[a] * y;
         eq->share[a] += x[a];
-        eq->mixed[a] += x[a] > 0.02 && x[a] < 0.98;
+        eq->mixed[a] += x[a] > 1e-4 && x[a] < 1 - 1e-4;
     }
     eq->yy += y * y;
     eq->y += y;
@@ -103,6 +103,7 @@ static void accumulate(const view *v, size_t most, normal *eq) {
         if (v->track->flags != NULL && v->track->flags[i] != 0) continue;
         int64_t a, b;
         window_of(v, i, &a, &b);
+        if (a < v->track->begin_ns) continue;
         double x[JMI_CLASSES] = {0};
         jmi_timeline_times(v->timeline, a, b, &hint, x);
         double length = (double)(b - a) * 1e-9;
@@ -116,8 +117,10 @@ static double deviation(const normal *eq) {
     return variance > 0 ? sqrt(variance) : 0;
 }
 
-static double prior_sd(const normal *eq) {
-    return fmax(3 * deviation(eq), 0.5 * fabs(eq->y / eq->n)) + 1e-6;
+/* Before any reading, a level may lie anywhere that the device's range allows. */
+static double prior_sd(const normal *eq, const jmi_track *track) {
+    double range = 0.3 * (track->ceiling_w - track->floor_w);
+    return fmax(fmax(3 * deviation(eq), 0.5 * fabs(eq->y / eq->n)), range) + 1e-6;
 }
 
 static double misfit(const view *v) {
@@ -126,7 +129,7 @@ static double misfit(const view *v) {
     accumulate(v, PROFILE_CELLS, &eq);
     if (eq.n < 8) return INFINITY;
     double noise = fmax(0.1 * deviation(&eq), v->track->noise_w);
-    return solve(&eq, v->timeline->classes, prior_sd(&eq), noise * noise + 1e-12, b, cov);
+    return solve(&eq, v->timeline->classes, prior_sd(&eq, v->track), noise * noise + 1e-12, b, cov);
 }
 
 /* How far neighbouring readings' misfits go together, as lag-one autocorrelation. */
@@ -135,7 +138,7 @@ static double misfit_together(const view *v) {
     double b[JMI_CLASSES], cov[JMI_CLASSES][JMI_CLASSES], before = 0, both = 0, all = 1e-12;
     accumulate(v, PROFILE_CELLS, &eq);
     double noise = fmax(0.1 * deviation(&eq), v->track->noise_w);
-    solve(&eq, v->timeline->classes, prior_sd(&eq), noise * noise + 1e-12, b, cov);
+    solve(&eq, v->timeline->classes, prior_sd(&eq, v->track), noise * noise + 1e-12, b, cov);
     size_t n = v->track->count < PROFILE_CELLS ? v->track->count : PROFILE_CELLS, hint = 0;
     for (size_t i = 0; i < n; i++) {
         int64_t from, to;
@@ -176,24 +179,18 @@ static void find_shift(view *v) {
 
 /* ---- the fit ---- */
 
-static bool varies(const normal *eq, uint32_t k) {
-    for (uint32_t c = 0; c < k; c++) {
-        double share = eq->share[c] / eq->n;
-        if (eq->xx[c][c] / eq->n - share * share > 1e-6) return true;
-    }
-    return eq->share[0] < eq->n; /* one class all the time, or several in constant shares */
-}
-
 /* Ticks are known to tick_u only, so the shares x are not exact: least squares pulls a contrast in
- * by e / (v + e), v the variance of x and e that of its error. That much is added, in the direction
- * that leaves the mean alone. Loads that keep step with the sensor have v near 0. */
+ * by e / v, v the variance of the shares found and e that of their error. That much is added, in
+ * the direction that leaves the mean alone. Loads that keep step with the sensor have v near 0. */
 static void add_errors_in_shares(jmi_activity *activity, const normal *eq, uint32_t k,
                                  double share_u, double range_w, double scale_w) {
     for (uint32_t c = 0; c < k; c++) {
         double share = eq->share[c] / eq->n, v = eq->xx[c][c] / eq->n - share * share;
         double e = share_u * share_u * eq->mixed[c] / eq->n;
-        double part = e / (fmax(v, 0) + e + 1e-12);
-        double pulled = part * fmin(scale_w, range_w / fmax(1 - part, 1e-3));
+        double part = fmin(1.5 * e / fmax(v, 1e-12), 1);
+        /* pulled in far enough, the range found says nothing of the range there is */
+        double whole = range_w / fmax(1 - part, 1e-3) + part * part * scale_w;
+        double pulled = part * fmin(scale_w, whole);
         for (uint32_t a = 0; a < k; a++)
             for (uint32_t b = 0; b < k; b++)
                 activity->cov_w2[a][b] +=
@@ -211,9 +208,11 @@ static void find_range(jmi_activity *activity, const normal *eq, uint32_t k) {
     }
 }
 
-static void fit_levels(jmi_activity *activity, const normal *eq, uint32_t k, double noise_w,
+static void fit_levels(jmi_activity *activity, const normal *eq, const jmi_track *track,
                        double share_u) {
-    double spread = deviation(eq), prior = prior_sd(eq);
+    uint32_t k = activity->timeline->classes;
+    double noise_w = track->noise_w;
+    double spread = deviation(eq), prior = prior_sd(eq, track);
     double noise2 = fmax(0.01 * spread * spread, noise_w * noise_w) + 1e-12, left = 0;
     for (int round = 0; round < 3; round++) {
         left = solve(eq, k, prior, noise2, activity->level_w, activity->cov_w2);
@@ -322,18 +321,25 @@ static int make_residual(jmi_activity *activity, jmi_timeline *timeline, const v
     return JM_OK;
 }
 
+/* Ranges that begin and end outside the track tell nothing; those inside do, also where the sensor
+ * never saw them: then their level is unknown, and must be said to be. */
+static bool changes_during(const jmi_timeline *timeline, const jmi_track *track) {
+    size_t first = jmi_timeline_find(timeline, track->edge[0], 0);
+    return jmi_timeline_find(timeline, track->edge[track->count], first) > first;
+}
+
 int jmi_activity_fit(jmi_activity *activity, jmi_timeline *timeline, jmi_track *track,
                      jm_error *error) {
     *activity = (jmi_activity){.timeline = timeline};
     view v = {.timeline = timeline, .track = track, .shift_ns = 0, .widen = 1};
     normal eq;
     accumulate(&v, PROFILE_CELLS, &eq);
-    if (eq.n < 8 || !varies(&eq, timeline->classes)) return JM_NO_DATA;
+    if (eq.n < 8 || !changes_during(timeline, track)) return JM_NO_DATA;
     find_shift(&v);
     accumulate(&v, FIT_CELLS, &eq);
     double window = track->window_ns > 0 ? track->window_ns : track->period_ns;
     double share_u = window > 0 ? 1.4 * track->tick_u_ns / window : 0;
-    fit_levels(activity, &eq, timeline->classes, track->noise_w, fmin(share_u, 0.5));
+    fit_levels(activity, &eq, track, fmin(share_u, 0.5));
     activity->shift_ns = v.shift_ns;
     int status = make_residual(activity, timeline, &v, track);
     /* neighbouring residuals err alike: there are fewer independent readings than cells */

@@ -23,10 +23,14 @@ void jmi_estimator_close(jmi_estimator *estimator) {
     jmi_track_free(&estimator->track);
 }
 
+static bool part_time(const jmi_track *track) {
+    return !track->counter && track->window_ns > 0 && track->window_ns < 0.98 * track->cell_ns;
+}
+
 /* Below this length (ns) readings cannot tell what happened inside. */
 static double resolution(const jmi_track *track) {
     if (track->blur_ns > 0) return track->blur_ns;
-    return track->seen != NULL ? track->period_ns : 0.5 * track->period_ns;
+    return part_time(track) ? track->cell_ns : 0.6 * track->cell_ns;
 }
 
 /* Ranges resolve a window if they explain the readings and change about as often as it is long:
@@ -80,9 +84,14 @@ static double unseen_variance(const jmi_track *track, const jmi_edge *from, cons
 }
 
 /* What a cell may hide: a load that swings within it, also one that keeps step with the sensor so
- * that its readings stand still. Power above the lowest that was seen is taken to swing by
- * HIDDEN of itself, in periods of up to a cell; where ranges show the swings, by KNOWN. */
-static const double HIDDEN = 0.9, KNOWN = 0.3;
+ * that its readings stand still. Power above the lowest that was seen is taken to swing by this
+ * share of itself, in periods of up to a cell. Where ranges show the swings, what they leave
+ * unexplained of the readings tells how much of them is still hidden. */
+static double hidden_share(const jmi_estimator *e, bool resolved) {
+    double unmarked = 0.9;
+    if (!resolved) return unmarked;
+    return fmin(unmarked, 0.1 + 2.5 * sqrt(fmax(1 - e->activity.explained, 0)));
+}
 
 static double cell_power(jmi_estimator *e, size_t cell) {
     const jmi_track *track = &e->track;
@@ -98,7 +107,7 @@ static double cell_power(jmi_estimator *e, size_t cell) {
 static double hidden_variance(jmi_estimator *e, const jmi_edge *from, const jmi_edge *to,
                               double length_s, bool resolved) {
     const jmi_track *track = &e->track;
-    double period_s = track->period_ns * 1e-9, share = resolved ? KNOWN : HIDDEN, variance = 0;
+    double period_s = track->cell_ns * 1e-9, share = hidden_share(e, resolved), variance = 0;
     const jmi_edge *edges[2] = {from, to};
     double swing = 0;
     for (int i = 0; i < 2; i++) {
@@ -176,6 +185,7 @@ void jmi_estimate_window(jmi_estimator *e, int64_t begin, int64_t end, jmi_estim
     out->var_j2 += lag_variance(e, &from, &to, begin, end);
     add_outside(track, outside, out);
     find_bounds(track, &from, &to, length_s, cell_j, out);
+    out->guessed = part_time(track) && !resolved;
     out->bound_only = length_s * 1e9 < resolution(track) && !ranges_resolve(e, begin, end);
     out->provenance = out->measured > 0 ? track->provenance : 0;
     if (out->measured < 0.999) out->flags |= JM_ENERGY_PARTIAL;
@@ -186,18 +196,22 @@ jmi_estimate jmi_fuse(const jmi_estimate *a, const jmi_estimate *b) {
     if (a->measured < 0.5 * b->measured) return *b;
     if (b->measured < 0.5 * a->measured) return *a;
     if (a->bound_only != b->bound_only) return a->bound_only ? *b : *a;
-    jmi_estimate out = *a;
+    jmi_estimate out = a->guessed && !b->guessed ? *b : *a;
+    bool alone = a->guessed != b->guessed;
     out.flags |= b->flags;
     out.provenance |= b->provenance;
     out.measured = fmax(a->measured, b->measured);
     out.lower_j = fmax(a->lower_j, b->lower_j);
     out.upper_j = fmax(fmin(a->upper_j, b->upper_j), out.lower_j);
     double va = fmax(a->var_j2, 1e-18), vb = fmax(b->var_j2, 1e-18);
-    out.energy_j = (a->energy_j / va + b->energy_j / vb) / (1 / va + 1 / vb);
-    out.var_j2 = 1 / (1 / va + 1 / vb);
-    double apart = a->energy_j - b->energy_j, slack = 0.01 * out.energy_j;
+    if (!alone) {
+        out.energy_j = (a->energy_j / va + b->energy_j / vb) / (1 / va + 1 / vb);
+        out.var_j2 = 1 / (1 / va + 1 / vb);
+    }
+    /* a guess may be far off without any conflict */
+    double apart = a->energy_j - b->energy_j, slack = (alone ? 0.2 : 0.01) * out.energy_j;
     if (!out.bound_only && apart * apart > 6.6 * (va + vb) + slack * slack) {
-        out.energy_j = (a->energy_j + b->energy_j) / 2;
+        if (!alone) out.energy_j = (a->energy_j + b->energy_j) / 2;
         out.var_j2 = fmax(out.var_j2, apart * apart / 4);
         out.flags |= JM_ENERGY_CONFLICT;
     }

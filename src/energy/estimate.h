@@ -22,6 +22,7 @@ typedef struct jmi_estimate {
     double lower_j, upper_j; /* hard bounds, before gain */
     double measured;         /* share of the window with readings */
     bool bound_only;
+    bool guessed; /* a part-time sensor's view of what it did not see, without ranges to tell */
     uint32_t flags; /* JM_ENERGY_* */
     uint32_t provenance;
 } jmi_estimate;
@@ -34,7 +35,7 @@ void jmi_estimator_close(jmi_estimator *estimator);
 void jmi_estimate_window(jmi_estimator *estimator, int64_t begin, int64_t end, jmi_estimate *out);
 
 /* Two views of the same window: inverse-variance mean, widened to hold both where they disagree
- * beyond chance (99 %) and a per cent. */
+ * beyond chance (99 %) and a per cent. A view that is guessed adds nothing to one that is not. */
 jmi_estimate jmi_fuse(const jmi_estimate *a, const jmi_estimate *b);
 
 #endif

@@ -18,6 +18,7 @@ enum {
 typedef struct jmi_track {
     size_t count;     /* cells */
     size_t capacity;  /* of the arrays, in cells */
+    int64_t begin_ns; /* first poll: earlier cells are known, but not what ran in them */
     int64_t *edge;    /* count + 1 */
     double *mean_w;   /* count; after activity was taken off: of what it left unexplained */
     float *seen;      /* count; NULL: everything was seen */
@@ -30,6 +31,7 @@ typedef struct jmi_track {
     double run;        /* how many cells in a row err alike, for unseen_j (1: independent) */
     double period_ns;  /* T; 0 unknown */
     double window_ns;  /* W; 0 unknown */
+    double cell_ns;   /* usual length of a cell: T, or the polls' distance if that is longer */
     double blur_ns;    /* readings average over so much more than a cell (W > T); 0: no */
     double tick_u_ns;  /* standard uncertainty of an edge */
     double lag_u_ns;   /* standard uncertainty of the lag, common to all edges */

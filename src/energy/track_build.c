@@ -12,6 +12,7 @@ typedef struct builder {
     bool lattice;  /* T was found in the polls, not in a table */
     double wide_u; /* sum of squared tick uncertainties, for the mean */
     size_t ticks;
+    size_t late;  /* ticks that were polled more than a period after the poll before */
     int64_t tick; /* the last change of the value */
     double value; /* shown since then */
     int64_t last_poll;
@@ -143,6 +144,7 @@ static bool on_change(builder *b, int64_t t, double value, uint32_t since) {
     int64_t tick = tick_of(b, t, since, &u);
     b->wide_u += u * u;
     b->ticks++;
+    b->late += b->period > 0 && (double)since >= b->period;
     if (!b->ticked) {
         b->tick = tick_before(b, tick);
         int64_t before = b->tick - (int64_t)(b->sensor.counter ? 0 : b->period);
@@ -212,6 +214,7 @@ static bool on_sample(builder *b, int64_t t, double value, uint32_t since, uint8
     if (!b->started) {
         b->started = true;
         b->first_poll = t;
+        if (b->track->begin_ns == 0) b->track->begin_ns = t;
         b->value = value;
     } else if (flags & (JM_SAMPLE_GAP | JM_SAMPLE_RESET)) {
         ok = on_gap(b, t, value, (flags & JM_SAMPLE_RESET) != 0);
@@ -249,6 +252,10 @@ static void describe(builder *b, const jm_device *device) {
     track->counter = sensor->counter;
     track->period_ns = b->period;
     track->window_ns = (double)sensor->window_ns;
+    track->cell_ns = b->period;
+    if (!(b->period > 0) || 2 * b->late > b->ticks)
+        track->cell_ns =
+            (double)(track->edge[track->count] - track->edge[0]) / (double)track->count;
     double blur = sensor->counter ? 0 : (double)sensor->window_ns - b->period;
     track->blur_ns = blur > 0.5 * b->period && b->period > 0 ? blur : 0;
     /* A reading speaks for the W before it: its middle lies (W - T) / 2 earlier than the cell's. */
@@ -268,6 +275,9 @@ static void describe(builder *b, const jm_device *device) {
         highest = fmax(highest, track->mean_w[i]);
         track->lowest_w = fmin(track->lowest_w, track->mean_w[i]);
     }
+    /* Idle may not have been seen: boards idle at about 15 % of their limit. */
+    if (device->power_limit_w > 0)
+        track->lowest_w = fmin(track->lowest_w, 0.15 * device->power_limit_w);
     track->floor_w = device->power_floor_w;
     /* Boards overshoot their limit for milliseconds. */
     track->ceiling_w = fmax(1.2 * device->power_limit_w, 1.25 * highest);
