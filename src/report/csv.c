@@ -16,9 +16,12 @@ int jmi_csv_open(jmi_csv *csv, const char *dir, const char *name, jm_error *erro
     jmi_text_add(&temporary, "%s/.%s.%ld.part", dir, name, (long)getpid());
     csv->buffer = malloc(BUFFER);
     int status = jmi_text_take(&path, &csv->path, error);
-    if (status == JM_OK) status = jmi_text_take(&temporary, &csv->temporary, error);
-    else jmi_text_free(&temporary);
-    if (status == JM_OK && csv->buffer == NULL) status = jmi_fail(error, JM_MEMORY, "out of memory");
+    if (status == JM_OK)
+        status = jmi_text_take(&temporary, &csv->temporary, error);
+    else
+        jmi_text_free(&temporary);
+    if (status == JM_OK && csv->buffer == NULL)
+        status = jmi_fail(error, JM_MEMORY, "out of memory");
     if (status == JM_OK) {
         csv->fd = open(csv->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
         if (csv->fd < 0) status = jmi_fail_errno(error, errno, "cannot write %s", csv->path);
@@ -119,7 +122,9 @@ void jmi_csv_double(jmi_csv *csv, double value) {
     jmi_csv_raw(csv, text, strlen(text));
 }
 
-void jmi_csv_count(jmi_csv *csv, uint64_t value) { add_fixed(csv, false, value, 1, 0); }
+void jmi_csv_count(jmi_csv *csv, uint64_t value) {
+    add_fixed(csv, false, value, 1, 0);
+}
 
 void jmi_csv_seconds(jmi_csv *csv, int64_t ns) {
     add_fixed(csv, ns < 0, ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns, 1000000000, 9);

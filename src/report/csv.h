@@ -14,7 +14,8 @@ typedef struct jmi_csv {
     size_t used;
 } jmi_csv;
 
-/* Begins dir/name. After failures every call is legal and does nothing; commit reports the first. */
+/* Begins dir/name. After failures every call is legal and does nothing; commit reports the first.
+ */
 int jmi_csv_open(jmi_csv *csv, const char *dir, const char *name, jm_error *error);
 void jmi_csv_text(jmi_csv *csv, const char *text);
 void jmi_csv_double(jmi_csv *csv, double value); /* empty if it is not finite */

@@ -107,8 +107,8 @@ static int write_samples(jmi_csv *csv, const jmi_summary *summary, const jm_ener
 
 static int write_marks(jmi_csv *csv, const jmi_summary *summary, const jm_energy_options *options,
                        jm_error *error) {
-    static const char *const names[] = {"t_unix_s", "t_s",    "name",       "pid",
-                                        "thread",   "attributes_json", NULL};
+    static const char *const names[] = {"t_unix_s",        "t_s", "name", "pid", "thread",
+                                        "attributes_json", NULL};
     const jm_recording *recording = summary->recording;
     int64_t begin = jm_recording_begin_ns(recording), utc = jm_recording_utc_offset_ns(recording);
     uint64_t count = jm_recording_mark_count(recording);
@@ -190,11 +190,13 @@ static int add_range(void *user, uint64_t index, const jm_range *range,
 
 static void range_header(jmi_csv *csv, const jmi_summary *summary, const uint32_t *devices,
                          size_t count) {
-    static const char *const names[] = {
-        "id",         "parent",          "category",     "name",         "begin_unix_s",
-        "begin_s",    "end_s",           "duration_s",   "energy_j",     "energy_u95_j",
-        "energy_lower_j", "energy_upper_j", "mean_power_w", "measured_share", "provenance",
-        "flags",      "unfinished",      "pid",          "thread",       "attributes_json"};
+    static const char *const names[] = {"id",           "parent",         "category",
+                                        "name",         "begin_unix_s",   "begin_s",
+                                        "end_s",        "duration_s",     "energy_j",
+                                        "energy_u95_j", "energy_lower_j", "energy_upper_j",
+                                        "mean_power_w", "measured_share", "provenance",
+                                        "flags",        "unfinished",     "pid",
+                                        "thread",       "attributes_json"};
     for (size_t i = 0; i < JMI_COUNT(names); i++) jmi_csv_text(csv, names[i]);
     for (size_t i = 1; i < count; i++) {
         char name[160];
@@ -237,7 +239,8 @@ static int write_summary(jmi_csv *csv, const jmi_summary *summary, const jm_ener
 
 typedef int (*file_writer)(jmi_csv *, const jmi_summary *, const jm_energy_options *, jm_error *);
 
-/* All files are written before the first gets its name: a full disk leaves old ones as they were. */
+/* All files are written before the first gets its name: a full disk leaves old ones as they were.
+ */
 static int write_files(const jmi_summary *summary, const char *dir,
                        const jm_energy_options *options, jm_error *error) {
     static const struct {

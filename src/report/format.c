@@ -11,12 +11,14 @@ typedef struct prefix {
     const char *ascii;
 } prefix;
 
-bool jmi_locale_is_utf8(void) { return strcmp(nl_langinfo(CODESET), "UTF-8") == 0; }
+bool jmi_locale_is_utf8(void) {
+    return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
 
 /* Numbers stay below 10 000, so that 1234 J is not 1.234 kJ. */
 static prefix choose_prefix(double magnitude) {
-    static const prefix table[] = {{1e12, "T", "T"}, {1e9, "G", "G"},  {1e6, "M", "M"},
-                                   {1e3, "k", "k"},  {1, "", ""},      {1e-3, "m", "m"},
+    static const prefix table[] = {{1e12, "T", "T"}, {1e9, "G", "G"}, {1e6, "M", "M"},
+                                   {1e3, "k", "k"},  {1, "", ""},     {1e-3, "m", "m"},
                                    {1e-6, "µ", "u"}, {1e-9, "n", "n"}};
     if (magnitude == 0) return table[4];
     for (size_t i = 0; i < 8; i++) {

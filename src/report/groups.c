@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const double Z95 = 1.959963984540054;
-enum { SUMMED_WELL = 200 }; /* groups that get a pass over the samples of their own */
+enum { SUMMED_WELL = 32 }; /* groups that get a pass over the samples of their own */
 
 /* Sums of a group while its calls are added. */
 typedef struct sums {
@@ -131,9 +131,9 @@ static void finish(sums *s) {
 
 /* The order in which people think of them, outermost first. */
 static int rank(jm_category category) {
-    static const unsigned char ranks[] = {[JM_SESSION] = 0, [JM_PHASE] = 1,  [JM_EPOCH] = 2,
-                                          [JM_BATCH] = 3,   [JM_WARMUP] = 4, [JM_USER] = 5,
-                                          [JM_NVTX] = 6,    [JM_LAYER] = 7,  [JM_KERNEL] = 8};
+    static const unsigned char ranks[] = {
+        [JM_SESSION] = 0, [JM_PHASE] = 1, [JM_EPOCH] = 2, [JM_BATCH] = 3, [JM_WARMUP] = 4,
+        [JM_USER] = 5,    [JM_NVTX] = 6,  [JM_LAYER] = 7, [JM_KERNEL] = 8};
     return (size_t)category < JMI_COUNT(ranks) ? ranks[category] : 9;
 }
 
@@ -190,13 +190,19 @@ static void sum_well(const jm_recording *recording, const jm_energy_options *opt
     group->energy = better;
 }
 
-/* Of the groups of several calls, those that took the most time. */
+/* Averaging over calls matters where the random part does. */
+static bool gains(const sums *s) {
+    if (s->group.calls < 2) return false;
+    return s->group.bound_only > 0 || s->random2 > 0.1 * s->systematic * s->systematic;
+}
+
+/* Of the groups that gain by it, those that took the most time. */
 static bool improve(const jm_recording *recording, const jm_energy_options *options, builder *b) {
     call_windows calls = {0};
     const sums **order = jmi_alloc(b->count + 1, sizeof *order);
     size_t several = 0;
     for (size_t i = 0; order != NULL && i < b->count; i++)
-        if (b->list[i].group.calls > 1) order[several++] = &b->list[i];
+        if (gains(&b->list[i])) order[several++] = &b->list[i];
     bool complete = order != NULL && (several == 0 || collect_windows(recording, b, &calls));
     if (complete && several > 0) qsort(order, several, sizeof *order, longer_first);
     for (size_t i = 0; complete && i < several && i < SUMMED_WELL; i++) {
@@ -212,8 +218,8 @@ static bool improve(const jm_recording *recording, const jm_energy_options *opti
 int jmi_summary_groups(jmi_summary *summary, const jm_energy_options *options, jm_error *error) {
     builder b = {.error = error};
     const uint32_t total = JM_DEVICE_TOTAL;
-    int status = jmi_ranges_visit(summary->recording, &total, 1, UINT64_MAX, options, add_range, &b,
-                                  error);
+    int status =
+        jmi_ranges_visit(summary->recording, &total, 1, UINT64_MAX, options, add_range, &b, error);
     for (size_t i = 0; status == JM_OK && i < b.count; i++) finish(&b.list[i]);
     if (status == JM_OK && !improve(summary->recording, options, &b))
         status = jmi_fail(error, JM_MEMORY, "out of memory");

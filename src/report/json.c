@@ -118,7 +118,9 @@ static json_t *device_object(const jmi_summary_device *entry) {
     return object;
 }
 
-static double seconds_or_nan(uint64_t ns) { return ns == 0 ? NAN : (double)ns / 1e9; }
+static double seconds_or_nan(uint64_t ns) {
+    return ns == 0 ? NAN : (double)ns / 1e9;
+}
 
 static json_t *sensor_object(const jmi_summary *summary, const jmi_summary_sensor *entry) {
     const jm_sensor *sensor = &entry->sensor;
@@ -184,8 +186,8 @@ static int add_range(void *user, uint64_t index, const jm_range *range,
     set_bool(object, "unfinished", range->unfinished);
     set_count(object, "pid", range->pid);
     set_count(object, "thread", range->thread);
-    json_t *attributes = range->attributes[0] == '\0' ? json_object()
-                                                      : json_loads(range->attributes, 0, NULL);
+    json_t *attributes =
+        range->attributes[0] == '\0' ? json_object() : json_loads(range->attributes, 0, NULL);
     json_object_set_new(object, "attributes", attributes != NULL ? attributes : json_null());
     set_energy(object, energies[0]);
     json_array_append_new(ranges->list, object);

@@ -45,8 +45,8 @@ static int fill_block(const jm_recording *recording, const uint32_t *devices, si
     }
     for (size_t d = 0; status == JM_OK && d < count; d++) {
         jm_energy *energies = b->energies + d * b->capacity;
-        status = jm_energy_windows(recording, devices[d], b->windows, length, options, energies,
-                                   error);
+        status =
+            jm_energy_windows(recording, devices[d], b->windows, length, options, energies, error);
         if (status != JM_NO_DATA && status != JM_NOT_FOUND) continue;
         for (size_t i = 0; i < length; i++) {
             double s = (double)(b->windows[i].end_ns - b->windows[i].begin_ns) / 1e9;

@@ -85,17 +85,16 @@ static void fill_split(const jmi_summary *summary, uint32_t index, jmi_summary_d
     split->share = energy > 0 ? split->idle_j / energy : NAN;
 }
 
-static int fill_energy(const jmi_summary *summary, uint32_t index,
-                       const jm_energy_options *options, jmi_summary_device *entry,
-                       jm_error *error) {
+static int fill_energy(const jmi_summary *summary, uint32_t index, const jm_energy_options *options,
+                       jmi_summary_device *entry, jm_error *error) {
     entry->peak_w = NAN;
     entry->split.share = NAN;
     int status = jm_energy_window(summary->recording, index, summary->begin_ns, summary->end_ns,
                                   options, &entry->energy, error);
     if (status == JM_NO_DATA || status == JM_NOT_FOUND) return JM_OK;
     if (status != JM_OK) return status;
-    entry->has_energy =
-        (entry->energy.provenance & ~(uint32_t)JM_BOUND_ONLY) != 0 && !isnan(entry->energy.energy_j);
+    entry->has_energy = (entry->energy.provenance & ~(uint32_t)JM_BOUND_ONLY) != 0 &&
+                        !isnan(entry->energy.energy_j);
     double peak;
     if (jm_peak_power(summary->recording, index, summary->begin_ns, summary->end_ns, &peak, NULL) ==
         JM_OK)
@@ -131,17 +130,17 @@ static void add_splits(jmi_summary *summary) {
 
 /* What stands next to every number. */
 static void name_sources(jmi_summary *summary) {
-    static const char *const names[] = {"-",         "measured",           "modelled",
-                                        "measured+modelled", "simulated", "measured+simulated",
-                                        "simulated+modelled", "mixed"};
+    static const char *const names[] = {
+        "-",         "measured",           "modelled",           "measured+modelled",
+        "simulated", "measured+simulated", "simulated+modelled", "mixed"};
     unsigned all = 0;
     for (uint32_t i = 0; i < summary->device_count; i++) {
         jmi_summary_device *entry = &summary->devices[i];
         uint32_t from = entry->energy.provenance;
-        unsigned kind = !entry->has_energy                            ? 0
+        unsigned kind = !entry->has_energy                                     ? 0
                         : from & JM_FROM_SIMULATION || entry->device.simulated ? 4
-                        : from & JM_FROM_MODEL                        ? 2
-                                                                      : 1;
+                        : from & JM_FROM_MODEL                                 ? 2
+                                                                               : 1;
         entry->source = names[kind];
         if (entry->device.in_total) all |= kind;
     }
@@ -222,8 +221,9 @@ static int fill_sensor(const jmi_summary *summary, uint32_t index, jmi_summary_s
         entry->mean = entry->min = entry->max = NAN;
     else if (entry->samples > 0)
         entry->mean = run.time > 0 ? run.weighted / run.time : run.last;
-    return status == JM_NO_DATA ? JM_OK : jmi_fail(error, status, "cannot read the samples of %s",
-                                                   entry->sensor.source);
+    return status == JM_NO_DATA
+               ? JM_OK
+               : jmi_fail(error, status, "cannot read the samples of %s", entry->sensor.source);
 }
 
 static int fill_sensors(jmi_summary *summary, jm_error *error) {

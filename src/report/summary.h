@@ -58,8 +58,8 @@ typedef struct jmi_summary {
     int64_t begin_ns; /* the window that the figures are of */
     int64_t end_ns;
     bool of_command; /* it is that of the ranges of category session, else the whole recording */
-    char *command;    /* NULL: not known */
-    int exit_code;    /* -1: not known */
+    char *command;   /* NULL: not known */
+    int exit_code;   /* -1: not known */
     bool simulated;
     bool modelled;
     jmi_summary_device total;

@@ -5,10 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *color(const jmi_page *p, const char *code) { return p->style.color ? code : ""; }
-const char *jmi_page_bold(const jmi_page *p) { return color(p, "\033[1m"); }
-const char *jmi_page_dim(const jmi_page *p) { return color(p, "\033[2m"); }
-const char *jmi_page_plain(const jmi_page *p) { return color(p, "\033[0m"); }
+static const char *color(const jmi_page *p, const char *code) {
+    return p->style.color ? code : "";
+}
+const char *jmi_page_bold(const jmi_page *p) {
+    return color(p, "\033[1m");
+}
+const char *jmi_page_dim(const jmi_page *p) {
+    return color(p, "\033[2m");
+}
+const char *jmi_page_plain(const jmi_page *p) {
+    return color(p, "\033[0m");
+}
 
 /* ---- head ---- */
 

@@ -48,7 +48,8 @@ static void write_category(jmi_page *p, const jmi_group *groups, size_t count) {
     jmi_table_free(&table);
     free(order);
     if (shown < count)
-        jmi_text_add(&p->out, "  %sand %zu more%s\n", jmi_page_dim(p), count - shown, jmi_page_plain(p));
+        jmi_text_add(&p->out, "  %sand %zu more%s\n", jmi_page_dim(p), count - shown,
+                     jmi_page_plain(p));
 }
 
 /* The command itself and a baseline before it have their own lines. */

@@ -37,8 +37,8 @@ static inline uint32_t fixture_device(jm_recording *recording, const char *name,
     return index;
 }
 
-static inline uint32_t fixture_sensor(jm_recording *recording, uint32_t device, jm_quantity quantity,
-                                      const char *source, bool modelled) {
+static inline uint32_t fixture_sensor(jm_recording *recording, uint32_t device,
+                                      jm_quantity quantity, const char *source, bool modelled) {
     jm_error error = {0};
     uint32_t index = 0;
     jm_sensor sensor = {.size = sizeof sensor,
@@ -80,8 +80,12 @@ static inline void fixture_range(jm_recording *recording, jm_category category, 
     fixture_ok(jm_recording_add_range(recording, &range, &error), &error);
 }
 
-static inline double fixture_gpu_w(int i) { return i < 100 ? 50 : 300; }
-static inline double fixture_cpu_w(int i) { return i < 100 ? 20 : 60; }
+static inline double fixture_gpu_w(int i) {
+    return i < 100 ? 50 : 300;
+}
+static inline double fixture_cpu_w(int i) {
+    return i < 100 ? 20 : 60;
+}
 
 /* 12 s: 2 s of idle baseline, then a command of 10 s with two phases and 50 batches. */
 static inline jm_recording *fixture_new(void) {

@@ -54,7 +54,7 @@ static void texts_are_quoted(void **state) {
 
 static void numbers_read_back(void **state) {
     (void)state;
-    const double values[] = {0,      1,     -1.5,    0.001,  123.456789, 1e-9, 1e300,
+    const double values[] = {0,       1,    -1.5,    0.001,   123.456789, 1e-9,  1e300,
                              1.0 / 3, 1e15, 412.337, 99999.9, -0.0,       5e-324};
     setlocale(LC_ALL, "de_DE.UTF-8"); /* where it is installed, it would write 1,5 */
     for (size_t i = 0; i < JMI_COUNT(values); i++) {

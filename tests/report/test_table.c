@@ -46,7 +46,8 @@ static void a_narrow_terminal_drops_then_shortens(void **state) {
     jmi_table table;
     make(&table, "a name that is far too long");
     char *text = lay_out(&table, 33, true);
-    assert_string_equal(text, "  name                         n\n  a name that is far too long  7\n");
+    assert_string_equal(text,
+                        "  name                         n\n  a name that is far too long  7\n");
     free(text);
     text = lay_out(&table, 20, true);
     assert_string_equal(text, "  name             n\n  a name that is…  7\n" + 0);
@@ -59,7 +60,10 @@ static void a_narrow_terminal_drops_then_shortens(void **state) {
 
 static void names_cannot_move_the_cursor(void **state) {
     (void)state;
-    char *text = jmi_text_clean("a\033[2J\r\nb\x9B" "c\xC2\x9B\xE2\x80\xAE" "d\xFF", true);
+    char *text = jmi_text_clean("a\033[2J\r\nb\x9B"
+                                "c\xC2\x9B\xE2\x80\xAE"
+                                "d\xFF",
+                                true);
     assert_string_equal(text, "a?[2J??b?c??d?");
     free(text);
     text = jmi_text_clean("ü", false);
