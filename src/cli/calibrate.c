@@ -149,8 +149,8 @@ static int run(int argc, char **argv) {
         {'t', "time", OPTION_SECONDS, &settings.seconds, "TIME",
          "time for each device (default 20s)", 1, 3600, NULL},
         {'l', "load", OPTION_TEXT, &settings.load, "COMMAND",
-         "shell command that loads the device, run in\nsquare waves; shows window and lag too", 0, 0,
-         NULL},
+         "shell command that loads the device, run in\nsquare waves; shows window and lag too", 0,
+         0, NULL},
         {'g', "gpu", OPTION_LIST, &gpus, "LIST", "only these GPUs: 0,1, UUIDs, all or none", 0, 0,
          NULL},
         {0, "cache", OPTION_TEXT, &settings.cache, "FILE",
@@ -162,9 +162,9 @@ static int run(int argc, char **argv) {
     int operands;
     int code = cli_parse(&cli_calibrate, options, OPERANDS_MIXED, argc, argv, &operands);
     if (code == PARSE_DONE && operands > 0)
-        code = cli_fail(&cli_calibrate, CLI_USAGE,
-                        "'%s' is not understood; a load is given with --load '%s'", argv[1],
-                        argv[1]);
+        code =
+            cli_fail(&cli_calibrate, CLI_USAGE,
+                     "'%s' is not understood; a load is given with --load '%s'", argv[1], argv[1]);
     settings.session.gpus = gpus;
     if (code == PARSE_DONE) code = calibrate(&settings, json);
     free(gpus);
@@ -175,9 +175,10 @@ const cli_command cli_calibrate = {
     "calibrate",
     "[OPTIONS]",
     "find out how often and over how long each sensor measures",
-    "Refresh, averaging window, lag, noise and cost of a reading are found by watching when\n"
-    "the values change, and kept by the device's UUID and driver: later runs use them and\n"
-    "have narrower uncertainties. Window and lag show only under a changing load.\n",
+    "Refresh, averaging window, lag, noise and cost of a reading are found by\n"
+    "watching when the values change, and kept by the device's UUID and driver:\n"
+    "later runs use them and have narrower uncertainties. Window and lag show only\n"
+    "under a changing load.\n",
     "  joulemeter calibrate\n"
     "  joulemeter calibrate --time 60s --load './gpu_burn 3600'\n"
     "  joulemeter calibrate --simulate a100 --cache /tmp/calibration.json\n",

@@ -163,7 +163,9 @@ static void reap(child *c) {
 }
 
 /* The terminal sends its signals to the whole foreground group: the command has them already. */
-static bool from_terminal(const struct signalfd_siginfo *info) { return info->ssi_code == SI_KERNEL; }
+static bool from_terminal(const struct signalfd_siginfo *info) {
+    return info->ssi_code == SI_KERNEL;
+}
 
 static void stop_with(child *c, const struct signalfd_siginfo *info) {
     if (!from_terminal(info) && c->pid > 0) kill(c->pid, SIGTSTP);

@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 typedef struct child {
-    pid_t pid;           /* 0: not started */
+    pid_t pid; /* 0: not started */
     bool ended;
     int status;          /* as waitpid gives it */
     struct rusage usage; /* of it and of what it waited for */

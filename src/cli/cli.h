@@ -21,10 +21,10 @@ enum {
 
 typedef struct cli_command {
     const char *name;
-    const char *usage;    /* after "joulemeter NAME " */
-    const char *summary;  /* one line */
-    const char *details;  /* paragraphs for --help, or NULL */
-    const char *examples; /* lines for --help */
+    const char *usage;                 /* after "joulemeter NAME " */
+    const char *summary;               /* one line */
+    const char *details;               /* paragraphs for --help, or NULL */
+    const char *examples;              /* lines for --help */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 } cli_command;
 

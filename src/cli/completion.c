@@ -21,11 +21,10 @@ static int run(int argc, char **argv) {
     return output_close(&out, &cli_completion);
 }
 
-const cli_command cli_completion = {
-    "completion",
-    "bash|zsh",
-    "print the completions for a shell",
-    "Installed packages have them in place already.\n",
-    "  source <(joulemeter completion bash)\n"
-    "  joulemeter completion zsh > ~/.zfunc/_joulemeter\n",
-    run};
+const cli_command cli_completion = {"completion",
+                                    "bash|zsh",
+                                    "print the completions for a shell",
+                                    "Installed packages have them in place already.\n",
+                                    "  source <(joulemeter completion bash)\n"
+                                    "  joulemeter completion zsh > ~/.zfunc/_joulemeter\n",
+                                    run};

@@ -104,7 +104,8 @@ static void json_sensors(output *out, const jm_recording *recording, uint32_t de
     bool first = true;
     for (uint32_t i = 0; i < jm_recording_sensor_count(recording); i++) {
         jm_sensor sensor = {.size = sizeof sensor};
-        if (jm_recording_sensor(recording, i, &sensor) != JM_OK || sensor.device != device) continue;
+        if (jm_recording_sensor(recording, i, &sensor) != JM_OK || sensor.device != device)
+            continue;
         output_add(out, "%s\n      {\"quantity\": ", first ? "" : ",");
         output_json(out, jm_quantity_name(sensor.quantity));
         output_add(out, ", \"unit\": ");
@@ -126,9 +127,9 @@ static void json_all(output *out, const jm_recording *recording) {
     for (uint32_t i = 0; i < jm_recording_device_count(recording); i++) {
         jm_device device = {.size = sizeof device};
         if (jm_recording_device(recording, i, &device) != JM_OK) continue;
-        const char *const facts[][2] = {{"name", device.name},    {"vendor", device.vendor},
-                                        {"model", device.model},  {"uuid", device.uuid},
-                                        {"pci", device.pci},      {"driver", device.driver}};
+        const char *const facts[][2] = {{"name", device.name},   {"vendor", device.vendor},
+                                        {"model", device.model}, {"uuid", device.uuid},
+                                        {"pci", device.pci},     {"driver", device.driver}};
         output_add(out, "%s\n  {", i > 0 ? "," : "");
         for (size_t f = 0; f < CLI_COUNT(facts); f++) {
             output_add(out, "\"%s\": ", facts[f][0]);

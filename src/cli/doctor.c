@@ -104,12 +104,10 @@ static void print_json(output *out, const jm_probe *probe) {
     for (uint32_t i = 0; i < jm_probe_finding_count(probe); i++) {
         jm_finding finding = {.size = sizeof finding};
         if (jm_probe_finding(probe, i, &finding) != JM_OK) continue;
-        const char *const facts[][2] = {{"interface", finding.interface},
-                                        {"device", finding.device},
-                                        {"what", finding.what},
-                                        {"status", jm_status_name(finding.status)},
-                                        {"message", finding.message},
-                                        {"remedy", finding.remedy}};
+        const char *const facts[][2] = {
+            {"interface", finding.interface}, {"device", finding.device},
+            {"what", finding.what},           {"status", jm_status_name(finding.status)},
+            {"message", finding.message},     {"remedy", finding.remedy}};
         output_add(out, "%s\n  {", i > 0 ? "," : "");
         for (size_t f = 0; f < CLI_COUNT(facts); f++) {
             output_add(out, "\"%s\": ", facts[f][0]);
@@ -165,8 +163,9 @@ const cli_command cli_doctor = {
     "doctor",
     "[OPTIONS]",
     "say what can be measured here, and what would mend the rest",
-    "Every way of reading every quantity is tried once. What does not work comes with the\n"
-    "least that would mend it. What is missing is no error: the exit code is 0.\n",
+    "Every way of reading every quantity is tried once. What does not work comes\n"
+    "with the least that would mend it. What is missing is no error: the exit code\n"
+    "is 0.\n",
     "  joulemeter doctor\n"
     "  joulemeter doctor --json | jq '.[] | select(.works | not)'\n",
     run};

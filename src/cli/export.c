@@ -31,8 +31,8 @@ const cli_command cli_export = {
     "export",
     "[OPTIONS] FILE DIR",
     "write a recording as JSON and CSV files",
-    "DIR is made if need be. Files of the same names in it are replaced once the new ones are\n"
-    "complete. Units are in the columns' names.\n",
+    "DIR is made if need be. Files of the same names in it are replaced once the\n"
+    "new ones are complete. Units are in the columns' names.\n",
     "  joulemeter export train.jm out/\n"
     "  joulemeter export train.jm . && head samples.csv\n",
     run};

@@ -14,7 +14,9 @@ void live_open(live *l, bool quiet) {
                 .color = terminal_has_color(STDERR_FILENO)};
 }
 
-void live_begin(live *l) { l->begin_ns = l->counted_ns = jm_now_ns(); }
+void live_begin(live *l) {
+    l->begin_ns = l->counted_ns = jm_now_ns();
+}
 
 /* ESC 7 and ESC 8 keep the cursor where the command's output has it. */
 static void draw(live *l, const char *text) {

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const cli_command *const cli_commands[] = {&cli_run,    &cli_show, &cli_export,
-                                           &cli_sql,    &cli_devices, &cli_doctor,
+const cli_command *const cli_commands[] = {&cli_run,       &cli_show,       &cli_export,
+                                           &cli_sql,       &cli_devices,    &cli_doctor,
                                            &cli_calibrate, &cli_completion, NULL};
 
 int cli_fail(const cli_command *command, int code, const char *format, ...) {
@@ -30,9 +30,10 @@ int cli_fail(const cli_command *command, int code, const char *format, ...) {
 }
 
 int cli_fail_error(const cli_command *command, const jm_error *error) {
-    bool wrong_input = error->status == JM_INVALID || error->status == JM_NOT_FOUND ||
-                       error->status == JM_FORMAT;
-    const char *message = error->message[0] == '\0' ? jm_status_text(error->status) : error->message;
+    bool wrong_input =
+        error->status == JM_INVALID || error->status == JM_NOT_FOUND || error->status == JM_FORMAT;
+    const char *message =
+        error->message[0] == '\0' ? jm_status_text(error->status) : error->message;
     return cli_fail(command, wrong_input ? CLI_USAGE : CLI_FAILED, "%s", message);
 }
 
@@ -72,8 +73,9 @@ const char *cli_nearest(const char *text, const char *const *words) {
 static int print_usage(void) {
     output out;
     output_open(&out);
-    output_add(&out, "joulemeter %s - where the joules of a program go\n\n"
-                     "Usage: joulemeter COMMAND ...\n\nCommands:\n",
+    output_add(&out,
+               "joulemeter %s - where the joules of a program go\n\n"
+               "Usage: joulemeter COMMAND ...\n\nCommands:\n",
                jm_version());
     for (size_t i = 0; cli_commands[i] != NULL; i++)
         output_add(&out, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
@@ -131,7 +133,7 @@ static void fill_standard_descriptors(void) {
 int main(int argc, char **argv) {
     fill_standard_descriptors();
     setlocale(LC_CTYPE, "");
-    if (argc < 2) {
+    if (argc < 2 || argv[1][0] == '\0') {
         print_usage();
         return CLI_USAGE;
     }

@@ -13,7 +13,8 @@
 /* A plain decimal number; hexadecimal, "inf" and "nan" are none. */
 static bool parse_number(const char *text, double *value, const char **rest) {
     const char *digits = text + (text[0] == '-' || text[0] == '+');
-    if (strspn(digits, "0123456789") == 0 && !(digits[0] == '.' && strspn(digits + 1, "0123456789")))
+    if (strspn(digits, "0123456789") == 0 &&
+        !(digits[0] == '.' && strspn(digits + 1, "0123456789")))
         return false;
     if (digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X')) return false;
     char *end;
@@ -26,8 +27,8 @@ bool cli_parse_seconds(const char *text, double *seconds) {
     static const struct {
         const char *name;
         double seconds;
-    } units[] = {{"", 1},     {"s", 1},   {"sec", 1},  {"ms", 1e-3}, {"us", 1e-6}, {"µs", 1e-6},
-                 {"ns", 1e-9}, {"m", 60}, {"min", 60}, {"h", 3600}};
+    } units[] = {{"", 1},      {"s", 1},     {"sec", 1}, {"ms", 1e-3}, {"us", 1e-6},
+                 {"µs", 1e-6}, {"ns", 1e-9}, {"m", 60},  {"min", 60},  {"h", 3600}};
     const char *unit;
     double number;
     if (!parse_number(text, &number, &unit)) return false;
@@ -61,8 +62,8 @@ static int set_number(const cli_command *command, const cli_option *option, cons
     const char *unit = option->unit == NULL ? "" : option->unit;
     if (!parse_number(text, option->value, &rest) ||
         (rest += strspn(rest, " "), *rest != '\0' && strcmp(rest, unit) != 0))
-        return cli_fail(command, CLI_USAGE, "--%s '%s' is not a number%s%s", option->name, text,
-                        *unit ? " of " : "", unit);
+        return cli_fail(command, CLI_USAGE, "--%s '%s' is not a number: write --%s 65%s",
+                        option->name, text, option->name, unit);
     return check_bounds(command, option, text, *(double *)option->value, unit);
 }
 
@@ -89,15 +90,12 @@ static int set_list(const cli_option *option, const char *text) {
 }
 
 static int set_value(const cli_command *command, const cli_option *option, const char *text) {
+    if ((option->kind == OPTION_TEXT || option->kind == OPTION_LIST) && text[0] == '\0')
+        return cli_fail(command, CLI_USAGE, "--%s needs a value that is not empty", option->name);
     switch (option->kind) {
     case OPTION_FLAG: *(bool *)option->value = true; break;
     case OPTION_OPTIONAL: *(const char **)option->value = text == NULL ? "" : text; break;
-    case OPTION_TEXT:
-        if (text[0] == '\0')
-            return cli_fail(command, CLI_USAGE, "--%s needs a value that is not empty",
-                            option->name);
-        *(const char **)option->value = text;
-        break;
+    case OPTION_TEXT: *(const char **)option->value = text; break;
     case OPTION_LIST: return set_list(option, text);
     case OPTION_SECONDS: return set_seconds(command, option, text);
     case OPTION_NUMBER: return set_number(command, option, text);
@@ -129,8 +127,9 @@ static int unknown(const parser *p, const char *name, size_t length) {
     if (nearest != NULL)
         return cli_fail(p->command, CLI_USAGE, "there is no option --%s; did you mean --%s?", text,
                         nearest);
-    return cli_fail(p->command, CLI_USAGE, "there is no option --%s; joulemeter %s --help lists all",
-                    text, p->command->name);
+    return cli_fail(p->command, CLI_USAGE,
+                    "there is no option --%s; joulemeter %s --help lists all", text,
+                    p->command->name);
 }
 
 static bool takes_value(const cli_option *option) {

@@ -27,6 +27,19 @@ static bool is_special(const char *path) {
     return stat(path, &info) == 0 && !S_ISREG(info.st_mode);
 }
 
+int check_writable(const char *path) {
+    struct stat info;
+    if (stat(path, &info) == 0) {
+        if (S_ISDIR(info.st_mode)) return EISDIR;
+        if (!S_ISREG(info.st_mode)) return access(path, W_OK) == 0 ? 0 : errno;
+    }
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
+    int errnum = folder == NULL ? ENOMEM : access(folder, W_OK) == 0 ? 0 : errno;
+    free(folder);
+    return errnum;
+}
+
 int write_file(const char *path, const char *bytes, size_t length) {
     size_t size = strlen(path) + 32;
     char *temporary = malloc(size);
@@ -46,7 +59,9 @@ int write_file(const char *path, const char *bytes, size_t length) {
     return errnum;
 }
 
-void output_open(output *out) { *out = (output){0}; }
+void output_open(output *out) {
+    *out = (output){0};
+}
 
 static void flush(output *out) {
     int errnum = out->length == 0 ? 0 : write_all(STDOUT_FILENO, out->data, out->length);
@@ -112,7 +127,8 @@ void output_csv(output *out, const char *text) {
         return;
     }
     output_append(out, "\"", 1);
-    for (; *text != '\0'; text++) output_append(out, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
+    for (; *text != '\0'; text++)
+        output_append(out, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
     output_append(out, "\"", 1);
 }
 

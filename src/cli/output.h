@@ -24,6 +24,8 @@ int output_close(output *out, const cli_command *command);
 
 /* All of `bytes` to a descriptor: 0 or errno. */
 int write_all(int fd, const char *bytes, size_t length);
+/* 0, or errno that says why a file at path could not be written. */
+int check_writable(const char *path);
 /* Replaces or makes a file, which is complete or not there: 0 or errno. */
 int write_file(const char *path, const char *bytes, size_t length);
 

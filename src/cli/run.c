@@ -158,8 +158,7 @@ static int run_command(job *j) {
     live_begin(&j->live);
     jm_range_id range = begin_command(j);
     int64_t begin = jm_now_ns();
-    int errnum =
-        child_start(&j->child, j->path, j->argv, jm_session_environment(j->session));
+    int errnum = child_start(&j->child, j->path, j->argv, jm_session_environment(j->session));
     if (errnum != 0) {
         jm_end(j->session, range);
         return cli_fail(&cli_run, errnum == ENOENT ? CLI_NOT_FOUND : CLI_NOT_EXECUTABLE,
@@ -191,8 +190,9 @@ static int write_summary(const job *j) {
     jm_free(text);
     unsigned left = child_left_behind(names, sizeof names);
     if (left > 0)
-        fprintf(stderr, "  ! %u process%s that the command started still run%s (%s); %s not counted "
-                        "further.\n",
+        fprintf(stderr,
+                "  ! %u process%s that the command started still run%s (%s); %s not counted "
+                "further.\n",
                 left, left == 1 ? "" : "es", left == 1 ? "s" : "", names,
                 left == 1 ? "it is" : "they are");
     if (j->set.file != NULL)
@@ -281,6 +281,11 @@ static int parse(job *j, int argc, char **argv) {
         return cli_fail(&cli_run, CLI_USAGE,
                         "there is no command to run: joulemeter run -- python train.py");
     j->argv = argv + 1;
+    /* Said before the command runs for hours. */
+    int errnum = s->json != NULL && s->json[0] != '\0' ? check_writable(s->json) : 0;
+    if (errnum != 0)
+        return cli_fail(&cli_run, CLI_USAGE, "cannot write the JSON to %s: %s", s->json,
+                        strerror(errnum));
     return PARSE_DONE;
 }
 
@@ -305,13 +310,13 @@ const cli_command cli_run = {
     "run",
     "[OPTIONS] [--] COMMAND [ARGUMENTS]",
     "run a command and say where its joules went",
-    "The command gets this terminal's input, output and signals as if it ran alone, and\n"
-    "joulemeter leaves with its exit code: 128+N if signal N ended it, 127 if it was not\n"
-    "found, 126 if it cannot be executed, 125 if joulemeter itself failed, 2 for wrong\n"
-    "options. The summary goes to stderr.\n",
+    "The command gets this terminal's input, output and signals as if it ran alone,\n"
+    "and joulemeter leaves with its exit code: 128+N if signal N ended it, 127 if it\n"
+    "was not found, 126 if it cannot be executed, 125 if joulemeter itself failed, 2\n"
+    "for wrong options. The summary goes to stderr.\n",
     "  joulemeter run -- python train.py\n"
     "  joulemeter run -o train.jm --idle-baseline 10 -- python train.py --epochs 3\n"
     "  joulemeter run --gpu 0,2 -i 10ms --json=energy.json -- ./bench\n"
-    "  joulemeter run --quiet --json -- ./bench | jq .total.energy_j\n"
+    "  joulemeter run --quiet --json -- ./silent | jq .total.energy_j\n"
     "  joulemeter run --simulate h100 -- sleep 5\n",
     run};

@@ -91,8 +91,10 @@ static int row(size_t columns, const char *const *values, void *user) {
     if (p->names == NULL) {
         if (take_names(p, columns, values) != 0) return 1;
         if (p->format == FORMAT_JSON) return 0;
-        if (p->format == FORMAT_CSV) csv_row(p, values);
-        else grid_row(&p->table, values);
+        if (p->format == FORMAT_CSV)
+            csv_row(p, values);
+        else
+            grid_row(&p->table, values);
         return 0;
     }
     if (p->format == FORMAT_CSV) csv_row(p, values);
@@ -140,9 +142,9 @@ static int run(int argc, char **argv) {
         return cli_fail(&cli_sql, CLI_USAGE,
                         "a recording and one query in quotes are needed: "
                         "joulemeter sql FILE.jm 'SELECT ...'");
-    sql_format format = json                              ? FORMAT_JSON
+    sql_format format = json                            ? FORMAT_JSON
                         : csv || !isatty(STDOUT_FILENO) ? FORMAT_CSV
-                                                         : FORMAT_TABLE;
+                                                        : FORMAT_TABLE;
     return query(argv[1], argv[2], format);
 }
 
@@ -150,9 +152,10 @@ const cli_command cli_sql = {
     "sql",
     "[OPTIONS] FILE QUERY",
     "ask a recording with SQL",
-    "The query can read only. On a terminal the answer is a table, in a pipe it is CSV.\n"
-    "docs/recording.md describes the tables.\n",
-    "  joulemeter sql train.jm 'SELECT name FROM sqlite_schema'\n"
+    "The query can only read. On a terminal the answer is a table, in a pipe it is\n"
+    "CSV. The views samples, ranges and marks have times in seconds;\n"
+    "docs/recording.md describes the tables behind them.\n",
+    "  joulemeter sql train.jm 'SELECT * FROM samples LIMIT 10'\n"
     "  joulemeter sql train.jm 'SELECT * FROM device'\n"
-    "  joulemeter sql --json train.jm 'SELECT name, count(*) AS n FROM range GROUP BY name'\n",
+    "  joulemeter sql --json train.jm 'SELECT name, duration_s FROM ranges'\n",
     run};

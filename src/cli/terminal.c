@@ -30,7 +30,9 @@ bool terminal_is_ours(int fd) {
     return group < 0 || group == getpgrp();
 }
 
-bool terminal_is_utf8(void) { return strcmp(nl_langinfo(CODESET), "UTF-8") == 0; }
+bool terminal_is_utf8(void) {
+    return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
 
 jm_report_options terminal_report_options(int fd) {
     jm_report_options options = JM_REPORT_OPTIONS_INIT;

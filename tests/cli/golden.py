@@ -4,7 +4,8 @@
 A case file holds blocks:
 
     # a comment
-    ~numbers                 (numbers become N and runs of spaces one: for measured figures)
+    ~numbers                 (for measured figures: numbers become N, units lose their
+                              prefix, and runs of spaces are one)
     $ joulemeter show nope   (run by sh, in a folder of its own for each file)
     text on stdout
     2| text on stderr
@@ -58,6 +59,7 @@ def normalise(text, numbers, folder):
     text = text.replace(folder, "DIR")
     if numbers:
         text = NUMBER.sub("N", text)
+        text = re.sub(r"\bN [nµmkMG]?([sJW])\b", r"N \1", text)
         text = "\n".join(re.sub(r" +", " ", line).rstrip() for line in text.split("\n"))
     return text
 
@@ -88,8 +90,10 @@ def make_environment(joulemeter, folder):
     for made in (bin_folder, root, work):
         made.mkdir()
     (bin_folder / "joulemeter").symlink_to(Path(joulemeter).resolve())
+    # No hardware of this machine is seen, whatever it has.
     environment |= {"PATH": f"{bin_folder}:/usr/local/bin:/usr/bin:/bin", "HOME": folder,
-                    "LC_ALL": "C.UTF-8", "JOULEMETER_ROOT": str(root), "TMPDIR": folder}
+                    "TMPDIR": folder, "LC_ALL": "C.UTF-8", "JOULEMETER_ROOT": str(root),
+                    "JOULEMETER_NVML_LIBRARY": "/nonexistent/libnvidia-ml.so.1"}
     return environment, str(work)
 
 

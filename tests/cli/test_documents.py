@@ -1,0 +1,82 @@
+"""Every command and option is in its manual page, in docs/commands and in both completions."""
+
+import os
+import re
+import subprocess
+import unittest
+from pathlib import Path
+
+from common import JOULEMETER
+
+PROJECT = Path(__file__).resolve().parents[2]
+COMMANDS = ("run", "show", "export", "sql", "devices", "doctor", "calibrate", "completion")
+
+
+def help_of(command):
+    return subprocess.run([JOULEMETER, command, "--help"], capture_output=True, text=True,
+                          check=True, env=os.environ | {"LC_ALL": "C.UTF-8"}).stdout
+
+
+def options_of(command):
+    return re.findall(r"^ +(?:-\w, )? *--([\w-]+)", help_of(command).split("Examples:")[0], re.M)
+
+
+class Documents(unittest.TestCase):
+    def test_the_list_of_commands(self):
+        text = subprocess.run([JOULEMETER, "--help"], capture_output=True, text=True,
+                              check=True).stdout
+        self.assertEqual(re.findall(r"^  (\w+)  ", text, re.M), list(COMMANDS))
+
+    def test_help_fits_80_columns(self):
+        for command in COMMANDS:
+            for line in help_of(command).splitlines():
+                self.assertLessEqual(len(line), 80, line)
+
+    def test_manual_pages(self):
+        for command in COMMANDS:
+            page = (PROJECT / "man" / f"joulemeter-{command}.1").read_text(encoding="utf-8")
+            for option in options_of(command):
+                self.assertRegex(page, rf"-{option}\b".replace("--", "-"), f"{command} --{option}")
+        overview = (PROJECT / "man" / "joulemeter.1").read_text(encoding="utf-8")
+        for command in COMMANDS:
+            self.assertIn(f".Xr joulemeter-{command} 1", overview)
+
+    def test_pages_of_commands(self):
+        for command in COMMANDS:
+            page = (PROJECT / "docs" / "commands" / f"{command}.md").read_text(encoding="utf-8")
+            for option in options_of(command):
+                if option != "help":
+                    self.assertIn(f"--{option}", page, command)
+
+    def test_completions(self):
+        for name in ("joulemeter.bash", "_joulemeter"):
+            text = (PROJECT / "completions" / name).read_text(encoding="utf-8")
+            for command in COMMANDS:
+                self.assertIn(command, text)
+                for option in options_of(command):
+                    self.assertIn(f"--{option}", text, f"{name}: {command}")
+
+    def test_printed_completions_are_the_files(self):
+        for shell, name in (("bash", "joulemeter.bash"), ("zsh", "_joulemeter")):
+            printed = subprocess.run([JOULEMETER, "completion", shell], capture_output=True,
+                                     check=True).stdout
+            self.assertEqual(printed, (PROJECT / "completions" / name).read_bytes())
+
+    def complete(self, *words):
+        script = (f"source {PROJECT}/completions/joulemeter.bash; COMP_WORDS=(\"$@\"); "
+                  "COMP_CWORD=$(($# - 1)); _joulemeter; printf '%s\\n' \"${COMPREPLY[@]}\"")
+        done = subprocess.run(["bash", "--norc", "-c", script, "bash", *words], check=True,
+                              capture_output=True, text=True, cwd=PROJECT)
+        return done.stdout.split()
+
+    def test_bash_completes(self):
+        self.assertEqual(self.complete("joulemeter", "ru"), ["run"])
+        self.assertEqual(self.complete("joulemeter", "run", "--idle"), ["--idle-baseline"])
+        self.assertEqual(self.complete("joulemeter", "run", "--simulate", "h"), ["h100", "h200"])
+        self.assertIn("true", self.complete("joulemeter", "run", "-q", "--", "tru"))
+        self.assertIn("meson.build", self.complete("joulemeter", "show", "meson.b"))
+        self.assertIn("meson.build", self.complete("joulemeter", "run", "cat", "meson.b"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,265 @@
+"""`joulemeter run` is invisible to the command: signals, exit codes, streams, terminal or none."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from common import JOULEMETER, SLOWNESS, FolderTest
+
+
+class RunTest(FolderTest):
+    def run_command(self, *arguments, **more):
+        settings = {"capture_output": True, "env": self.environment, "cwd": self.folder,
+                    "timeout": 60 * SLOWNESS} | more
+        return subprocess.run([JOULEMETER, "run", *arguments], **settings)
+
+    def start(self, *arguments, **more):
+        settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
+                    "stderr": subprocess.PIPE, "env": self.environment, "cwd": self.folder,
+                    "start_new_session": True} | more
+        process = subprocess.Popen([JOULEMETER, "run", *arguments], **settings)
+        self.addCleanup(self.end, process)
+        return process
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                stream.close()
+
+
+class ExitCodes(RunTest):
+    def test_every_exit_code(self):
+        for code in (0, 1, 2, 42, 125, 126, 127, 128, 255):
+            self.assertEqual(self.run_command("-q", "--", "sh", "-c", f"exit {code}").returncode,
+                             code)
+
+    def test_death_by_signal(self):
+        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGSEGV,
+                       signal.SIGABRT, signal.SIGPIPE, signal.SIGHUP, signal.SIGRTMIN):
+            with self.subTest(signal=number):
+                done = self.run_command("-q", "--", "sh", "-c", f"kill -{int(number)} $$")
+                self.assertEqual(done.returncode, -number)
+
+    def test_no_core_of_joulemeter(self):
+        self.run_command("-q", "--", "sh", "-c", "kill -SEGV $$")
+        self.assertFalse([name for name in os.listdir(self.folder) if "core" in name])
+
+
+class Streams(RunTest):
+    def test_large_input_and_output(self):
+        data = os.urandom(8 << 20)
+        done = self.run_command("-q", "cat", input=data)
+        self.assertEqual(done.stdout, data)
+        self.assertEqual(done.stderr, b"")
+
+    def test_summary_goes_to_stderr_only(self):
+        done = self.run_command("echo", "x")
+        self.assertEqual(done.stdout, b"x\n")
+        self.assertIn(b"joulemeter", done.stderr)
+        self.assertNotIn(b"\x1b", done.stderr)
+
+    def test_quiet_says_nothing(self):
+        done = self.run_command("-q", "true")
+        self.assertEqual((done.stdout, done.stderr), (b"", b""))
+
+    def test_stderr_that_nobody_reads(self):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = self.run_command("sh", "-c", "exit 5", capture_output=False,
+                                stdout=subprocess.DEVNULL, stderr=writing)
+        os.close(writing)
+        self.assertEqual(done.returncode, 5)
+
+    def test_json_follows_the_output(self):
+        done = self.run_command("-q", "--json", "--", "echo", "first")
+        first, rest = done.stdout.split(b"\n", 1)
+        self.assertEqual(first, b"first")
+        self.assertEqual(json.loads(rest)["command"], "echo first")
+
+    def test_descriptors_are_passed_on(self):
+        reading, writing = os.pipe()
+        try:
+            self.run_command("-q", "--", "sh", "-c", f"echo through >&{writing}",
+                             pass_fds=[writing])
+            self.assertEqual(os.read(reading, 100), b"through\n")
+        finally:
+            os.close(reading)
+            os.close(writing)
+
+    def test_no_descriptor_leaks(self):
+        done = self.run_command("-q", "-o", "a.jm", "--", "sh", "-c", "ls /proc/$$/fd")
+        open_ones = {int(line) for line in done.stdout.split()}
+        # 0, 1, 2 and at most the memory through which the command can add its ranges
+        self.assertLessEqual(len(open_ones - {0, 1, 2}), 1, open_ones)
+
+
+class Signals(RunTest):
+    SCRIPT = "trap 'echo got $0; exit 9' {}; echo ready; touch ready; while :; do sleep 0.05; done"
+
+    def test_signals_go_on_to_the_command(self):
+        for name in ("TERM", "INT", "HUP", "QUIT", "USR1", "USR2"):
+            with self.subTest(signal=name):
+                process = self.start("-q", "--", "sh", "-c", self.SCRIPT.format(name))
+                self.wait_for_file("ready")
+                process.send_signal(getattr(signal, "SIG" + name))
+                self.assertEqual(process.wait(20 * SLOWNESS), 9)
+                os.unlink(self.path("ready"))
+
+    def test_a_command_that_ignores_it_goes_on(self):
+        process = self.start("-q", "--", "sh", "-c",
+                             "trap '' TERM; touch ready; sleep 0.5; exit 4")
+        self.wait_for_file("ready")
+        process.terminate()
+        self.assertEqual(process.wait(20 * SLOWNESS), 4)
+
+    def test_many_signals_at_once(self):
+        process = self.start("-q", "--", "sh", "-c",
+                             "trap : USR1; touch ready; for i in 1 2 3 4 5 6 7 8; do sleep 0.05; "
+                             "done; exit 6")
+        self.wait_for_file("ready")
+        for _ in range(200):
+            process.send_signal(signal.SIGUSR1)
+        self.assertEqual(process.wait(20 * SLOWNESS), 6)
+
+    def test_what_was_ignored_stays_ignored(self):
+        def ignore():
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+        done = self.run_command("-q", "--", "sh", "-c", "kill -HUP $$; echo alive",
+                                preexec_fn=ignore)
+        self.assertEqual(done.stdout, b"alive\n")
+
+    def test_masks_and_handlers_are_the_callers(self):
+        script = ("import signal\n"
+                  "print(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))\n"
+                  "print([s for s in (2, 15, 1, 3, 10, 12, 17, 18, 20)\n"
+                  "       if signal.getsignal(s) not in (signal.SIG_DFL, signal.default_int_handler)])")
+        bare = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+        measured = self.run_command("-q", "--", sys.executable, "-c", script)
+        self.assertEqual(measured.stdout, bare.stdout)
+
+    def test_sigchld_that_the_caller_ignores(self):
+        def ignore():
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+        self.assertEqual(self.run_command("-q", "--", "sh", "-c", "exit 3",
+                                          preexec_fn=ignore).returncode, 3)
+
+    def test_the_recording_survives_an_interrupt(self):
+        process = self.start("-o", "a.jm", "--simulate", "h100,constant:300", "--", "sh", "-c",
+                             "touch ready; sleep 30")
+        self.wait_for_file("ready")
+        time.sleep(0.3)
+        os.killpg(process.pid, signal.SIGINT)  # as the terminal does it
+        _, shown = process.communicate(timeout=30 * SLOWNESS)
+        self.assertEqual(process.returncode, -signal.SIGINT)
+        self.assertIn(b"ended by signal 2", shown)
+        done = subprocess.run([JOULEMETER, "show", "--json", "a.jm"], capture_output=True,
+                              env=self.environment, cwd=self.folder, check=True)
+        summary = json.loads(done.stdout)
+        self.assertEqual(summary["exit_code"], 130)
+        self.assertGreater(summary["total"]["upper_j"], 0)
+
+    def test_the_recording_survives_sigkill(self):
+        process = self.start("-q", "-o", "a.jm", "--simulate", "h100,constant:300", "--", "sh",
+                             "-c", "touch ready; sleep 30")
+        self.wait_for_file("ready")
+        time.sleep(2.5)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        done = subprocess.run([JOULEMETER, "show", "--json", "a.jm"], capture_output=True,
+                              env=self.environment, cwd=self.folder, check=True)
+        summary = json.loads(done.stdout)
+        self.assertGreater(summary["duration_s"], 1)
+        self.assertGreater(summary["total"]["energy_j"], 100)
+
+    def test_stop_and_continue(self):
+        process = self.start("-q", "--", "sh", "-c", "touch ready; sleep 0.3; exit 8")
+        self.wait_for_file("ready")
+        process.send_signal(signal.SIGTSTP)
+        self.wait_for(lambda: self.state(process.pid) == "T")
+        process.send_signal(signal.SIGCONT)
+        self.assertEqual(process.wait(20 * SLOWNESS), 8)
+
+    @staticmethod
+    def state(pid):
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0]
+
+    def test_interrupt_during_the_baseline(self):
+        process = self.start("-b", "30", "--", "touch", "started")
+        time.sleep(0.5 * SLOWNESS)
+        process.send_signal(signal.SIGINT)
+        _, shown = process.communicate(timeout=20 * SLOWNESS)
+        self.assertEqual(process.returncode, 130)
+        self.assertIn(b"before the command began", shown)
+        self.assertFalse(os.path.exists(self.path("started")))
+
+
+class Processes(RunTest):
+    def test_orphans_are_not_waited_for(self):
+        begin = time.monotonic()
+        done = self.run_command("--", "sh", "-c", "sleep 30 >/dev/null 2>&1 & sleep 0.1; echo $!")
+        self.assertLess(time.monotonic() - begin, 20 * SLOWNESS)
+        self.assertIn(b"still runs (sleep)", done.stderr)
+        os.kill(int(done.stdout), signal.SIGKILL)
+
+    def test_orphans_that_end_are_reaped(self):
+        done = self.run_command("--", "sh", "-c", "(sleep 0.1 & ) ; sleep 0.6")
+        self.assertNotIn(b"still run", done.stderr)
+
+    def test_run_within_run(self):
+        done = self.run_command("-q", "--", JOULEMETER, "run", "-q", "--", "sh", "-c", "exit 3")
+        self.assertEqual(done.returncode, 3)
+
+    def test_large_environment_and_arguments(self):
+        self.environment["BIG"] = "x" * 120000
+        done = self.run_command("-q", "--", "sh", "-c", "echo ${#BIG} $#", "sh", *["a" * 100] * 9000)
+        self.assertEqual(done.stdout, b"120000 9000\n")
+
+    def test_odd_names_and_bytes(self):
+        strange = b"a\xff\x1b[31m\n\t'\"\\"
+        done = self.run_command("--json=a.json", "--", "printf", "%s", strange)
+        self.assertEqual(done.stdout, strange)
+        self.assertNotIn(b"\x1b", done.stderr)
+        with open(self.path("a.json"), encoding="utf-8") as file:
+            self.assertIn("printf", json.load(file)["command"])
+
+    def test_overhead(self):
+        def median(command):
+            times = []
+            for _ in range(15):
+                begin = time.perf_counter()
+                subprocess.run(command, env=self.environment, check=True,
+                               stderr=subprocess.DEVNULL)
+                times.append(time.perf_counter() - begin)
+            return sorted(times)[7]
+
+        extra = median([JOULEMETER, "run", "--", "true"]) - median(["true"])
+        self.assertLess(extra, 0.02 * SLOWNESS)
+
+
+class Locales(RunTest):
+    def test_numbers_are_the_same_everywhere(self):
+        for locale in ("C", "C.UTF-8", "de_DE.UTF-8", "nonsense"):
+            with self.subTest(locale=locale):
+                self.environment["LC_ALL"] = locale
+                done = self.run_command("--json=a.json", "-i", "0.5", "--simulate",
+                                        "h100,constant:300", "--", "sleep", "0.3")
+                self.assertEqual(done.returncode, 0)
+                with open(self.path("a.json"), encoding="utf-8") as file:
+                    self.assertGreater(json.load(file)["duration_s"], 0.3)
+                self.assertEqual(b"\xc2\xb1" in done.stderr, "UTF" in locale and
+                                 b"+-" not in done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
