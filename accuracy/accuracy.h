@@ -1,6 +1,12 @@
+/* The parts of jm-accuracy; each adds its rows. */
 #ifndef ACCURACY_H
 #define ACCURACY_H
-#include <stddef.h>
-void accuracy_simulated(size_t recordings, size_t per_length, const char *only);
-void accuracy_meter(void);
+
+#include "rows.h"
+
+/* Against exact integrals: error and coverage by sensor, waveform and window length. */
+void accuracy_simulated(rows *all);
+/* Against an external power meter, where the data is there. */
+void accuracy_meter(rows *all);
+
 #endif

@@ -128,8 +128,12 @@ static void add_ranges(jm_recording *recording, const struct simgpu_board *board
         bool on = (piece.begin_w + piece.end_w) / 2 > (low + high) / 2;
         if (on && from == INT64_MIN) from = t;
         if (from != INT64_MIN && (!on || piece.end_ns >= end)) {
-            jm_range range = {.size = sizeof range, .begin_ns = from, .category = JM_BATCH,
-                              .end_ns = on ? end : t, .name = "load", .attributes = ""};
+            jm_range range = {.size = sizeof range,
+                              .begin_ns = from,
+                              .category = JM_BATCH,
+                              .end_ns = on ? end : t,
+                              .name = "load",
+                              .attributes = ""};
             jm_error error;
             check(jm_recording_add_range(recording, &range, &error), &error, "range");
             from = INT64_MIN;
@@ -144,9 +148,15 @@ jm_recording *virtual_record(const virtual_plan *plan, struct simgpu_board **boa
     if (*board == NULL) die(plan->spec, why.text);
     jm_recording *recording;
     check(jm_recording_new(&recording, &error), &error, "recording");
-    jm_device device = {.size = sizeof device, .name = "gpu0", .vendor = "NVIDIA",
-                        .model = simgpu_board_name(*board), .uuid = "", .pci = "", .driver = "",
-                        .in_total = true, .simulated = true};
+    jm_device device = {.size = sizeof device,
+                        .name = "gpu0",
+                        .vendor = "NVIDIA",
+                        .model = simgpu_board_name(*board),
+                        .uuid = "",
+                        .pci = "",
+                        .driver = "",
+                        .in_total = true,
+                        .simulated = true};
     device.power_limit_w = plan->limit_w > 0 ? plan->limit_w : simgpu_board_limit_w(*board, 0);
     uint32_t index;
     check(jm_recording_add_device(recording, &device, &index, &error), &error, "device");

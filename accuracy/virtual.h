@@ -16,13 +16,13 @@ enum {
 };
 
 typedef struct virtual_plan {
-    const char *spec;   /* simulated board */
-    uint32_t sensors;   /* VIRTUAL_* */
-    int64_t poll_ns;    /* period of polling, jittered by a fifth */
-    int64_t begin_ns;   /* board time at which recording begins */
+    const char *spec; /* simulated board */
+    uint32_t sensors; /* VIRTUAL_* */
+    int64_t poll_ns;  /* period of polling, jittered by a fifth */
+    int64_t begin_ns; /* board time at which recording begins */
     int64_t length_ns;
-    bool ranges;        /* record the load's own edges as ranges */
-    double limit_w;     /* told to the estimator; 0: the board's */
+    bool ranges;    /* record the load's own edges as ranges */
+    double limit_w; /* told to the estimator; 0: the board's */
     uint64_t seed;
 } virtual_plan;
 
