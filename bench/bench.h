@@ -18,8 +18,9 @@ void bench_store(rows *all);                        /* writing and opening files
 
 /* Sorts `values`. q in 0..1; NaN if there are none. */
 double bench_quantile(double *values, size_t count, double q);
-/* Opens a session on simulated GPUs ("64*h100"); ends the program if that fails. */
-jm_session *bench_session(const char *simulate, uint64_t poll_ns);
+/* Opens a session on simulated GPUs ("64*h100"), with JM_SESSION_* flags; ends the program if that
+ * fails. */
+jm_session *bench_session(const char *simulate, uint64_t poll_ns, uint32_t flags);
 /* kB of a line of /proc/self/status ("VmRSS"), and a number of /proc/self/io ("rchar"). */
 double bench_proc_kb(const char *name);
 double bench_proc_io(const char *name);

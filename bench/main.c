@@ -24,12 +24,12 @@ double bench_quantile(double *values, size_t count, double q) {
     return values[below] + (at - (double)below) * (values[above] - values[below]);
 }
 
-jm_session *bench_session(const char *simulate, uint64_t poll_ns) {
+jm_session *bench_session(const char *simulate, uint64_t poll_ns, uint32_t flags) {
     jm_session_options options = JM_SESSION_OPTIONS_INIT;
     options.simulate = simulate;
     options.poll_ns = poll_ns;
     options.interval_ns = poll_ns;
-    options.flags = JM_SESSION_NO_JOIN;
+    options.flags = flags | JM_SESSION_NO_JOIN;
     jm_session *session;
     jm_error error;
     if (jm_session_open(&session, &options, &error) != JM_OK) {

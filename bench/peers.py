@@ -132,12 +132,7 @@ def polling(hz):
     return measured(load)
 
 
-def python():
-    """The bare interpreter: what is under all of the above."""
-    return {"memory_mb": resident_mb()}
-
-
-PEERS = {"Zeus": zeus, "CodeCarbon": codecarbon, "pyJoules": pyjoules, "python": python,
+PEERS = {"Zeus": zeus, "CodeCarbon": codecarbon, "pyJoules": pyjoules,
          "pynvml polling at 10 Hz": lambda: polling(10), "pynvml polling at 1 kHz": lambda: polling(1000)}
 
 # A command wrapped: start measuring, run it, stop.

@@ -119,22 +119,23 @@ void rows_skip(rows *all, const char *name, const char *reason) {
 }
 
 int rows_close(rows *all) {
-    bool written = true;
+    bool good = all->missed == 0;
     size_t count = json_array_size(all->list);
     printf("%zu rows: %u targets met, %u missed, %u skipped\n", count, all->met, all->missed,
            all->skipped);
     if (count == 0 && all->only != NULL) {
         fprintf(stderr, "no row's name contains \"%s\"\n", all->only);
-        written = false;
+        good = false;
     }
     if (all->json_path != NULL) {
         json_t *whole = json_pack("{s:O}", "rows", all->list);
-        written &= whole != NULL && json_dump_file(whole, all->json_path, JSON_INDENT(2)) == 0;
-        if (!written) fprintf(stderr, "%s could not be written\n", all->json_path);
+        if (whole == NULL || json_dump_file(whole, all->json_path, JSON_INDENT(2)) != 0) {
+            fprintf(stderr, "%s could not be written\n", all->json_path);
+            good = false;
+        }
         json_decref(whole);
     }
-    int code = all->missed == 0 && written ? 0 : 1;
     json_decref(all->list);
     free(all);
-    return code;
+    return good ? 0 : 1;
 }

@@ -5,9 +5,10 @@
 #include <math.h>
 #include <stdio.h>
 
-static void share_at(rows *all, const char *name, const char *simulate, double hz, double target) {
+static void share_at(rows *all, const char *name, const char *simulate, uint32_t flags, double hz,
+                     double target) {
     if (!rows_want(all, name)) return;
-    jm_session *session = bench_session(simulate, (uint64_t)(1e9 / hz));
+    jm_session *session = bench_session(simulate, hz > 0 ? (uint64_t)(1e9 / hz) : 0, flags);
     double seconds = hz >= 100 ? 4 : 10;
     int64_t from = jm_now_ns();
     bench_sleep(seconds);
@@ -30,14 +31,14 @@ enum { RSS_OPEN = 0, RSS_RUNNING, OPEN_MS, CLOSE_MS, RESULTS };
 static void start(double *results) {
     double before = bench_proc_kb("VmRSS");
     int64_t from = jm_now_ns();
-    jm_session *session = bench_session("h100", 0);
+    jm_session *session = bench_session("h100", 0, 0);
     results[OPEN_MS] = (double)(jm_now_ns() - from) / 1e6;
-    results[RSS_OPEN] = (bench_proc_kb("VmRSS") - before) / 1024;
+    results[RSS_OPEN] = (bench_proc_kb("VmRSS") - before) * 1.024e-3;
     for (int i = 0; i < 2000; i++) {
         jm_end(session, jm_begin(session, "step"));
         if (i % 100 == 0) bench_sleep(0.05);
     }
-    results[RSS_RUNNING] = (bench_proc_kb("VmRSS") - before) / 1024;
+    results[RSS_RUNNING] = (bench_proc_kb("VmRSS") - before) * 1.024e-3;
     from = jm_now_ns();
     jm_session_close(session, NULL, NULL);
     results[CLOSE_MS] = (double)(jm_now_ns() - from) / 1e6;
@@ -71,9 +72,13 @@ static void bench_start(rows *all) {
 }
 
 void bench_sampler(rows *all) {
-    share_at(all, "sampler at 1 kHz, 1 GPU", "h100", 1000, 1);
-    share_at(all, "sampler at 10 Hz, 1 GPU", "h100", 10, 0.1);
-    share_at(all, "sampler at 1 kHz, 8 GPUs", "8*h100", 1000, 0);
-    share_at(all, "sampler at 10 Hz, 8 GPUs", "8*h100", 10, 0);
+    const uint32_t gpu_only = JM_SESSION_NO_CPU;
+    share_at(all, "sampler at 1 kHz, 1 GPU", "h100", gpu_only, 1000, 1);
+    share_at(all, "sampler at 10 Hz, 1 GPU", "h100", gpu_only, 10, 0.1);
+    share_at(all, "sampler at 1 kHz, 8 GPUs", "8*h100", gpu_only, 1000, 0);
+    share_at(all, "sampler at 10 Hz, 8 GPUs", "8*h100", gpu_only, 10, 0);
+    share_at(all, "sampler at 1 kHz, 1 GPU, CPU, processes", "h100", 0, 1000, 0);
+    share_at(all, "sampler at 10 Hz, 1 GPU, CPU, processes", "h100", 0, 10, 0);
+    share_at(all, "sampler at its own rates, 1 GPU, CPU, processes", "h100", 0, 0, 0);
     bench_start(all);
 }

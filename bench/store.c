@@ -84,7 +84,7 @@ static void open_big(double *results) {
     results[OPENED] = jm_recording_open(&recording, big_path, NULL) == JM_OK;
     results[OPEN_MS] = (double)(jm_now_ns() - from) / 1e6;
     results[READ_MB] = (bench_proc_io("rchar") - read) / 1e6;
-    results[RSS_MB] = (bench_proc_kb("VmRSS") - rss) / 1024;
+    results[RSS_MB] = (bench_proc_kb("VmRSS") - rss) * 1.024e-3;
 }
 
 /* NULL if there is room for a recording of a gigabyte, on disk and while it is made. */

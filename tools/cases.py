@@ -43,18 +43,16 @@ def parse(output):
     """Cases named in `output`; none if it is in no format that is known."""
     cases = Cases()
     reason = ""
-    failed_names = set()
+    seen = set()
     for line in output.splitlines():
         line = line.rstrip()
         if match := CMOCKA.match(line):
             verdict, name = match.groups()
             if verdict == "OK":
                 cases.passed += 1
-            elif verdict == "SKIPPED":
-                cases.skip(name, reason)
-            elif name not in failed_names:  # cmocka names each failure again at the end
-                failed_names.add(name)
-                cases.fail(name)
+            elif (verdict, name) not in seen:  # cmocka names them again at the end
+                seen.add((verdict, name))
+                cases.skip(name, reason) if verdict == "SKIPPED" else cases.fail(name)
             reason = ""
         elif match := TAP_SKIP_ALL.match(line):
             cases.skip("all", match.group(1))
@@ -93,10 +91,11 @@ def parse_unittest(output):
 
 def of_test(name, result, output):
     """The cases of one test program. `result` is meson's word for how it ended; a program that
-    ends badly after its cases went well (a crash, a leak, a time-out) is one failed case more."""
+    ends badly after its cases went well (a crash, a leak), or whose cases did not all run (a
+    time-out), is one failed case more."""
     cases = parse(output)
     good = result in ("OK", "SKIP", "EXPECTEDFAIL")
-    if not good and cases.failed == 0:
+    if not good and (cases.failed == 0 or result != "FAIL"):
         cases.fail(f"ended with {result}")
     if cases.total == 0 and result == "SKIP":
         match = next(filter(None, map(REASON.match, output.splitlines())), None)

@@ -28,7 +28,7 @@ configure() { # configure FOLDER [OPTION...]: again only if the options are othe
     shift
     mapfile -t options < <(options_of "$folder")
     options+=("$@")
-    wanted="$(compiler_of "$folder") ${options[*]}"
+    wanted="$(compiler_of "$folder") meson-$(meson --version) ${options[*]}"
     if [ -e "$folder/build.ninja" ] && [ "$(cat "$folder/.configured" 2>/dev/null)" = "$wanted" ]; then
         return 0
     fi
@@ -49,7 +49,7 @@ compile() { # compile FOLDER [TARGET...]: quiet unless it fails
     say "compiling $folder"
     if ! ninja -C "$folder" -j "${jobs:-2}" "$@" >"$folder/compile.log" 2>&1; then
         # From the first thing that failed on, without the lines of what went well.
-        awk '/^FAILED:|ERROR/ { on = 1 } on && !/^\[[0-9]+\/[0-9]+\] /' "$folder/compile.log" |
+        awk '/^FAILED:|ERROR|error:/ { on = 1 } on && !/^\[[0-9]+\/[0-9]+\] /' "$folder/compile.log" |
             cut -c1-300 | head -n 60 >&2
         say "compiling $folder failed ($folder/compile.log)"
         return 1

@@ -22,7 +22,7 @@ skipped: no GPU here
 [==========] 3 test(s) run.
 [  PASSED  ] 1 test(s).
 [  SKIPPED ] 1 test(s), listed below:
-[  SKIPPED ] 1 test(s).
+[  SKIPPED ] needs a GPU
 [  FAILED  ] 1 test(s), listed below:
 [  FAILED  ] wraps
 """
@@ -53,6 +53,8 @@ class Counting(unittest.TestCase):
     def test_crash_after_good_cases_is_a_failure(self):
         counted = cases.of_test("t", "FAIL", "[       OK ] a\n==1==ERROR: LeakSanitizer\n")
         self.assertEqual(self.numbers(counted), (1, 1, 0))
+        counted = cases.of_test("t", "TIMEOUT", "[  FAILED  ] a\n[       OK ] b\n")
+        self.assertEqual(self.numbers(counted), (1, 2, 0))
 
     def test_program_without_a_format_is_one_case(self):
         self.assertEqual(self.numbers(cases.of_test("t", "OK", "hello\n")), (1, 0, 0))
