@@ -73,7 +73,7 @@ static double solve(const normal *eq, uint32_t k, double prior_sd, double noise2
         for (uint32_t j = 0; j < k; j++)
             left += b[i] * b[j] * (i >= j ? eq->xx[i][j] : eq->xx[j][i]);
     }
-    return fmax(left, 0);
+    return jmi_max(left, 0);
 }
 
 /* ---- rows: the share of each class in each reading's window ---- */
@@ -92,7 +92,7 @@ static void window_of(const view *v, size_t i, int64_t *a, int64_t *b) {
     double length = (double)(track->edge[i + 1] - track->edge[i]);
     double seen = length * (track->seen != NULL ? (double)track->seen[i] : 1);
     *b = track->edge[i + 1] - (int64_t)v->shift_ns;
-    *a = *b - (int64_t)fmin(fmax(seen * v->widen, 1), fmax(length, seen));
+    *a = *b - (int64_t)jmi_min(jmi_max(seen * v->widen, 1), jmi_max(length, seen));
 }
 
 static void accumulate(const view *v, size_t most, normal *eq) {
@@ -120,7 +120,7 @@ static double deviation(const normal *eq) {
 /* Before any reading, a level may lie anywhere that the device's range allows. */
 static double prior_sd(const normal *eq, const jmi_track *track) {
     double range = 0.3 * (track->ceiling_w - track->floor_w);
-    return fmax(fmax(3 * deviation(eq), 0.5 * fabs(eq->y / eq->n)), range) + 1e-6;
+    return jmi_max(jmi_max(3 * deviation(eq), 0.5 * fabs(eq->y / eq->n)), range) + 1e-6;
 }
 
 static double misfit(const view *v) {
@@ -128,7 +128,7 @@ static double misfit(const view *v) {
     double b[JMI_CLASSES], cov[JMI_CLASSES][JMI_CLASSES];
     accumulate(v, PROFILE_CELLS, &eq);
     if (eq.n < 8) return INFINITY;
-    double noise = fmax(0.1 * deviation(&eq), v->track->noise_w);
+    double noise = jmi_max(0.1 * deviation(&eq), v->track->noise_w);
     return solve(&eq, v->timeline->classes, prior_sd(&eq, v->track), noise * noise + 1e-12, b, cov);
 }
 
@@ -137,7 +137,7 @@ static double misfit_together(const view *v) {
     normal eq;
     double b[JMI_CLASSES], cov[JMI_CLASSES][JMI_CLASSES], before = 0, both = 0, all = 1e-12;
     accumulate(v, PROFILE_CELLS, &eq);
-    double noise = fmax(0.1 * deviation(&eq), v->track->noise_w);
+    double noise = jmi_max(0.1 * deviation(&eq), v->track->noise_w);
     solve(&eq, v->timeline->classes, prior_sd(&eq, v->track), noise * noise + 1e-12, b, cov);
     size_t n = v->track->count < PROFILE_CELLS ? v->track->count : PROFILE_CELLS, hint = 0;
     for (size_t i = 0; i < n; i++) {
@@ -151,7 +151,7 @@ static double misfit_together(const view *v) {
         all += off * off;
         before = off;
     }
-    return fmin(fmax(both / all, 0), 0.95);
+    return jmi_min(jmi_max(both / all, 0), 0.95);
 }
 
 /* Profile likelihood over lag and window, coarse then fine. What is not clearly better than what
@@ -173,8 +173,9 @@ static void find_shift(view *v) {
             }
     }
     double together = misfit_together(v);
-    double cells = fmin((double)v->track->count, PROFILE_CELLS) * (1 - together) / (1 + together);
-    if (cells * log(start / fmax(best, 1e-12 * start)) > 10) *v = found;
+    double cells =
+        jmi_min((double)v->track->count, PROFILE_CELLS) * (1 - together) / (1 + together);
+    if (cells * log(start / jmi_max(best, 1e-12 * start)) > 10) *v = found;
 }
 
 /* ---- the fit ---- */
@@ -187,10 +188,10 @@ static void add_errors_in_shares(jmi_activity *activity, const normal *eq, uint3
     for (uint32_t c = 0; c < k; c++) {
         double share = eq->share[c] / eq->n, v = eq->xx[c][c] / eq->n - share * share;
         double e = share_u * share_u * eq->mixed[c] / eq->n;
-        double part = fmin(1.5 * e / fmax(v, 1e-12), 1);
+        double part = jmi_min(1.5 * e / jmi_max(v, 1e-12), 1);
         /* pulled in far enough, the range found says nothing of the range there is */
-        double whole = range_w / fmax(1 - part, 1e-3) + part * part * scale_w;
-        double pulled = part * fmin(scale_w, whole);
+        double whole = range_w / jmi_max(1 - part, 1e-3) + part * part * scale_w;
+        double pulled = part * jmi_min(scale_w, whole);
         for (uint32_t a = 0; a < k; a++)
             for (uint32_t b = 0; b < k; b++)
                 activity->cov_w2[a][b] +=
@@ -203,8 +204,8 @@ static void find_range(jmi_activity *activity, const normal *eq, uint32_t k) {
     activity->high_w = -INFINITY;
     for (uint32_t c = 0; c < k; c++) {
         if (eq->share[c] < 0.01 * eq->n) continue;
-        activity->low_w = fmin(activity->low_w, activity->level_w[c]);
-        activity->high_w = fmax(activity->high_w, activity->level_w[c]);
+        activity->low_w = jmi_min(activity->low_w, activity->level_w[c]);
+        activity->high_w = jmi_max(activity->high_w, activity->level_w[c]);
     }
 }
 
@@ -213,28 +214,50 @@ static void fit_levels(jmi_activity *activity, const normal *eq, const jmi_track
     uint32_t k = activity->timeline->classes;
     double noise_w = track->noise_w;
     double spread = deviation(eq), prior = prior_sd(eq, track);
-    double noise2 = fmax(0.01 * spread * spread, noise_w * noise_w) + 1e-12, left = 0;
+    double noise2 = jmi_max(0.01 * spread * spread, noise_w * noise_w) + 1e-12, left = 0;
     for (int round = 0; round < 3; round++) {
         left = solve(eq, k, prior, noise2, activity->level_w, activity->cov_w2);
-        noise2 = fmax(left / fmax(eq->n - k, 1), noise_w * noise_w) + 1e-9;
+        noise2 = jmi_max(left / jmi_max(eq->n - k, 1), noise_w * noise_w) + 1e-9;
     }
     find_range(activity, eq, k);
     double range = activity->high_w - activity->low_w;
-    add_errors_in_shares(activity, eq, k, share_u, range, fmax(range, prior));
-    activity->explained = spread > 0 ? fmax(1 - left / (eq->n * spread * spread), 0) : 0;
+    add_errors_in_shares(activity, eq, k, share_u, range, jmi_max(range, prior));
+    activity->explained = spread > 0 ? jmi_max(1 - left / (eq->n * spread * spread), 0) : 0;
     for (uint32_t c = 0; c < k; c++)
         if (eq->share[c] > 0.05 * eq->n && activity->cov_w2[c][c] > 0.2 * prior * prior)
             activity->locked = true;
 }
 
+static int sum_levels(jmi_activity *activity) {
+    const jmi_timeline *timeline = activity->timeline;
+    activity->model_j = calloc(timeline->count, sizeof *activity->model_j);
+    if (activity->model_j == NULL) return JM_MEMORY;
+    for (size_t i = 1; i < timeline->count; i++) {
+        int64_t since = i > 1 ? timeline->t[i - 1] : 0;
+        activity->model_j[i] =
+            activity->model_j[i - 1] +
+            activity->level_w[timeline->cls[i - 1]] * ((double)(timeline->t[i] - since) * 1e-9);
+    }
+    return JM_OK;
+}
+
+double jmi_activity_energy(const jmi_activity *activity, int64_t t, size_t *hint) {
+    const jmi_timeline *timeline = activity->timeline;
+    size_t i = jmi_timeline_find(timeline, t, *hint);
+    *hint = i;
+    int64_t since = i > 0 ? timeline->t[i] : 0; /* class 0 before the first: from time 0 */
+    return activity->model_j[i] +
+           activity->level_w[timeline->cls[i]] * ((double)(t - since) * 1e-9);
+}
+
+/* The levels' energy is a running sum, so a window costs two look-ups, mostly one step apart. */
 static void take_off(const jmi_activity *activity, const view *v, jmi_track *track) {
-    size_t hint = 0;
+    size_t from_hint = 0, to_hint = 0;
     for (size_t i = 0; i < track->count; i++) {
         int64_t a, b;
         window_of(v, i, &a, &b);
-        double x[JMI_CLASSES] = {0}, modelled = 0;
-        jmi_timeline_times(v->timeline, a, b, &hint, x);
-        for (uint32_t c = 0; c < v->timeline->classes; c++) modelled += x[c] * activity->level_w[c];
+        double modelled = jmi_activity_energy(activity, b, &to_hint) -
+                          jmi_activity_energy(activity, a, &from_hint);
         bool usable = track->flags == NULL || track->flags[i] == 0;
         track->mean_w[i] = usable ? track->mean_w[i] - modelled / ((double)(b - a) * 1e-9) : 0;
     }
@@ -262,15 +285,6 @@ static int sum_excess(jmi_activity *activity, const view *v) {
     return JM_OK;
 }
 
-static void sum_levels(const jmi_activity *activity, jmi_timeline *timeline) {
-    for (size_t i = 1; i < timeline->count; i++) {
-        int64_t since = i > 1 ? timeline->t[i - 1] : 0;
-        timeline->model_j[i] =
-            timeline->model_j[i - 1] +
-            activity->level_w[timeline->cls[i - 1]] * ((double)(timeline->t[i] - since) * 1e-9);
-    }
-}
-
 /* Half width, in cells, of the mean that stands for slow drift (temperature, clocks). */
 enum { DRIFT = 16 };
 
@@ -285,7 +299,7 @@ static void smooth(const jmi_activity *activity, jmi_track *track) {
         cov += track->mean_w[i] * track->mean_w[i - 1];
         var += track->mean_w[i] * track->mean_w[i];
     }
-    double keep = fmin(fmax(cov / var, 0), 1) * (1 - fmin(activity->explained, 1));
+    double keep = jmi_min(jmi_max(cov / var, 0), 1) * (1 - jmi_min(activity->explained, 1));
     double *raw = malloc(n * sizeof *raw);
     if (raw == NULL) return; /* unsmoothed is right too, only noisier */
     memcpy(raw, track->mean_w, n * sizeof *raw);
@@ -301,15 +315,15 @@ static void smooth(const jmi_activity *activity, jmi_track *track) {
     free(raw);
 }
 
-static int make_residual(jmi_activity *activity, jmi_timeline *timeline, const view *v,
-                         jmi_track *track) {
+static int make_residual(jmi_activity *activity, const view *v, jmi_track *track) {
     if (sum_excess(activity, v) != JM_OK) return JM_MEMORY;
+    if (sum_levels(activity) != JM_OK) return JM_MEMORY;
     take_off(activity, v, track);
     for (size_t i = 0; i <= track->count; i++) track->edge[i] -= (int64_t)v->shift_ns;
     if (track->seen != NULL && v->widen != 1)
         for (size_t i = 0; i < track->count; i++)
-            track->seen[i] = (float)fmin((double)track->seen[i] * v->widen, 1);
-    if (v->shift_ns != 0) track->lag_u_ns = fmin(track->lag_u_ns, 0.02 * track->period_ns);
+            track->seen[i] = (float)jmi_min((double)track->seen[i] * v->widen, 1);
+    if (v->shift_ns != 0) track->lag_u_ns = jmi_min(track->lag_u_ns, 0.02 * track->period_ns);
     int status = jmi_track_sum(track); /* spreads from the residual as it is */
     if (status != JM_OK) return status;
     smooth(activity, track);
@@ -317,7 +331,6 @@ static int make_residual(jmi_activity *activity, jmi_timeline *timeline, const v
         track->energy_j[i + 1] =
             track->energy_j[i] +
             track->mean_w[i] * ((double)(track->edge[i + 1] - track->edge[i]) * 1e-9);
-    sum_levels(activity, timeline);
     return JM_OK;
 }
 
@@ -328,7 +341,7 @@ static bool changes_during(const jmi_timeline *timeline, const jmi_track *track)
     return jmi_timeline_find(timeline, track->edge[track->count], first) > first;
 }
 
-int jmi_activity_fit(jmi_activity *activity, jmi_timeline *timeline, jmi_track *track,
+int jmi_activity_fit(jmi_activity *activity, const jmi_timeline *timeline, jmi_track *track,
                      jm_error *error) {
     *activity = (jmi_activity){.timeline = timeline};
     view v = {.timeline = timeline, .track = track, .shift_ns = 0, .widen = 1};
@@ -339,11 +352,11 @@ int jmi_activity_fit(jmi_activity *activity, jmi_timeline *timeline, jmi_track *
     accumulate(&v, FIT_CELLS, &eq);
     double window = track->window_ns > 0 ? track->window_ns : track->period_ns;
     double share_u = window > 0 ? 1.4 * track->tick_u_ns / window : 0;
-    fit_levels(activity, &eq, track, fmin(share_u, 0.5));
+    fit_levels(activity, &eq, track, jmi_min(share_u, 0.5));
     activity->shift_ns = v.shift_ns;
-    int status = make_residual(activity, timeline, &v, track);
+    int status = make_residual(activity, &v, track);
     /* neighbouring residuals err alike: there are fewer independent readings than cells */
-    double run = fmin(fmax(track->run, 1), 8);
+    double run = jmi_min(jmi_max(track->run, 1), 8);
     for (uint32_t a = 0; a < timeline->classes; a++)
         for (uint32_t b = 0; b < timeline->classes; b++) activity->cov_w2[a][b] *= run;
     if (status != JM_OK) jmi_activity_free(activity);
@@ -353,22 +366,23 @@ int jmi_activity_fit(jmi_activity *activity, jmi_timeline *timeline, jmi_track *
 
 void jmi_activity_free(jmi_activity *activity) {
     free(activity->excess_s);
+    free(activity->model_j);
     activity->excess_s = NULL;
+    activity->model_j = NULL;
 }
 
 /* Running times in (edge of the cell, t] beyond the cell's own share of them: what the levels add
  * to an energy that the readings do not fix. */
 static void add_excess(const jmi_activity *activity, const jmi_track *track, int64_t t, size_t cell,
-                       double sign, double *excess) {
+                       double sign, size_t *hint, double *excess) {
     int64_t from = track->edge[cell], to = track->edge[cell + 1];
     double before[JMI_CLASSES] = {0}, all[JMI_CLASSES] = {0};
     uint32_t k = activity->timeline->classes;
-    size_t hint = 0;
     if (t > to) t = to;
     if (t < from) t = from;
     double at = (double)(t - from) / (double)(to - from);
-    jmi_timeline_times(activity->timeline, from, t, &hint, before);
-    jmi_timeline_times(activity->timeline, from, to, &hint, all);
+    jmi_timeline_times(activity->timeline, from, t, hint, before);
+    jmi_timeline_times(activity->timeline, from, to, hint, all);
     for (uint32_t c = 0; c < k; c++) {
         /* the reading fixes the seen part only; its share of the running sum is left in */
         double fixed = all[c];
@@ -380,12 +394,12 @@ static void add_excess(const jmi_activity *activity, const jmi_track *track, int
 }
 
 double jmi_activity_variance(const jmi_activity *activity, const jmi_track *track, int64_t from,
-                             int64_t to, size_t from_cell, size_t to_cell) {
+                             int64_t to, size_t from_cell, size_t to_cell, size_t hint) {
     double excess[JMI_CLASSES] = {0}, variance = 0;
-    add_excess(activity, track, from, from_cell, -1, excess);
-    add_excess(activity, track, to, to_cell, 1, excess);
+    add_excess(activity, track, from, from_cell, -1, &hint, excess);
+    add_excess(activity, track, to, to_cell, 1, &hint, excess);
     uint32_t k = activity->timeline->classes;
     for (uint32_t a = 0; a < k; a++)
         for (uint32_t b = 0; b < k; b++) variance += excess[a] * excess[b] * activity->cov_w2[a][b];
-    return fmax(variance, 0);
+    return jmi_max(variance, 0);
 }

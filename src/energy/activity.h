@@ -14,9 +14,8 @@ enum { JMI_CLASSES = 12 };
 /* Which class ran when. */
 typedef struct jmi_timeline {
     size_t count;
-    int64_t *t;      /* count: a class begins */
-    uint8_t *cls;    /* count */
-    double *model_j; /* count: energy of the levels from t[0] to t[i] */
+    int64_t *t;   /* count: a class begins */
+    uint8_t *cls; /* count */
     uint32_t classes;
 } jmi_timeline;
 
@@ -24,20 +23,18 @@ typedef struct jmi_timeline {
 int jmi_timeline_build(jmi_timeline *timeline, const jm_recording *recording, jm_error *error);
 void jmi_timeline_free(jmi_timeline *timeline);
 
-/* Index of the last change at or before t (galloping from `from`); SIZE_MAX before the first. */
+/* Index of the last change at or before t, searched from `from` on, either way. */
 size_t jmi_timeline_find(const jmi_timeline *timeline, int64_t t, size_t from);
 /* Adds the time (s) that each class ran in [a, b] to time_s[JMI_CLASSES]. */
 void jmi_timeline_times(const jmi_timeline *timeline, int64_t a, int64_t b, size_t *hint,
                         double *time_s);
-/* Energy of the levels from the timeline's beginning to t. */
-double jmi_timeline_energy(const jmi_timeline *timeline, const double *level_w, int64_t t,
-                           size_t *hint);
 
 typedef struct jmi_activity {
     const jmi_timeline *timeline;
     double level_w[JMI_CLASSES];
+    double *model_j; /* energy of the levels up to each change of the timeline */
     double cov_w2[JMI_CLASSES][JMI_CLASSES]; /* of the levels */
-    double low_w, high_w; /* lowest and highest level of the classes that ran */
+    double low_w, high_w;                    /* lowest and highest level of the classes that ran */
     double explained;                        /* share of the readings' variance, 0..1 */
     double shift_ns;                         /* lag found beyond the sensor's own */
     bool locked;      /* some contrast between classes is not seen in the data */
@@ -47,12 +44,16 @@ typedef struct jmi_activity {
 
 /* Fits levels to a track, takes them off its means (the track becomes the residual) and shifts it
  * by the lag found. JM_NO_DATA: the ranges explain nothing here; the track is unchanged. */
-int jmi_activity_fit(jmi_activity *activity, jmi_timeline *timeline, jmi_track *track,
+int jmi_activity_fit(jmi_activity *activity, const jmi_timeline *timeline, jmi_track *track,
                      jm_error *error);
 void jmi_activity_free(jmi_activity *activity);
 
-/* Variance (J^2) that the levels' uncertainty gives to the energy of (from, to]. */
+/* Energy of the levels up to t, from an arbitrary beginning; `hint` is a place near t, moved on. */
+double jmi_activity_energy(const jmi_activity *activity, int64_t t, size_t *hint);
+
+/* Variance (J^2) that the levels' uncertainty gives to the energy of (from, to]; `hint` is a place
+ * of the timeline near `from`. */
 double jmi_activity_variance(const jmi_activity *activity, const jmi_track *track, int64_t from,
-                             int64_t to, size_t from_cell, size_t to_cell);
+                             int64_t to, size_t from_cell, size_t to_cell, size_t hint);
 
 #endif

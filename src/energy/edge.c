@@ -19,7 +19,7 @@ static bool step_share(const double m[5], double noise, double at, double *share
     if (ripple > 0.25 * fabs(rise) + 4 * noise) return false;
     double x = (m[3] - m[2]) / rise; /* the share of the cell before the step */
     if (x < -0.05 || x > 1.05) return false;
-    x = fmin(fmax(x, 0), 1);
+    x = jmi_min(jmi_max(x, 0), 1);
     *share = at <= x ? m[1] * at : m[1] * x + m[3] * (at - x);
     return true;
 }
@@ -56,10 +56,10 @@ static void spread_around(const jmi_track *track, size_t i, double *step_w2, dou
     }
     double noise = track->noise_w * track->noise_w;
     double mean = count > 0 ? wide / (double)count : 0;
-    *step_w2 = fmax((near + mean) / 2 - 2 * noise, 0);
-    double variance = fmax(mean - 2 * noise, 1e-12);
+    *step_w2 = jmi_max((near + mean) / 2 - 2 * noise, 0);
+    double variance = jmi_max(mean - 2 * noise, 1e-12);
     double together = pairs > 0 ? (next / (double)pairs + noise) / variance : 0;
-    *slow = fmin(fmax((together + 0.5) / 0.75, 0), 1);
+    *slow = jmi_min(jmi_max((together + 0.5) / 0.75, 0), 1);
 }
 
 /* The split of a cell of length h at a share f errs with variance D/2 f(1-f) h^2 where power is
@@ -76,7 +76,7 @@ void jmi_edge_at(const jmi_track *track, int64_t t, size_t *hint, jmi_edge *edge
     double at = (double)(t - track->edge[i]) * 1e-9 / length_s;
     *edge = (jmi_edge){.cell = i, .power_w = track->mean_w[i], .at = at};
     edge->outside = at < 0 || at > 1;
-    at = fmin(fmax(at, 0), 1);
+    at = jmi_min(jmi_max(at, 0), 1);
     double share = track->mean_w[i] * at;
     uint8_t flags = track->flags != NULL ? track->flags[i] : 0;
     spread_around(track, i, &edge->step_w2, &edge->slow);
@@ -102,7 +102,7 @@ void jmi_edge_at(const jmi_track *track, int64_t t, size_t *hint, jmi_edge *edge
 static double blur_variance(const jmi_track *track, const jmi_edge *edge) {
     double blur_s = track->blur_ns * 1e-9;
     if (!(blur_s > 0)) return 0;
-    double cells = track->blur_ns / fmax(track->period_ns, 1);
+    double cells = track->blur_ns / jmi_max(track->period_ns, 1);
     double step = edge->step_w2 * cells; /* differences a whole W apart add up */
     return step * blur_s * blur_s / 8;
 }

@@ -9,7 +9,7 @@
 
 typedef struct jmi_estimator {
     jmi_track track;
-    jmi_timeline timeline;
+    const jmi_timeline *timeline; /* the caller's */
     jmi_activity activity;
     bool has_activity;
     size_t from_hint, to_hint, line_hint; /* where the last window lay */
@@ -22,14 +22,14 @@ typedef struct jmi_estimate {
     double lower_j, upper_j; /* hard bounds, before gain */
     double measured;         /* share of the window with readings */
     bool bound_only;
-    bool guessed; /* a part-time sensor's view of what it did not see, without ranges to tell */
+    bool guessed;   /* a part-time sensor's view of what it did not see, without ranges to tell */
     uint32_t flags; /* JM_ENERGY_* */
     uint32_t provenance;
 } jmi_estimate;
 
-/* `timeline` is NULL where activity is not to be used. */
+/* `timeline` is NULL where activity is not to be used; it must outlive the estimator. */
 int jmi_estimator_open(jmi_estimator *estimator, const jm_recording *recording, uint32_t sensor,
-                       bool use_activity, jm_error *error);
+                       const jmi_timeline *timeline, jm_error *error);
 void jmi_estimator_close(jmi_estimator *estimator);
 
 void jmi_estimate_window(jmi_estimator *estimator, int64_t begin, int64_t end, jmi_estimate *out);

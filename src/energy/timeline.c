@@ -11,16 +11,20 @@ typedef struct naming {
     char key[MOST_NAMES][48];
     double time[MOST_NAMES];
     uint32_t count;
+    const char *last_name; /* names are kept once: the same pointer is the same name */
+    int last_category;
+    uint32_t last;
 } naming;
 
 static void key_of(const jm_range *range, char key[48]) {
-    size_t used = (size_t)snprintf(key, 48, "%d:", (int)range->category);
+    size_t used = 0;
+    key[used++] = (char)('A' + (int)range->category);
     for (const char *c = range->name; *c != '\0' && used < 47; c++)
         if (*c < '0' || *c > '9') key[used++] = *c;
     key[used] = '\0';
 }
 
-static uint32_t name_of(naming *names, const jm_range *range) {
+static uint32_t find_name(naming *names, const jm_range *range) {
     char key[48];
     key_of(range, key);
     for (uint32_t i = 0; i < names->count; i++)
@@ -28,6 +32,15 @@ static uint32_t name_of(naming *names, const jm_range *range) {
     if (names->count == MOST_NAMES) return MOST_NAMES - 1;
     memcpy(names->key[names->count], key, sizeof key);
     return names->count++;
+}
+
+static uint32_t name_of(naming *names, const jm_range *range) {
+    if (range->name != names->last_name || (int)range->category != names->last_category) {
+        names->last = find_name(names, range);
+        names->last_name = range->name;
+        names->last_category = (int)range->category;
+    }
+    return names->last;
 }
 
 /* The names that took most time get classes of their own, the others share the last one. */
@@ -138,9 +151,7 @@ static bool reserve(jmi_timeline *timeline, open_list *open, event **events, uin
     open->name = calloc(ranges + 1, 1);
     timeline->t = malloc((2 * ranges + 2) * sizeof *timeline->t);
     timeline->cls = malloc(2 * ranges + 2);
-    timeline->model_j = calloc(2 * ranges + 2, sizeof *timeline->model_j);
-    return *events && open->before && open->after && open->name && timeline->t && timeline->cls &&
-           timeline->model_j;
+    return *events && open->before && open->after && open->name && timeline->t && timeline->cls;
 }
 
 int jmi_timeline_build(jmi_timeline *timeline, const jm_recording *recording, jm_error *error) {
@@ -173,21 +184,32 @@ int jmi_timeline_build(jmi_timeline *timeline, const jm_recording *recording, jm
 void jmi_timeline_free(jmi_timeline *timeline) {
     free(timeline->t);
     free(timeline->cls);
-    free(timeline->model_j);
     *timeline = (jmi_timeline){0};
 }
 
+/* Windows come in order, so the answer mostly lies near `from`: gallop from there, either way. */
 size_t jmi_timeline_find(const jmi_timeline *timeline, int64_t t, size_t from) {
-    size_t lo = from < timeline->count && timeline->t[from] <= t ? from : 0;
-    size_t hi = lo + 1, stride = 1;
-    while (hi < timeline->count && timeline->t[hi] <= t) {
-        lo = hi;
-        hi = lo + stride < timeline->count ? lo + stride : timeline->count;
-        stride *= 2;
+    const int64_t *times = timeline->t;
+    size_t n = timeline->count, lo = from < n ? from : n - 1, hi, stride = 1;
+    if (times[lo] <= t) {
+        hi = lo + 1;
+        while (hi < n && times[hi] <= t) {
+            lo = hi;
+            hi = lo + stride < n ? lo + stride : n;
+            stride *= 2;
+        }
+    } else {
+        hi = lo;
+        lo = hi > stride ? hi - stride : 0;
+        while (lo > 0 && times[lo] > t) {
+            hi = lo;
+            stride *= 2;
+            lo = hi > stride ? hi - stride : 0;
+        }
     }
     while (hi - lo > 1) {
         size_t mid = lo + (hi - lo) / 2;
-        if (timeline->t[mid] <= t)
+        if (times[mid] <= t)
             lo = mid;
         else
             hi = mid;
@@ -206,12 +228,4 @@ void jmi_timeline_times(const jmi_timeline *timeline, int64_t a, int64_t b, size
         a = end;
         i++;
     }
-}
-
-double jmi_timeline_energy(const jmi_timeline *timeline, const double *level_w, int64_t t,
-                           size_t *hint) {
-    size_t i = jmi_timeline_find(timeline, t, *hint);
-    *hint = i;
-    int64_t since = i > 0 ? timeline->t[i] : 0; /* class 0 before the first: from time 0 */
-    return timeline->model_j[i] + level_w[timeline->cls[i]] * ((double)(t - since) * 1e-9);
 }

@@ -71,19 +71,30 @@ bool jmi_track_add(jmi_track *track, int64_t end, double mean_w, double seen, ui
     return true;
 }
 
+/* Gallops from `from`, either way: windows come in order, so the answer mostly lies near. */
 size_t jmi_track_find(const jmi_track *track, int64_t t, size_t from) {
-    size_t lo = from, step = 1, n = track->count;
-    if (lo >= n) lo = n - 1;
-    if (track->edge[lo] >= t && lo > 0) lo = 0;
-    size_t hi = lo + 1; /* gallop: windows come in order, so the answer is mostly near */
-    while (hi < n && track->edge[hi] < t) {
-        lo = hi;
-        hi = lo + step < n ? lo + step : n;
-        step *= 2;
+    const int64_t *edge = track->edge;
+    size_t n = track->count, lo = from < n ? from : n - 1, hi, step = 1;
+    if (edge[lo] < t) {
+        hi = lo + 1;
+        while (hi < n && edge[hi] < t) {
+            lo = hi;
+            hi = lo + step < n ? lo + step : n;
+            step *= 2;
+        }
+    } else {
+        hi = lo;
+        lo = hi > step ? hi - step : 0;
+        while (lo > 0 && edge[lo] >= t) {
+            hi = lo;
+            step *= 2;
+            lo = hi > step ? hi - step : 0;
+        }
+        if (hi == 0) return 0;
     }
     while (hi - lo > 1) {
         size_t mid = lo + (hi - lo) / 2;
-        if (track->edge[mid] < t)
+        if (edge[mid] < t)
             lo = mid;
         else
             hi = mid;
@@ -156,7 +167,7 @@ static int sum_unseen(jmi_track *track) {
     for (size_t i = 0; i < n; i++) {
         if (i + AROUND < n) take(&around, track->mean_w[i + AROUND], 1);
         if (i > AROUND) take(&around, track->mean_w[i - AROUND - 1], -1);
-        double spread = fmax(variance(&around) - noise, 0);
+        double spread = jmi_max(variance(&around) - noise, 0);
         double sd = unseen_sd(track, i, spread);
         track->unseen_j[i + 1] = track->unseen_j[i] + sd;
         track->unseen_j2[i + 1] = track->unseen_j2[i] + sd * sd;

@@ -11,14 +11,22 @@
 
 enum {
     JMI_CELL_MISSING = 1u << 0, /* nothing was measured: a gap */
-    JMI_CELL_RESET = 1u << 1,   /* likewise, because the counter began anew */
-    JMI_CELL_BEYOND = 1u << 2   /* after the last tick or before the first: held, not measured */
+    JMI_CELL_RESET = 1u << 1    /* likewise, because the counter began anew */
 };
+
+/* Inlined, unlike the library's, which mind NaN. */
+static inline double jmi_min(double a, double b) {
+    return a < b ? a : b;
+}
+static inline double jmi_max(double a, double b) {
+    return a > b ? a : b;
+}
 
 typedef struct jmi_track {
     size_t count;     /* cells */
     size_t capacity;  /* of the arrays, in cells */
     int64_t begin_ns; /* first poll: earlier cells are known, but not what ran in them */
+    int64_t end_ns;   /* last poll: the last mean is held from the last edge to here */
     int64_t *edge;    /* count + 1 */
     double *mean_w;   /* count; after activity was taken off: of what it left unexplained */
     float *seen;      /* count; NULL: everything was seen */
@@ -31,15 +39,15 @@ typedef struct jmi_track {
     double run;        /* how many cells in a row err alike, for unseen_j (1: independent) */
     double period_ns;  /* T; 0 unknown */
     double window_ns;  /* W; 0 unknown */
-    double cell_ns;   /* usual length of a cell: T, or the polls' distance if that is longer */
+    double cell_ns;    /* usual length of a cell: T, or the polls' distance if that is longer */
     double blur_ns;    /* readings average over so much more than a cell (W > T); 0: no */
     double tick_u_ns;  /* standard uncertainty of an edge */
     double lag_u_ns;   /* standard uncertainty of the lag, common to all edges */
     double noise_w; /* standard deviation of a cell's mean that is the sensor's, not the power's */
-    double edge_noise_j;       /* standard uncertainty of a counter's value at an edge */
-    double lowest_w;     /* lowest mean of a cell, before activity was taken off */
-    double ceiling_w, floor_w; /* the device's power lies between them, as far as known */
-    uint32_t provenance;       /* JM_FROM_* */
+    double edge_noise_j;        /* standard uncertainty of a counter's value at an edge */
+    double lowest_w, highest_w; /* mean of a cell, before activity was taken off */
+    double ceiling_w, floor_w;  /* the device's power lies between them, as far as known */
+    uint32_t provenance;        /* JM_FROM_* */
     bool counter;
 } jmi_track;
 

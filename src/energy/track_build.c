@@ -18,6 +18,7 @@ typedef struct builder {
     int64_t last_poll;
     int64_t first_poll;
     bool started; /* a value is there */
+    double share; /* of a period that a reading sees */
     bool ticked;  /* and the moment of a change is known */
 } builder;
 
@@ -139,7 +140,30 @@ static bool hold(builder *b, int64_t until) {
     return add(b, end, b->value, share >= 0.98 ? 1 : share, 0);
 }
 
+/* What most samples are: the next tick of a lattice, where it is expected. */
+static bool on_next_tick(builder *b, int64_t t, double value, uint32_t since) {
+    if (!b->lattice || !b->ticked || b->track->count + 1 >= b->track->capacity) return false;
+    int64_t expected = b->tick + (int64_t)b->period, lo = t - (int64_t)since;
+    if (expected < lo || expected > t || (double)since >= b->period) return false;
+    jmi_track *track = b->track;
+    size_t cell = track->count;
+    int64_t tick = expected + (int64_t)(0.05 * ((double)(lo - expected) + 0.5 * (double)since));
+    if (tick <= track->edge[cell] || track->seen != NULL || track->flags != NULL) return false;
+    if (b->share < 1) return false;
+    track->edge[cell + 1] = tick;
+    track->mean_w[cell] =
+        b->sensor.counter ? (value - b->value) / ((double)(tick - b->tick) * 1e-9) : value;
+    track->count++;
+    double u = jmi_min((double)since / 3.4641, jmi_max((double)since / 6, 0.003 * b->period));
+    b->wide_u += u * u;
+    b->ticks++;
+    b->tick = tick;
+    b->value = value;
+    return true;
+}
+
 static bool on_change(builder *b, int64_t t, double value, uint32_t since) {
+    if (on_next_tick(b, t, value, since)) return true;
     double u;
     int64_t tick = tick_of(b, t, since, &u);
     b->wide_u += u * u;
@@ -166,7 +190,7 @@ static bool on_change(builder *b, int64_t t, double value, uint32_t since) {
     return true;
 }
 
-/* Up to the last poll: periods in which the value stood still, then what no tick has told yet. */
+/* Up to the last poll: periods in which the value stood still. */
 static bool close_stretch(builder *b, int64_t until) {
     if (!b->started) return true;
     if (!b->ticked) { /* it never changed: a constant, or a counter that stood still */
@@ -184,9 +208,7 @@ static bool close_stretch(builder *b, int64_t until) {
                 return false;
         }
     }
-    size_t n = b->track->count;
-    double last = n > 0 ? b->track->mean_w[n - 1] : b->value;
-    return add(b, until, last, 0, JMI_CELL_BEYOND);
+    return true;
 }
 
 /* A gap. A counter bridges it (what it counted was counted); a gauge knows nothing of it. */
@@ -198,7 +220,7 @@ static bool on_gap(builder *b, int64_t t, double value, bool reset) {
         b->value = value;
         return ok;
     }
-    if (!close_stretch(b, b->last_poll)) return false;
+    if (!close_stretch(b, b->last_poll) || !begin_at(b, b->last_poll)) return false;
     double last = b->track->count > 0 ? b->track->mean_w[b->track->count - 1] : value;
     int64_t until = t - (int64_t)(b->sensor.counter ? 0 : b->period);
     if (!add(b, until, last, 0, reset ? JMI_CELL_RESET : JMI_CELL_MISSING)) return false;
@@ -259,6 +281,7 @@ static void describe(builder *b, const jm_device *device) {
     double blur = sensor->counter ? 0 : (double)sensor->window_ns - b->period;
     track->blur_ns = blur > 0.5 * b->period && b->period > 0 ? blur : 0;
     /* A reading speaks for the W before it: its middle lies (W - T) / 2 earlier than the cell's. */
+    track->end_ns = b->last_poll;
     shift_edges(track, (double)sensor->lag_ns + track->blur_ns / 2);
     track->tick_u_ns = b->ticks > 0 ? sqrt(b->wide_u / (double)b->ticks) : b->period / sqrt(12);
     track->lag_u_ns = sensor->calibrated ? 0.01 * b->period : 0.1 * b->period;
@@ -269,19 +292,18 @@ static void describe(builder *b, const jm_device *device) {
         double quiet = quiet_noise(track);
         track->noise_w = hypot(sensor->noise > 0 ? sensor->noise : quiet, quantum);
     }
-    double highest = 0;
     track->lowest_w = track->count > 0 ? track->mean_w[0] : 0;
     for (size_t i = 0; i < track->count; i++) {
-        highest = fmax(highest, track->mean_w[i]);
-        track->lowest_w = fmin(track->lowest_w, track->mean_w[i]);
+        track->highest_w = jmi_max(track->highest_w, track->mean_w[i]);
+        track->lowest_w = jmi_min(track->lowest_w, track->mean_w[i]);
     }
     /* Idle may not have been seen: boards idle at about 15 % of their limit. */
     if (device->power_limit_w > 0)
         track->lowest_w = fmin(track->lowest_w, 0.15 * device->power_limit_w);
     track->floor_w = device->power_floor_w;
     /* Boards overshoot their limit for milliseconds. */
-    track->ceiling_w = fmax(1.2 * device->power_limit_w, 1.25 * highest);
-    if (!(device->power_limit_w > 0)) track->ceiling_w = fmax(2 * highest, 1);
+    track->ceiling_w = fmax(1.2 * device->power_limit_w, 1.25 * track->highest_w);
+    if (!(device->power_limit_w > 0)) track->ceiling_w = fmax(2 * track->highest_w, 1);
     track->provenance = (sensor->counter ? JM_FROM_COUNTER : JM_FROM_POWER) |
                         (sensor->modelled ? JM_FROM_MODEL : 0u) |
                         (device->simulated ? JM_FROM_SIMULATION : 0u);
@@ -312,6 +334,7 @@ int jmi_track_build(jmi_track *track, const jm_recording *recording, uint32_t se
     if (status == JM_OK) status = jm_recording_device(recording, b.sensor.device, &device);
     if (status != JM_OK) return jmi_fail(error, status, "there is no sensor %u", sensor);
     find_period(&b, recording, sensor);
+    b.share = seen_share(&b, 0, (int64_t)b.period);
     status = build(&b, recording, sensor, error);
     if (status == JM_OK && track->count == 0)
         status = jmi_fail(error, JM_NO_DATA, "%s has no usable value", b.sensor.source);

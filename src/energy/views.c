@@ -42,10 +42,9 @@ static bool best_sensor(const jm_recording *recording, uint32_t device,
     return most >= 0;
 }
 
-static int add_view(jmi_views *v, const jm_recording *recording, uint32_t sensor,
-                    const jm_energy_options *options, jm_error *error) {
-    int status =
-        jmi_estimator_open(&v->view[v->count], recording, sensor, !options->no_activity, error);
+static int add_view(jmi_views *v, const jm_recording *recording, uint32_t sensor, jm_error *error) {
+    int status = jmi_estimator_open(&v->view[v->count], recording, sensor,
+                                    v->has_timeline ? &v->timeline : NULL, error);
     if (status == JM_OK) v->count++;
     return status == JM_NO_DATA ? JM_OK : status;
 }
@@ -53,6 +52,7 @@ static int add_view(jmi_views *v, const jm_recording *recording, uint32_t sensor
 void jmi_views_close(jmi_views *v) {
     for (size_t i = 0; i < v->count; i++) jmi_estimator_close(&v->view[i]);
     v->count = 0;
+    jmi_timeline_free(&v->timeline);
 }
 
 static void set_systematic(jmi_views *v, const jm_device *device,
@@ -71,15 +71,21 @@ int jmi_views_open(jmi_views *v, const jm_recording *recording, uint32_t index,
         return jmi_fail(error, JM_NOT_FOUND, "there is no device %u in the recording", index);
     uint32_t sensor = 0;
     int status = JM_OK;
-    if (options->method != JM_METHOD_POWER && best_sensor(recording, index, rank_counter, &sensor))
-        status = add_view(v, recording, sensor, options, error);
+    if (!options->no_activity) status = jmi_timeline_build(&v->timeline, recording, error);
+    v->has_timeline = status == JM_OK && !options->no_activity;
+    if (status == JM_NO_DATA) status = JM_OK; /* no ranges */
+    if (status == JM_OK && options->method != JM_METHOD_POWER &&
+        best_sensor(recording, index, rank_counter, &sensor))
+        status = add_view(v, recording, sensor, error);
     if (status == JM_OK && options->method != JM_METHOD_COUNTER &&
         best_sensor(recording, index, rank_power, &sensor))
-        status = add_view(v, recording, sensor, options, error);
+        status = add_view(v, recording, sensor, error);
     if (status != JM_OK)
         jmi_views_close(v);
-    else if (v->count == 0)
+    else if (v->count == 0) {
+        jmi_views_close(v);
         return jmi_fail(error, JM_NO_DATA, "%s has no reading of power or energy", device.name);
+    }
     set_systematic(v, &device, options);
     return status;
 }

@@ -7,6 +7,8 @@
 
 typedef struct jmi_views {
     jmi_estimator view[2];
+    jmi_timeline timeline; /* what ran when, for all views */
+    bool has_timeline;
     size_t count;
     double gain_u;     /* relative standard uncertainty of the gain */
     double offset_u_w; /* standard uncertainty of the offset */
