@@ -179,7 +179,7 @@ static int run_command(job *j) {
 
 /* ---- afterwards ---- */
 
-static int write_summary(const job *j) {
+static int write_summary(const job *j, bool complete) {
     jm_report_options options = terminal_report_options(STDERR_FILENO);
     jm_error error = {0};
     char *text = NULL, names[160];
@@ -196,8 +196,8 @@ static int write_summary(const job *j) {
                 left, left == 1 ? "" : "es", left == 1 ? "s" : "", names,
                 left == 1 ? "it is" : "they are");
     if (j->set.file != NULL)
-        fprintf(stderr, "\n  Recorded in %s; see it again with: joulemeter show %s\n", j->set.file,
-                j->set.file);
+        fprintf(stderr, "\n  %s in %s; see it again with: joulemeter show %s\n",
+                complete ? "Recorded" : "What could be written is", j->set.file, j->set.file);
     return CLI_OK;
 }
 
@@ -222,7 +222,7 @@ static int close_and_report(job *j) {
     j->session = NULL;
     if (j->recording == NULL) return code;
     if (!j->set.quiet) {
-        int shown = write_summary(j);
+        int shown = write_summary(j, code == CLI_OK);
         if (code == CLI_OK) code = shown;
     }
     if (j->set.json != NULL) {

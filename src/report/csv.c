@@ -122,6 +122,14 @@ void jmi_csv_double(jmi_csv *csv, double value) {
     jmi_csv_raw(csv, text, strlen(text));
 }
 
+void jmi_csv_rounded(jmi_csv *csv, double value) {
+    double size = fabs(value);
+    if (size < 1e6 && size >= 1e-6)
+        add_fixed(csv, value < 0, (uint64_t)nearbyint(size * 1e9), 1000000000, 9);
+    else
+        jmi_csv_double(csv, value);
+}
+
 void jmi_csv_count(jmi_csv *csv, uint64_t value) {
     add_fixed(csv, false, value, 1, 0);
 }

@@ -19,6 +19,8 @@ typedef struct jmi_csv {
 int jmi_csv_open(jmi_csv *csv, const char *dir, const char *name, jm_error *error);
 void jmi_csv_text(jmi_csv *csv, const char *text);
 void jmi_csv_double(jmi_csv *csv, double value); /* empty if it is not finite */
+/* Likewise, to a thousand-millionth: for what is computed and has no more digits worth keeping. */
+void jmi_csv_rounded(jmi_csv *csv, double value);
 void jmi_csv_count(jmi_csv *csv, uint64_t value);
 void jmi_csv_seconds(jmi_csv *csv, int64_t ns); /* exact: 1.000000001 */
 void jmi_csv_row(jmi_csv *csv);                 /* ends the row */

@@ -149,11 +149,11 @@ static void add_energy(jmi_csv *csv, const jm_energy *e) {
     const double values[] = {e->energy_j, e->u95_j, e->lower_j, e->upper_j, e->mean_power_w};
     for (size_t i = 0; i < JMI_COUNT(values); i++) {
         if (known)
-            jmi_csv_double(csv, values[i]);
+            jmi_csv_rounded(csv, values[i]);
         else
             jmi_csv_text(csv, "");
     }
-    jmi_csv_double(csv, e->measured);
+    jmi_csv_rounded(csv, e->measured);
     jmi_csv_text(csv, jm_provenance_text(e->provenance, provenance, sizeof provenance));
     add_flags(csv, e->flags, flags, JMI_COUNT(flags));
 }
@@ -181,8 +181,8 @@ static int add_range(void *user, uint64_t index, const jm_range *range,
     jmi_csv_text(csv, range->attributes);
     for (size_t i = 1; i <= w->devices; i++) {
         bool known = (energies[i]->provenance & ~(uint32_t)JM_BOUND_ONLY) != 0;
-        jmi_csv_double(csv, known ? energies[i]->energy_j : (double)NAN);
-        jmi_csv_double(csv, known ? energies[i]->u95_j : (double)NAN);
+        jmi_csv_rounded(csv, known ? energies[i]->energy_j : (double)NAN);
+        jmi_csv_rounded(csv, known ? energies[i]->u95_j : (double)NAN);
     }
     jmi_csv_row(csv);
     return csv->errnum == 0 ? JM_OK : JM_IO;

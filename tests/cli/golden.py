@@ -59,7 +59,7 @@ def normalise(text, numbers, folder):
     text = text.replace(folder, "DIR")
     if numbers:
         text = NUMBER.sub("N", text)
-        text = re.sub(r"\bN [nµmkMG]?([sJW])\b", r"N \1", text)
+        text = re.sub(r"\bN [nuµmkMG]?([sJW])\b", r"N \1", text)
         text = "\n".join(re.sub(r" +", " ", line).rstrip() for line in text.split("\n"))
     return text
 

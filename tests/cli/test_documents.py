@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import unittest
 from pathlib import Path
@@ -40,6 +41,22 @@ class Documents(unittest.TestCase):
         overview = (PROJECT / "man" / "joulemeter.1").read_text(encoding="utf-8")
         for command in COMMANDS:
             self.assertIn(f".Xr joulemeter-{command} 1", overview)
+
+    def test_manual_pages_are_well_formed(self):
+        tool = next((tool for tool in (["mandoc", "-Tlint", "-Wwarning"],
+                                       ["groff", "-mdoc", "-Tutf8", "-ww", "-z"])
+                     if shutil.which(tool[0])), None)
+        if tool is None:
+            self.skipTest("neither mandoc nor groff is installed")
+        for page in sorted((PROJECT / "man").glob("*.[13]")):
+            done = subprocess.run([*tool, page], capture_output=True, text=True, check=False)
+            self.assertEqual(done.stdout + done.stderr, "", page.name)
+
+    def test_links_between_documents(self):
+        pages = [PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")]
+        for page in pages:
+            for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+                self.assertTrue((page.parent / link).exists(), f"{page.name}: {link}")
 
     def test_pages_of_commands(self):
         for command in COMMANDS:

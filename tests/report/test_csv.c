@@ -70,6 +70,20 @@ static void numbers_read_back(void **state) {
     setlocale(LC_ALL, "C");
 }
 
+static void computed_values_are_rounded(void **state) {
+    (void)state;
+    jmi_csv csv;
+    fixture_ok(jmi_csv_open(&csv, folder, "r.csv", NULL), &(jm_error){0});
+    jmi_csv_rounded(&csv, 353.39268325046044);
+    jmi_csv_rounded(&csv, -1.0 / 3);
+    jmi_csv_rounded(&csv, 0);
+    jmi_csv_rounded(&csv, 1.25e-9);
+    jmi_csv_rounded(&csv, 999999.9999999999);
+    jmi_csv_rounded(&csv, NAN);
+    finish(&csv);
+    assert_string_equal(take_file("r.csv"), "353.39268325,-0.333333333,0,1.25e-09,1000000,");
+}
+
 static void what_is_not_known_is_empty(void **state) {
     (void)state;
     jmi_csv csv;
@@ -141,6 +155,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_quoted),
         cmocka_unit_test(numbers_read_back),
+        cmocka_unit_test(computed_values_are_rounded),
         cmocka_unit_test(what_is_not_known_is_empty),
         cmocka_unit_test(seconds_are_exact),
         cmocka_unit_test(nothing_is_there_before_the_end),
