@@ -158,7 +158,8 @@ typedef struct jm_session_options {
     void *user;
 } jm_session_options;
 
-#define JM_SESSION_OPTIONS_INIT {sizeof(jm_session_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define JM_SESSION_OPTIONS_INIT                                                                    \
+    { sizeof(jm_session_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Opens the sensors and starts measuring. `options` may be NULL. Where no sensor is found the
  * session still opens: the recording says what was missing. JM_INVALID names a wrong option,
@@ -237,20 +238,20 @@ JM_API void jm_mark(jm_session *session, const char *name, const char *attribute
  * All readers may run while the session goes on, from any thread. Indices are stable. */
 
 typedef enum jm_quantity {
-    JM_POWER = 0,      /* W, what the sensor calls power now */
-    JM_POWER_AVERAGE,  /* W, averaged by the device over a longer window */
-    JM_ENERGY,         /* J, counter */
-    JM_GPU_UTIL,       /* % of time in which a kernel ran */
-    JM_MEM_UTIL,       /* % of time in which memory was read or written */
-    JM_CPU_UTIL,       /* % of all CPUs */
-    JM_PROCESS_UTIL,   /* CPUs' worth of the measured process tree, % of all CPUs */
-    JM_MEM_USED,       /* bytes */
-    JM_TEMPERATURE,    /* degrees Celsius */
-    JM_SM_CLOCK,       /* MHz */
-    JM_MEM_CLOCK,      /* MHz */
-    JM_POWER_LIMIT,    /* W, enforced */
-    JM_THROTTLE,       /* bit set of NVML's throttle reasons */
-    JM_CAP_TIME        /* s, counter: time in which the power limit held clocks down */
+    JM_POWER = 0,     /* W, what the sensor calls power now */
+    JM_POWER_AVERAGE, /* W, averaged by the device over a longer window */
+    JM_ENERGY,        /* J, counter */
+    JM_GPU_UTIL,      /* % of time in which a kernel ran */
+    JM_MEM_UTIL,      /* % of time in which memory was read or written */
+    JM_CPU_UTIL,      /* % of all CPUs */
+    JM_PROCESS_UTIL,  /* CPUs' worth of the measured process tree, % of all CPUs */
+    JM_MEM_USED,      /* bytes */
+    JM_TEMPERATURE,   /* degrees Celsius */
+    JM_SM_CLOCK,      /* MHz */
+    JM_MEM_CLOCK,     /* MHz */
+    JM_POWER_LIMIT,   /* W, enforced */
+    JM_THROTTLE,      /* bit set of NVML's throttle reasons */
+    JM_CAP_TIME       /* s, counter: time in which the power limit held clocks down */
 } jm_quantity;
 
 JM_API const char *jm_quantity_name(int quantity); /* "power" */
@@ -258,13 +259,13 @@ JM_API const char *jm_quantity_unit(int quantity); /* "W" */
 
 typedef struct jm_device {
     size_t size;
-    const char *name;    /* "gpu0", "cpu0", "dram0", "core0", "psys0", "node" */
-    const char *vendor;  /* "NVIDIA"; "" if unknown */
-    const char *model;   /* "NVIDIA H200" */
-    const char *uuid;    /* "" if it has none */
-    const char *pci;     /* "0000:3B:00.0"; "" if it has none */
-    const char *driver;  /* version; "" if unknown */
-    bool in_total;       /* false: contained in another device (cores, psys), never added */
+    const char *name;   /* "gpu0", "cpu0", "dram0", "core0", "psys0", "node" */
+    const char *vendor; /* "NVIDIA"; "" if unknown */
+    const char *model;  /* "NVIDIA H200" */
+    const char *uuid;   /* "" if it has none */
+    const char *pci;    /* "0000:3B:00.0"; "" if it has none */
+    const char *driver; /* version; "" if unknown */
+    bool in_total;      /* false: contained in another device (cores, psys), never added */
     bool simulated;
     double power_limit_w; /* upper bound of its power; 0: not known */
     double power_floor_w; /* lower bound of its power; 0: none known */
@@ -274,23 +275,23 @@ typedef struct jm_sensor {
     size_t size;
     uint32_t device;
     jm_quantity quantity;
-    const char *source;      /* "nvml power_instant", "rapl perf", "cpu model" */
-    bool counter;            /* grows; else a gauge */
-    bool modelled;           /* an estimate, nothing measures it */
-    bool source_time;        /* sample times are the device's own */
-    uint64_t refresh_ns;     /* T: a new value every so often; 0: unknown */
-    uint64_t window_ns;      /* W: averaged over so long; 0: unknown */
-    uint64_t lag_ns;         /* L: the window ended so long before the value showed */
-    double noise;            /* standard deviation of one value, in the quantity's unit */
-    double quantum;          /* smallest step of the value */
-    bool calibrated;         /* T, W, L were measured on this device; else taken from a table */
+    const char *source;  /* "nvml power_instant", "rapl perf", "cpu model" */
+    bool counter;        /* grows; else a gauge */
+    bool modelled;       /* an estimate, nothing measures it */
+    bool source_time;    /* sample times are the device's own */
+    uint64_t refresh_ns; /* T: a new value every so often; 0: unknown */
+    uint64_t window_ns;  /* W: averaged over so long; 0: unknown */
+    uint64_t lag_ns;     /* L: the window ended so long before the value showed */
+    double noise;        /* standard deviation of one value, in the quantity's unit */
+    double quantum;      /* smallest step of the value */
+    bool calibrated;     /* T, W, L were measured on this device; else taken from a table */
 } jm_sensor;
 
 enum {
-    JM_SAMPLE_CHANGED = 1u << 0,  /* differs from the poll before */
-    JM_SAMPLE_GAP = 1u << 1,      /* polls are missing before it: suspend, failure, driver hung */
-    JM_SAMPLE_MISSING = 1u << 2,  /* the reading failed: there is no value */
-    JM_SAMPLE_RESET = 1u << 3     /* the counter began anew: what lies before it is lost */
+    JM_SAMPLE_CHANGED = 1u << 0, /* differs from the poll before */
+    JM_SAMPLE_GAP = 1u << 1,     /* polls are missing before it: suspend, failure, driver hung */
+    JM_SAMPLE_MISSING = 1u << 2, /* the reading failed: there is no value */
+    JM_SAMPLE_RESET = 1u << 3    /* the counter began anew: what lies before it is lost */
 };
 
 /* Part of a sensor's samples, as columns. `since_ns` is the time from the poll before to this
@@ -311,9 +312,9 @@ typedef struct jm_range {
     int64_t begin_ns;
     int64_t end_ns;
     jm_category category;
-    bool unfinished;        /* had no end: closed at the end of the recording */
+    bool unfinished; /* had no end: closed at the end of the recording */
     uint32_t pid;
-    uint32_t thread;        /* small numbers, in order of appearance */
+    uint32_t thread; /* small numbers, in order of appearance */
     const char *name;
     const char *attributes; /* JSON object, or "" */
 } jm_range;
@@ -379,8 +380,8 @@ typedef struct jm_sampler_stats {
     uint64_t polls;
     uint64_t failed;
     uint64_t late;
-    uint64_t dropped;      /* ranges and marks lost because a ring was full */
-    uint64_t cpu_ns;       /* CPU time of the sampler thread */
+    uint64_t dropped; /* ranges and marks lost because a ring was full */
+    uint64_t cpu_ns;  /* CPU time of the sampler thread */
     uint64_t worst_late_ns;
 } jm_sampler_stats;
 JM_API int jm_recording_sampler_stats(const jm_recording *recording, jm_sampler_stats *stats);
@@ -428,9 +429,9 @@ typedef struct jm_energy {
     double upper_j;
     double duration_s;
     double mean_power_w;
-    double measured;       /* share of the window for which there are readings, 0..1 */
-    uint32_t provenance;   /* JM_FROM_* and JM_BOUND_ONLY */
-    uint32_t flags;        /* JM_ENERGY_* */
+    double measured;     /* share of the window for which there are readings, 0..1 */
+    uint32_t provenance; /* JM_FROM_* and JM_BOUND_ONLY */
+    uint32_t flags;      /* JM_ENERGY_* */
 } jm_energy;
 
 typedef enum jm_method {
@@ -442,13 +443,14 @@ typedef enum jm_method {
 typedef struct jm_energy_options {
     size_t size;
     jm_method method;
-    double gain_u;      /* relative standard uncertainty of a device's gain. 0: 0.03 for GPUs and
-                           counters of CPUs, the model's own where it is modelled */
-    double offset_u_w;  /* standard uncertainty of a power sensor's offset, W. 0: 4 W for GPUs */
-    bool no_activity;   /* do not use ranges to infer what a part-time sensor did not see */
-    double level;       /* reserved, 0 */
+    double gain_u;     /* relative standard uncertainty of a device's gain. 0: 0.03 for GPUs and
+                          counters of CPUs, the model's own where it is modelled */
+    double offset_u_w; /* standard uncertainty of a power sensor's offset, W. 0: 4 W for GPUs */
+    bool no_activity;  /* do not use ranges to infer what a part-time sensor did not see */
+    double level;      /* reserved, 0 */
 } jm_energy_options;
-#define JM_ENERGY_OPTIONS_INIT {sizeof(jm_energy_options), JM_METHOD_AUTO, 0, 0, false, 0}
+#define JM_ENERGY_OPTIONS_INIT                                                                     \
+    { sizeof(jm_energy_options), JM_METHOD_AUTO, 0, 0, false, 0 }
 
 typedef struct jm_window {
     int64_t begin_ns;
@@ -468,9 +470,17 @@ JM_API int jm_energy_window(const jm_recording *recording, uint32_t device, int6
                             int64_t end_ns, const jm_energy_options *options, jm_energy *out,
                             jm_error *error);
 
-/* The windows' energies added up to one figure, as for all batches of an epoch: what was unseen in
- * one of many short windows averages out, so the sum is an estimate where each alone may only be
- * bounded. Windows must not overlap for the sum to mean anything. */
+/* Windows' energies added up by group, as for all batches, in one pass: group[i] < groups is the
+ * group of window i (group NULL: all are in group 0); `out` has `groups` entries. What was unseen
+ * in one of many short windows averages out, so that a group of 16 or more is an estimate where
+ * each window alone may only be bounded. Windows of a group must not overlap for its sum to mean
+ * anything. An empty group has 0 J. */
+JM_API int jm_energy_groups(const jm_recording *recording, uint32_t device,
+                            const jm_window *windows, const uint32_t *group, size_t count,
+                            const jm_energy_options *options, jm_energy *out, size_t groups,
+                            jm_error *error);
+
+/* One group. */
 JM_API int jm_energy_sum(const jm_recording *recording, uint32_t device, const jm_window *windows,
                          size_t count, const jm_energy_options *options, jm_energy *out,
                          jm_error *error);
@@ -508,11 +518,12 @@ JM_API const char *jm_provenance_text(uint32_t provenance, char *text, size_t si
 typedef struct jm_report_options {
     size_t size;
     jm_energy_options energy;
-    uint32_t width;  /* columns of the terminal. 0: 80 */
-    bool color;      /* use terminal colours */
-    uint32_t top;    /* rows of each table of ranges. 0: 10 */
+    uint32_t width; /* columns of the terminal. 0: 80 */
+    bool color;     /* use terminal colours */
+    uint32_t top;   /* rows of each table of ranges. 0: 10 */
 } jm_report_options;
-#define JM_REPORT_OPTIONS_INIT {sizeof(jm_report_options), JM_ENERGY_OPTIONS_INIT, 0, false, 0}
+#define JM_REPORT_OPTIONS_INIT                                                                     \
+    { sizeof(jm_report_options), JM_ENERGY_OPTIONS_INIT, 0, false, 0 }
 
 /* The summary as text for a terminal, or as one JSON object (docs/json.md). */
 JM_API int jm_report_text(const jm_recording *recording, const jm_report_options *options,
@@ -534,13 +545,14 @@ JM_API int jm_sql(const char *path, const char *query, jm_row_fn row, void *user
 /* What one way of reading one quantity said when it was tried. */
 typedef struct jm_finding {
     size_t size;
-    const char *interface; /* "nvml", "rapl-perf", "rapl-powercap", "hwmon", "procfs", "cpu-model" */
-    const char *device;    /* "gpu0"; "" for the interface itself */
-    const char *what;      /* "power_instant", "library" */
-    int status;            /* JM_OK if it works */
-    const char *message;   /* a sentence */
-    const char *remedy;    /* the least that would mend it, or "" */
-    uint64_t cost_ns;      /* duration of one reading; 0 if not tried */
+    const char
+        *interface;      /* "nvml", "rapl-perf", "rapl-powercap", "hwmon", "procfs", "cpu-model" */
+    const char *device;  /* "gpu0"; "" for the interface itself */
+    const char *what;    /* "power_instant", "library" */
+    int status;          /* JM_OK if it works */
+    const char *message; /* a sentence */
+    const char *remedy;  /* the least that would mend it, or "" */
+    uint64_t cost_ns;    /* duration of one reading; 0 if not tried */
 } jm_finding;
 
 /* Opens every sensor that the options allow, reads each once and closes them again. The result is
@@ -556,32 +568,33 @@ JM_API void jm_probe_free(jm_probe *probe);
 
 typedef struct jm_calibration {
     size_t size;
-    const char *device;    /* name and UUID of the device it belongs to */
+    const char *device; /* name and UUID of the device it belongs to */
     const char *uuid;
-    const char *source;    /* sensor, as in jm_sensor.source */
-    double refresh_s;      /* T and its standard uncertainty */
+    const char *source; /* sensor, as in jm_sensor.source */
+    double refresh_s;   /* T and its standard uncertainty */
     double refresh_u_s;
-    double window_s;       /* W; 0: the load did not show it */
+    double window_s; /* W; 0: the load did not show it */
     double window_u_s;
-    double lag_s;          /* L, with the board's own ramp; 0 likewise */
-    double noise;          /* standard deviation of readings under a steady load */
+    double lag_s; /* L, with the board's own ramp; 0 likewise */
+    double noise; /* standard deviation of readings under a steady load */
     double quantum;
-    double call_s;         /* median duration of one reading */
+    double call_s; /* median duration of one reading */
     double call_p99_s;
-    double observer_w;     /* power that fast polling adds; NaN: not measured */
-    uint64_t ticks;        /* changes that it rests on */
+    double observer_w; /* power that fast polling adds; NaN: not measured */
+    uint64_t ticks;    /* changes that it rests on */
 } jm_calibration;
 
 typedef struct jm_calibrate_options {
     size_t size;
     jm_session_options session;
-    double seconds;     /* for each device. 0: 20 */
-    const char *load;   /* shell command that loads the device in square waves. NULL: passive */
-    const char *cache;  /* file of results. NULL: $XDG_CACHE_HOME/joulemeter/calibration.json */
+    double seconds;    /* for each device. 0: 20 */
+    const char *load;  /* shell command that loads the device in square waves. NULL: passive */
+    const char *cache; /* file of results. NULL: $XDG_CACHE_HOME/joulemeter/calibration.json */
     int (*progress)(const char *step, double done, void *user); /* non-zero stops */
     void *user;
 } jm_calibrate_options;
-#define JM_CALIBRATE_OPTIONS_INIT {sizeof(jm_calibrate_options), JM_SESSION_OPTIONS_INIT, 0, 0, 0, 0, 0}
+#define JM_CALIBRATE_OPTIONS_INIT                                                                  \
+    { sizeof(jm_calibrate_options), JM_SESSION_OPTIONS_INIT, 0, 0, 0, 0, 0 }
 
 /* Measures refresh, window, lag, noise and call cost of every power and energy sensor, keeps them
  * by UUID and driver version, and hands them over. Later sessions use what is kept. */

@@ -19,8 +19,10 @@ void jmi_estimator_close(jmi_estimator *estimator) {
     jmi_track_free(&estimator->track);
 }
 
+/* Sees a share of the time only, or nobody knows how much. */
 static bool part_time(const jmi_track *track) {
-    return !track->counter && track->window_ns > 0 && track->window_ns < 0.98 * track->cell_ns;
+    if (track->counter || (track->provenance & JM_FROM_MODEL)) return false;
+    return track->window_ns < 0.98 * track->cell_ns;
 }
 
 /* Below this length (ns) readings cannot tell what happened inside. */
@@ -158,7 +160,7 @@ static void add_outside(const jmi_estimator *e, const outside *out_of, const jmi
 void jmi_estimate_window(jmi_estimator *e, int64_t begin, int64_t end, jmi_estimate *out) {
     const jmi_track *track = &e->track;
     double length_s = (double)(end - begin) * 1e-9;
-    *out = (jmi_estimate){0};
+    *out = (jmi_estimate){.length_s = length_s};
     if (!(length_s > 0)) return;
     jmi_edge from, to;
     jmi_edge_at(track, begin, &e->from_hint, &from);
@@ -197,6 +199,9 @@ void jmi_estimate_window(jmi_estimator *e, int64_t begin, int64_t end, jmi_estim
     out->energy_j = jmi_min(jmi_max(out->energy_j, 0), jmi_max(out->upper_j, 0));
 }
 
+/* From this length on a part-time sensor's mean should be right. */
+static const double LONG_S = 10;
+
 jmi_estimate jmi_fuse(const jmi_estimate *a, const jmi_estimate *b) {
     if (a->measured < 0.5 * b->measured) return *b;
     if (b->measured < 0.5 * a->measured) return *a;
@@ -213,9 +218,10 @@ jmi_estimate jmi_fuse(const jmi_estimate *a, const jmi_estimate *b) {
         out.energy_j = (a->energy_j / va + b->energy_j / vb) / (1 / va + 1 / vb);
         out.var_j2 = 1 / (1 / va + 1 / vb);
     }
-    /* a guess may be far off without any conflict */
+    /* A guess may be far off without any conflict, while the load beats against the sensor. */
     double apart = a->energy_j - b->energy_j, slack = (alone ? 0.2 : 0.01) * out.energy_j;
-    if (!out.bound_only && apart * apart > 6.6 * (va + vb) + slack * slack) {
+    bool judged = !out.bound_only && (!alone || a->length_s >= LONG_S);
+    if (judged && apart * apart > 6.6 * (va + vb) + slack * slack) {
         if (!alone) out.energy_j = (a->energy_j + b->energy_j) / 2;
         out.var_j2 = jmi_max(out.var_j2, apart * apart / 4);
         out.flags |= JM_ENERGY_CONFLICT;

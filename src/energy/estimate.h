@@ -17,6 +17,7 @@ typedef struct jmi_estimator {
 
 /* What one view says of a window. */
 typedef struct jmi_estimate {
+    double length_s;
     double energy_j;
     double var_j2;           /* random */
     double lower_j, upper_j; /* hard bounds, before gain */

@@ -3,8 +3,9 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* ---- the sum of a device's windows ---- */
+/* ---- sums of windows ---- */
 
 typedef struct tally {
     double energy_j, var_j2, measured_s, duration_s;
@@ -51,50 +52,81 @@ static void tally_energy(const tally *sum, const jmi_views *views, jm_energy *ou
         out->upper_j = out->u95_j = sum->upper_j > 0 ? sum->upper_j : INFINITY;
 }
 
-static int device_sum(const jm_recording *recording, uint32_t device, const jm_window *windows,
-                      size_t count, const jm_energy_options *options, jm_energy *out,
-                      jm_error *error) {
+/* What the caller hands over, for one device after the other. */
+typedef struct request {
+    const jm_recording *recording;
+    const jm_window *windows;
+    const uint32_t *group;
+    size_t count, groups;
+    const jm_energy_options *options;
+    tally *tallies; /* groups, scratch */
+} request;
+
+static int device_groups(const request *r, uint32_t device, jm_energy *out, jm_error *error) {
     jmi_views *views = malloc(sizeof *views);
     if (views == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
-    int status = jmi_views_open(views, recording, device, options, error);
+    int status = jmi_views_open(views, r->recording, device, r->options, error);
     if (status == JM_OK) {
-        tally sum = {0};
-        for (size_t i = 0; i < count; i++) add_window(&sum, views, &windows[i]);
-        tally_energy(&sum, views, out);
+        memset(r->tallies, 0, r->groups * sizeof *r->tallies);
+        for (size_t i = 0; i < r->count; i++)
+            add_window(&r->tallies[r->group != NULL ? r->group[i] : 0], views, &r->windows[i]);
+        for (size_t g = 0; g < r->groups; g++) tally_energy(&r->tallies[g], views, &out[g]);
         jmi_views_close(views);
     }
     free(views);
     return status;
 }
 
-static int total_sum(const jm_recording *recording, const jm_window *windows, size_t count,
-                     const jm_energy_options *options, jm_energy *out, jm_error *error) {
+static int total_groups(const request *r, jm_energy *out, jm_error *error) {
+    jm_energy *part = malloc((r->groups + 1) * sizeof *part);
+    if (part == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
     bool first = true;
-    for (uint32_t d = 0; d < jm_recording_device_count(recording); d++) {
+    int status = JM_OK;
+    for (uint32_t d = 0; d < jm_recording_device_count(r->recording); d++) {
         jm_device device = {.size = sizeof device};
-        if (jm_recording_device(recording, d, &device) != JM_OK || !device.in_total) continue;
-        jm_energy part;
-        int status = device_sum(recording, d, windows, count, options, &part, error);
+        if (jm_recording_device(r->recording, d, &device) != JM_OK || !device.in_total) continue;
+        status = device_groups(r, d, part, error);
         if (status == JM_NO_DATA) continue;
-        if (status != JM_OK) return status;
-        jmi_energy_add(out, &part, first);
+        if (status != JM_OK) break;
+        for (size_t g = 0; g < r->groups; g++) jmi_energy_add(&out[g], &part[g], first);
         first = false;
     }
+    free(part);
+    if (status != JM_OK && status != JM_NO_DATA) return status;
     if (first) return jmi_fail(error, JM_NO_DATA, "no device has a reading of power or energy");
-    jmi_energy_finish(out, 0);
+    for (size_t g = 0; g < r->groups; g++)
+        if (out[g].provenance != 0) jmi_energy_finish(&out[g], 0);
     return JM_OK;
+}
+
+static bool groups_in_range(const uint32_t *group, size_t count, size_t groups) {
+    for (size_t i = 0; group != NULL && i < count; i++)
+        if (group[i] >= groups) return false;
+    return group != NULL || groups > 0 || count == 0;
+}
+
+int jm_energy_groups(const jm_recording *recording, uint32_t device, const jm_window *windows,
+                     const uint32_t *group, size_t count, const jm_energy_options *options,
+                     jm_energy *out, size_t groups, jm_error *error) {
+    jm_energy_options ours;
+    if (recording == NULL || (groups > 0 && out == NULL) || (count > 0 && windows == NULL))
+        return jmi_fail(error, JM_INVALID, "recording, windows and out must not be NULL");
+    if (!groups_in_range(group, count, groups))
+        return jmi_fail(error, JM_INVALID, "a window is in none of the %zu groups", groups);
+    int status = jmi_energy_options_take(&ours, options, error);
+    if (status != JM_OK) return status;
+    request r = {recording, windows, group, count, groups, &ours, NULL};
+    r.tallies = malloc((groups + 1) * sizeof *r.tallies);
+    if (r.tallies == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
+    status = device == JM_DEVICE_TOTAL ? total_groups(&r, out, error)
+                                       : device_groups(&r, device, out, error);
+    free(r.tallies);
+    return status;
 }
 
 int jm_energy_sum(const jm_recording *recording, uint32_t device, const jm_window *windows,
                   size_t count, const jm_energy_options *options, jm_energy *out, jm_error *error) {
-    jm_energy_options ours;
-    if (recording == NULL || out == NULL || (count > 0 && windows == NULL))
-        return jmi_fail(error, JM_INVALID, "recording, windows and out must not be NULL");
-    int status = jmi_energy_options_take(&ours, options, error);
-    if (status != JM_OK) return status;
-    return device == JM_DEVICE_TOTAL
-               ? total_sum(recording, windows, count, &ours, out, error)
-               : device_sum(recording, device, windows, count, &ours, out, error);
+    return jm_energy_groups(recording, device, windows, NULL, count, options, out, 1, error);
 }
 
 /* ---- ranges ---- */

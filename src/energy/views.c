@@ -19,7 +19,8 @@ int jmi_energy_options_take(jm_energy_options *ours, const jm_energy_options *th
 static double rank_power(const jm_sensor *s) {
     if (s->quantity != JM_POWER && s->quantity != JM_POWER_AVERAGE) return -1;
     double refresh = s->refresh_ns > 0 ? (double)s->refresh_ns : 1e9;
-    double window = s->window_ns > 0 ? (double)s->window_ns : refresh;
+    /* an unknown window may be as short as those that are known */
+    double window = s->window_ns > 0 ? (double)s->window_ns : 0.2 * refresh;
     double seen = fmin(window / refresh, 1), blur = fmax(window, refresh);
     return seen / (0.01 + blur * 1e-9);
 }

@@ -244,38 +244,36 @@ static int calibrate_all(struct run *run) {
 
 /* ---- public ---- */
 
-static int open_result(jm_calibrations **result, jm_error *error) {
+static jm_calibrations *new_result(void) {
     jm_calibrations *all = jmi_alloc(1, sizeof *all);
     if (all != NULL) all->texts = jmi_intern_new();
-    if (all == NULL || all->texts == NULL) {
-        jm_calibrations_free(all);
-        return jmi_fail(error, JM_MEMORY, "out of memory");
-    }
-    *result = all;
-    return JM_OK;
+    if (all != NULL && all->texts != NULL) return all;
+    jm_calibrations_free(all);
+    return NULL;
 }
 
 int jm_calibrate(jm_calibrations **result, const jm_calibrate_options *options, jm_error *error) {
     *result = NULL;
     jm_calibrate_options ours;
-    jm_calibrations *all = NULL;
     struct run run = {.options = &ours, .error = error};
     int status = jmi_take_struct(&ours, sizeof ours, options, "jm_calibrate_options", error);
     if (status != JM_OK) return status;
     if (options == NULL) ours.session = (jm_session_options)JM_SESSION_OPTIONS_INIT;
     if (ours.seconds < 0 || ours.seconds > 86400 || isnan(ours.seconds))
         return jmi_fail(error, JM_INVALID, "a calibration takes 0 to 86400 seconds a device");
+    run.result = new_result();
+    if (run.result == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
     status = jmi_sensors_open(&run.set, &ours.session, error);
-    if (status == JM_OK) status = open_result(&all, error);
-    run.result = all;
-    run.cache = jmi_calibration_cache_load(ours.cache);
-    if (status == JM_OK) status = calibrate_all(&run);
-    jmi_calibration_cache_free(run.cache);
-    jmi_sensors_close(run.set);
+    if (status == JM_OK) {
+        run.cache = jmi_calibration_cache_load(ours.cache);
+        status = calibrate_all(&run);
+        jmi_calibration_cache_free(run.cache);
+        jmi_sensors_close(run.set);
+    }
     if (status == JM_OK)
-        *result = all;
+        *result = run.result;
     else
-        jm_calibrations_free(all);
+        jm_calibrations_free(run.result);
     return status;
 }
 

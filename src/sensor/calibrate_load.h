@@ -16,8 +16,9 @@ typedef struct jmi_load jmi_load;
  *    long it should go on;
  *  - where there is no command, a simulated GPU is its own load.
  *
- * *load is NULL where there is none: calibration is then passive. `period_s` is the expected T. */
-int jmi_load_start(jmi_load **load, const jmi_sensor_set *set, const jm_device *device,
+ * *result is NULL where there is none: calibration is then passive. `period_s` is the expected T.
+ */
+int jmi_load_start(jmi_load **result, const jmi_sensor_set *set, const jm_device *device,
                    const char *command, double seconds, double period_s, jm_error *error);
 /* To be called often: drives loads that do not drive themselves. */
 void jmi_load_step(jmi_load *load, int64_t now_ns);

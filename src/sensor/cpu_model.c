@@ -59,7 +59,7 @@ struct model {
 
 static int read_model(jmi_source *source, jmi_reading *readings) {
     struct model *model = source->context;
-    jmi_cpu_times now;
+    jmi_cpu_times now = {0};
     int status = jmi_cpu_times_read(model->fd, &now);
     if (status != JM_OK) {
         readings[0] = (jmi_reading){.status = status};

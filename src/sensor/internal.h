@@ -161,6 +161,6 @@ double jmi_cpu_model_w(double tdp_w, double utilisation);
  * child processes. `library` gets the path to load. */
 int jmi_simulate_open(jmi_sensor_set *set, const char *spec, char *library, size_t size,
                       jm_error *error);
-void jmi_simulate_close(void *simulation);
+void jmi_simulate_close(void *data);
 
 #endif

@@ -49,7 +49,7 @@ int jmi_nvml_try(jmi_nvml_gpu *gpu, const jmi_nvml_call *call, uint64_t *raw, ui
 bool jmi_nvml_report(jmi_sensor_set *set, const jmi_nvml_gpu *gpu, const char *what, int result,
                      uint64_t cost_ns, const char *sentence);
 /* Adds a source that makes `count` calls, one after the other. */
-void jmi_nvml_add_calls(jmi_sensor_set *set, jmi_nvml_gpu *gpu, const jmi_nvml_call *const *calls,
+void jmi_nvml_add_calls(jmi_sensor_set *set, jmi_nvml_gpu *gpu, const jmi_nvml_call *const *list,
                         size_t count, const jmi_nvml_timing *timing, uint64_t cost_ns);
 void jmi_nvml_probe_slow(jmi_sensor_set *set, jmi_nvml_gpu *gpu);
 

@@ -69,7 +69,7 @@ static jmi_reading read_tree(struct usage *usage, const jmi_cpu_times *now) {
 
 static int read_usage(jmi_source *source, jmi_reading *readings) {
     struct usage *usage = source->context;
-    jmi_cpu_times now;
+    jmi_cpu_times now = {0};
     int status = jmi_cpu_times_read(usage->stat_fd, &now);
     if (status != JM_OK) {
         readings[0] = readings[1] = (jmi_reading){.status = status};

@@ -278,8 +278,8 @@ static const struct package *first_die(struct walk *walk, uint32_t number) {
 
 static void try_cpu(uint32_t cpu, void *user) {
     struct walk *walk = user;
-    size_t opened[MAX_EVENTS];
-    int errors[MAX_EVENTS];
+    size_t opened[MAX_EVENTS] = {0};
+    int errors[MAX_EVENTS] = {0};
     uint32_t number = topology(walk->set, cpu, "physical_package_id");
     struct package *package = open_package(walk->set, walk->pmu, cpu, opened, errors);
     if (package == NULL) {

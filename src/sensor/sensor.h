@@ -65,7 +65,7 @@ typedef struct jmi_sensor_set {
 
 /* Probes every interface that the options allow. Fails only for wrong options (unknown GPU, bad
  * simulation text) and lack of memory: hardware that is missing becomes a finding. */
-int jmi_sensors_open(jmi_sensor_set **set, const jm_session_options *options, jm_error *error);
+int jmi_sensors_open(jmi_sensor_set **result, const jm_session_options *options, jm_error *error);
 void jmi_sensors_close(jmi_sensor_set *set);
 /* Lets go of a source whose driver hangs: marks it so that close does not call the driver. */
 void jmi_sensors_abandon(jmi_sensor_set *set, size_t source);
