@@ -34,7 +34,8 @@ bool jmi_clockwatch_look(jmi_clockwatch *watch, jm_recording *recording, int64_t
     if (now_ns - watch->looked_ns < JMI_NS_PER_S) return suspended;
     watch->looked_ns = now_ns;
     int64_t stepped = offset_of(watch, CLOCK_REALTIME) - watch->utc_offset_ns;
-    if (llabs(stepped) > step_ns && llabs(offset_of(watch, CLOCK_REALTIME) - watch->utc_offset_ns) > step_ns)
+    if (llabs(stepped) > step_ns &&
+        llabs(offset_of(watch, CLOCK_REALTIME) - watch->utc_offset_ns) > step_ns)
         jmi_recording_warn(recording, "clock",
                            "the wall clock was set by %.1f s while measuring: "
                            "UTC times follow the clock as it was at the beginning",

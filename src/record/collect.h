@@ -15,7 +15,7 @@ void jmi_collector_free(jmi_collector *collector);
 /* Takes what is there, until about `until_ns`. True: more is left. From any thread. */
 bool jmi_collect(jmi_collector *collector, int64_t until_ns);
 /* Likewise, but returns at once if another thread is at it. */
-void jmi_collect_try(jmi_collector *collector);
+bool jmi_collect_try(jmi_collector *collector, int64_t until_ns);
 /* Takes all, then ends what is still open at `end_ns`. */
 void jmi_collect_finish(jmi_collector *collector, int64_t end_ns);
 /* No room for more ranges: what comes is counted and dropped (or no longer). */

@@ -18,8 +18,8 @@ static const jmi_recfile *file_of(sqlite3_vtab_cursor *cursor) {
     return ((const table *)cursor->pVtab)->file;
 }
 
-static int connect(sqlite3 *db, void *file, int argc, const char *const *argv,
-                   sqlite3_vtab **made, char **message) {
+static int connect(sqlite3 *db, void *file, int argc, const char *const *argv, sqlite3_vtab **made,
+                   char **message) {
     (void)argc, (void)argv, (void)message;
     int status = sqlite3_declare_vtab(
         db, "CREATE TABLE columns(id INTEGER, sensor INTEGER, t_ns INTEGER, value REAL, "

@@ -43,7 +43,8 @@ static void cpu_model(const char *root, char *model, size_t size) {
 static void utc_text(int64_t utc_ns, char *text, size_t size) {
     time_t seconds = (time_t)(utc_ns / JMI_NS_PER_S);
     struct tm parts;
-    if (gmtime_r(&seconds, &parts) == NULL || strftime(text, size, "%Y-%m-%dT%H:%M:%S", &parts) == 0)
+    if (gmtime_r(&seconds, &parts) == NULL ||
+        strftime(text, size, "%Y-%m-%dT%H:%M:%S", &parts) == 0)
         text[0] = '\0';
     size_t used = strlen(text);
     snprintf(text + used, size - used, ".%03dZ", (int)(utc_ns % JMI_NS_PER_S / 1000000));

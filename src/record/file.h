@@ -17,7 +17,8 @@ typedef struct jmi_written {
 } jmi_written;
 
 typedef struct jmi_recfile_state {
-    int64_t next_id; /* of samples */
+    int64_t next_id; /* of samples: ids before it are used or reserved */
+    int64_t top_id;  /* highest that is used */
     uint64_t ranges, marks;
     size_t warnings, devices, sensors;
     uint64_t info_changes;
@@ -28,25 +29,25 @@ struct jmi_recfile {
     pthread_mutex_t lock;
     sqlite3 *db;
     char *path;
-    bool temporary;
     jmi_recfile_state state;
     jmi_written *written; /* of each series */
     size_t written_capacity;
     const jmi_columns *columns; /* what is being inserted: see columns_table.c */
     uint32_t columns_from, columns_to, columns_sensor;
     int64_t columns_id;
-    sqlite3_stmt *insert_samples, *insert_chunk, *insert_range, *insert_mark;
+    sqlite3_stmt *insert_samples, *append_samples, *insert_chunk, *insert_range, *insert_mark;
     sqlite3_stmt *read_samples, *read_ranges, *read_marks;
 };
 
-typedef enum jmi_recfile_kind {
-    JMI_FILE_LIVE,  /* grows while a program is measured; readable after SIGKILL */
-    JMI_FILE_SPILL, /* only for this process: gone when it is */
-    JMI_FILE_SAVED  /* written in one go, then renamed */
-} jmi_recfile_kind;
-
-/* Makes an empty file with its tables. LIVE replaces a recording of that name, but nothing else. */
-int jmi_recfile_create(jmi_recfile **file, const char *path, jmi_recfile_kind kind, jm_error *error);
+/* Makes a file with its tables beside `path`; it gets that name when it is published. JM_INVALID if
+ * something that is no recording is in the way. */
+int jmi_recfile_create(jmi_recfile **file, const char *path, jm_error *error);
+/* Makes a file that only this process sees and that is gone when it is. */
+int jmi_recfile_spill(jmi_recfile **file, const char *folder, jm_error *error);
+/* Gives a file its name, in one step, and lets go of it; durable: even if power fails. */
+int jmi_recfile_publish(jmi_recfile *file, const char *path, bool durable, jm_error *error);
+/* Goes on writing to a published file such that it is readable whenever the process is killed. */
+int jmi_recfile_go_live(jmi_recfile *file, jm_error *error);
 
 enum {
     JMI_WRITE_STORE = 1, /* the file is the recording's store: chunks may be shed afterwards */
@@ -58,6 +59,8 @@ int jmi_recfile_write(jmi_recfile *file, jm_recording *recording, int what, jm_e
 /* Makes one plain file of it: no journal beside it. */
 int jmi_recfile_settle(jmi_recfile *file, jm_error *error);
 void jmi_recfile_close(jmi_recfile *file);
+/* One without a database yet. NULL: out of memory. */
+jmi_recfile *jmi_recfile_new(const char *path);
 
 /* Opens for reading whatever the state it was left in; JM_FORMAT if it is none of ours. */
 int jmi_recfile_open(jmi_recfile **file, const char *path, jm_error *error);
@@ -72,10 +75,10 @@ int jmi_columns_table(jmi_recfile *file);
 
 /* Reading; the lock is taken inside. */
 int jmi_recfile_load_chunk(jmi_store *store, uint32_t sensor, int64_t first_row, uint32_t count,
-                        jmi_columns *into, jm_error *error);
+                           jmi_columns *into, jm_error *error);
 int jmi_recfile_load_ranges(jmi_store *store, jm_recording *recording, uint64_t first, size_t count,
-                         jmi_range_row *rows);
+                            jmi_range_row *rows);
 int jmi_recfile_load_marks(jmi_store *store, jm_recording *recording, uint64_t first, size_t count,
-                        jmi_mark_row *rows);
+                           jmi_mark_row *rows);
 
 #endif

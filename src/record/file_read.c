@@ -56,7 +56,7 @@ static int load_samples(jmi_recfile *file, uint32_t sensor, int64_t first_row, u
 }
 
 int jmi_recfile_load_chunk(jmi_store *store, uint32_t sensor, int64_t first_row, uint32_t count,
-                        jmi_columns *into, jm_error *error) {
+                           jmi_columns *into, jm_error *error) {
     jmi_recfile *file = (jmi_recfile *)store;
     pthread_mutex_lock(&file->lock);
     int status = load_samples(file, sensor, first_row, count, into);
@@ -101,7 +101,7 @@ static int load_range(jm_recording *recording, sqlite3_stmt *row, jmi_range_row 
 }
 
 int jmi_recfile_load_ranges(jmi_store *store, jm_recording *recording, uint64_t first, size_t count,
-                         jmi_range_row *rows) {
+                            jmi_range_row *rows) {
     jmi_recfile *file = (jmi_recfile *)store;
     pthread_mutex_lock(&file->lock);
     int status = JM_IO;
@@ -135,7 +135,7 @@ static int load_mark(jm_recording *recording, sqlite3_stmt *row, jmi_mark_row *m
 }
 
 int jmi_recfile_load_marks(jmi_store *store, jm_recording *recording, uint64_t first, size_t count,
-                        jmi_mark_row *rows) {
+                           jmi_mark_row *rows) {
     jmi_recfile *file = (jmi_recfile *)store;
     pthread_mutex_lock(&file->lock);
     int status = JM_IO;

@@ -6,14 +6,14 @@
 #include "sensor/sensor.h"
 
 typedef struct jmi_keeper {
-    double value;         /* of the latest good poll */
-    int64_t polled_ns;    /* when that was */
-    int64_t kept_ns;      /* time of the latest sample that was kept */
+    double value;      /* of the latest good poll */
+    int64_t polled_ns; /* when that was */
+    int64_t kept_ns;   /* time of the latest sample that was kept */
     bool has_value;
-    bool missing;         /* the latest poll failed; a sample says so already */
-    bool gap;             /* the next sample comes after a gap */
-    bool held;            /* the latest poll was not kept ... */
-    uint32_t held_since;  /* ... and would have had this since_ns */
+    bool missing;        /* the latest poll failed; a sample says so already */
+    bool gap;            /* the next sample comes after a gap */
+    bool held;           /* the latest poll was not kept ... */
+    uint32_t held_since; /* ... and would have had this since_ns */
 } jmi_keeper;
 
 /* A reading at t_ns. Returns whether the value changed. Takes the recording's lock held. */

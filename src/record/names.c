@@ -2,9 +2,9 @@
 #include "record/recording.h"
 
 static const char *const categories[] = {
-    [JM_USER] = "user",     [JM_SESSION] = "session", [JM_PHASE] = "phase",
-    [JM_EPOCH] = "epoch",   [JM_BATCH] = "batch",     [JM_WARMUP] = "warmup",
-    [JM_LAYER] = "layer",   [JM_KERNEL] = "kernel",   [JM_NVTX] = "nvtx",
+    [JM_USER] = "user",   [JM_SESSION] = "session", [JM_PHASE] = "phase",
+    [JM_EPOCH] = "epoch", [JM_BATCH] = "batch",     [JM_WARMUP] = "warmup",
+    [JM_LAYER] = "layer", [JM_KERNEL] = "kernel",   [JM_NVTX] = "nvtx",
 };
 
 static const struct {

@@ -63,9 +63,13 @@ int jm_probe_open(jm_probe **probe, const jm_session_options *options, jm_error 
     return JM_OK;
 }
 
-const jm_recording *jm_probe_recording(const jm_probe *probe) { return probe->recording; }
+const jm_recording *jm_probe_recording(const jm_probe *probe) {
+    return probe->recording;
+}
 
-uint32_t jm_probe_finding_count(const jm_probe *probe) { return (uint32_t)probe->finding_count; }
+uint32_t jm_probe_finding_count(const jm_probe *probe) {
+    return (uint32_t)probe->finding_count;
+}
 
 int jm_probe_finding(const jm_probe *probe, uint32_t index, jm_finding *finding) {
     if (index >= probe->finding_count) return JM_NOT_FOUND;

@@ -166,8 +166,8 @@ static uint8_t flags_of(const jm_samples *samples, size_t i) {
 }
 
 static int check_samples(const jmi_series *series, const jm_samples *samples, jm_error *error) {
-    int64_t last = series->chunk_count > 0 ? series->chunks[series->chunk_count - 1].t_last
-                                           : INT64_MIN;
+    int64_t last =
+        series->chunk_count > 0 ? series->chunks[series->chunk_count - 1].t_last : INT64_MIN;
     bool first = series->chunk_count == 0;
     for (size_t i = 0; i < samples->count; i++) {
         if (!jmi_time_valid(samples->t_ns[i]))
@@ -191,8 +191,8 @@ static int add_samples_locked(jm_recording *recording, jmi_series *series,
         bool changed = series->count > 0 && samples->value[i] != series->last_value;
         if (samples->flags == NULL && changed) flags = JM_SAMPLE_CHANGED;
         uint32_t since = samples->since_ns != NULL ? samples->since_ns[i] : UINT32_MAX;
-        status = jmi_series_add(recording, series, samples->t_ns[i], samples->value[i], since,
-                                flags);
+        status =
+            jmi_series_add(recording, series, samples->t_ns[i], samples->value[i], since, flags);
         if (status != JM_OK) jmi_fail(error, status, "out of memory for samples");
     }
     return status;

@@ -12,9 +12,9 @@
 #include <pthread.h>
 
 enum {
-    JMI_CHUNK_MIN = 256,     /* samples of a series' first chunk: short runs stay small */
-    JMI_CHUNK_MAX = 16384,   /* later chunks grow up to it */
-    JMI_ROWS_BLOCK = 4096,   /* ranges or marks of a block */
+    JMI_CHUNK_MIN = 256,   /* samples of a series' first chunk: short runs stay small */
+    JMI_CHUNK_MAX = 16384, /* later chunks grow up to it */
+    JMI_ROWS_BLOCK = 4096, /* ranges or marks of a block */
     JMI_SAMPLE_BYTES = 8 + 8 + 4 + 1,
     JMI_MAX_DEVICES = 4096,
     JMI_MAX_SENSORS = 65536,
@@ -41,12 +41,12 @@ typedef struct jmi_chunk {
     jmi_columns *columns; /* NULL: only in the store */
     int64_t first_row;    /* row of the store where it begins; 0: not there (whole) */
     uint32_t count;
-    uint32_t valid;       /* samples that have a value */
+    uint32_t valid; /* samples that have a value */
     int64_t t_first;
     int64_t t_last;
-    double low;           /* of the values there are */
+    double low; /* of the values there are */
     double high;
-    bool sealed;          /* grows no more, full or not */
+    bool sealed; /* grows no more, full or not */
 } jmi_chunk;
 
 typedef struct jmi_series {
@@ -56,8 +56,8 @@ typedef struct jmi_series {
     uint64_t count;
     size_t resident; /* chunks before it are only in the store */
     double last_value;
-    bool stopped;          /* no room: samples are not kept */
-    bool resumed;          /* they are again: the next one comes after a gap */
+    bool stopped; /* no room: samples are not kept */
+    bool resumed; /* they are again: the next one comes after a gap */
 } jmi_series;
 
 /* Rows of equal size in blocks that never move. A missing block is in the store. */
@@ -69,7 +69,11 @@ typedef struct jmi_rows {
     size_t row_size;
 } jmi_rows;
 
-typedef enum jmi_range_state { JMI_RANGE_OPEN, JMI_RANGE_ENDED, JMI_RANGE_UNFINISHED } jmi_range_state;
+typedef enum jmi_range_state {
+    JMI_RANGE_OPEN,
+    JMI_RANGE_ENDED,
+    JMI_RANGE_UNFINISHED
+} jmi_range_state;
 
 typedef struct jmi_range_row {
     uint64_t id;
@@ -142,10 +146,10 @@ struct jm_recording {
     size_t by_id_slots;
     uint64_t by_id_count; /* ranges that are in it */
 
-    uint64_t sample_count;     /* in memory */
-    size_t sample_bytes;       /* of columns in memory */
-    size_t cached_bytes;       /* columns that were read back from the store */
-    uint64_t *dirty;           /* indices of ranges that changed after they were written */
+    uint64_t sample_count; /* in memory */
+    size_t sample_bytes;   /* of columns in memory */
+    size_t cached_bytes;   /* columns that were read back from the store */
+    uint64_t *dirty;       /* indices of ranges that changed after they were written */
     size_t dirty_count, dirty_capacity;
     uint64_t ranges_written, marks_written; /* to the store, whose blocks may then go */
     jmi_store *store;
@@ -176,9 +180,9 @@ int jmi_series_add(jm_recording *recording, jmi_series *series, int64_t t_ns, do
 jmi_chunk *jmi_series_tail(jmi_series *series);
 void jmi_series_free(jmi_series *series);
 
-/* Frees the memory of sealed chunks that the store has, oldest first, until at most `keep` bytes
- * of samples are left. Under the lock. Returns bytes freed. */
-size_t jmi_recording_shed(jm_recording *recording, size_t keep_bytes, uint64_t keep_samples);
+/* Frees the memory of each series' oldest chunk if the store has it and more is in memory than is
+ * to be kept. Under the lock. True: there may be more to free. */
+bool jmi_recording_shed(jm_recording *recording, size_t keep_bytes, uint64_t keep_samples);
 /* Samples are not kept from here on (or again): each series says so by a missing sample. */
 void jmi_recording_stop(jm_recording *recording, bool stop);
 /* Drops samples that repeat the value before them from sealed chunks. Under the lock. */
@@ -189,8 +193,9 @@ void *jmi_rows_add(jmi_rows *rows);
 void *jmi_rows_at(const jmi_rows *rows, uint64_t index); /* NULL: in the store, or no such row */
 bool jmi_rows_reserve(jmi_rows *rows, uint64_t count);   /* blocks as missing ones */
 void jmi_rows_free(jmi_rows *rows);
-/* Frees blocks of ranges and marks that the store has and that change no more. Under the lock. */
-void jmi_rows_shed(jm_recording *recording);
+/* Frees a block of ranges and one of marks if the store has it and it changes no more. Under the
+ * lock. */
+void jmi_rows_shed(jm_recording *recording, size_t block);
 size_t jmi_rows_bytes(const jmi_rows *rows);
 
 /* The row of a range; loads its block if need be, for which the lock is let go and taken again. */

@@ -58,11 +58,17 @@ static int map(jmi_ring *ring, jm_error *error) {
     return JM_OK;
 }
 
-static size_t round_up(size_t bytes) { return (bytes + 4095) & ~(size_t)4095; }
+static size_t round_up(size_t bytes) {
+    return (bytes + 4095) & ~(size_t)4095;
+}
 
 static const size_t lanes_at = 4096;
-static size_t slots_at(void) { return lanes_at + round_up(JMI_LANES * sizeof(jmi_lane)); }
-static size_t ring_size(void) { return slots_at() + (size_t)JMI_LANES * JMI_SLOTS * JMI_SLOT_BYTES; }
+static size_t slots_at(void) {
+    return lanes_at + round_up(JMI_LANES * sizeof(jmi_lane));
+}
+static size_t ring_size(void) {
+    return slots_at() + (size_t)JMI_LANES * JMI_SLOTS * JMI_SLOT_BYTES;
+}
 
 static void fill_header(jmi_ring_header *header) {
     header->version = JMI_RING_VERSION;
@@ -211,8 +217,9 @@ static bool claim(jmi_writer_lane *writer, size_t index) {
     if (!atomic_compare_exchange_strong(&lane->owner, &free_lane, owner)) return false;
     lane->pid_namespace = ring->pid_namespace;
     uint32_t used = atomic_load(&ring->header->lanes_used);
-    while (used < index + 1 && !atomic_compare_exchange_weak(&ring->header->lanes_used, &used,
-                                                             (uint32_t)index + 1)) {}
+    while (used < index + 1 &&
+           !atomic_compare_exchange_weak(&ring->header->lanes_used, &used, (uint32_t)index + 1)) {
+    }
     writer->lane = lane;
     writer->slots = jmi_ring_slots(ring, index);
     writer->head = atomic_load(&lane->head);
@@ -243,7 +250,8 @@ static jmi_writer_lane *new_writer(jmi_ring *ring) {
         return NULL;
     }
     writer->next = atomic_load(&ring->writers);
-    while (!atomic_compare_exchange_weak(&ring->writers, &writer->next, writer)) {}
+    while (!atomic_compare_exchange_weak(&ring->writers, &writer->next, writer)) {
+    }
     return writer;
 }
 

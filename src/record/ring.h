@@ -67,8 +67,8 @@ typedef struct jmi_ring_header {
     uint64_t pid_namespace;
     alignas(64) _Atomic uint32_t doorbell; /* futex: a lane is half full */
     alignas(64) _Atomic uint32_t closed;
-    _Atomic uint32_t lanes_used; /* lanes from 0 that were ever claimed */
-    _Atomic uint32_t wanted;     /* a thread found no free lane */
+    _Atomic uint32_t lanes_used;          /* lanes from 0 that were ever claimed */
+    _Atomic uint32_t wanted;              /* a thread found no free lane */
     alignas(64) _Atomic uint64_t dropped; /* messages lost for want of room */
     _Atomic uint64_t cut;                 /* texts that were too long */
 } jmi_ring_header;
@@ -82,11 +82,11 @@ typedef struct jmi_writer_lane {
     jmi_slot *slots;
     uint64_t head;
     uint64_t tail_seen;
-    uint64_t rung_at;   /* head when the doorbell was rung last */
+    uint64_t rung_at; /* head when the doorbell was rung last */
     uint64_t id_base;
     uint32_t counter;
-    uint32_t pid;       /* the process that claimed it: another one after fork */
-    bool stalled;       /* the collector does not come: drop without waiting */
+    uint32_t pid; /* the process that claimed it: another one after fork */
+    bool stalled; /* the collector does not come: drop without waiting */
     _Atomic uint32_t state;
     struct jmi_writer_lane *next;
 } jmi_writer_lane;
@@ -122,15 +122,20 @@ static inline jmi_slot *jmi_ring_slots(const jmi_ring *ring, size_t lane) {
 
 /* Slots that a message with so many bytes of text takes. */
 static inline uint32_t jmi_ring_need(uint32_t text) {
-    return text <= JMI_SLOT_TEXT ? 1 : 1 + (text - JMI_SLOT_TEXT + JMI_SLOT_BYTES - 1) / JMI_SLOT_BYTES;
+    return text <= JMI_SLOT_TEXT ? 1
+                                 : 1 + (text - JMI_SLOT_TEXT + JMI_SLOT_BYTES - 1) / JMI_SLOT_BYTES;
 }
 
 /* Ids say which lane they came from: generation (19 bits) | lane (12) | counter (32). */
 static inline uint64_t jmi_id_base(uint32_t generation, size_t lane) {
     return ((uint64_t)((generation + 1) & 0x7ffff) << 44) | ((uint64_t)lane << 32);
 }
-static inline uint32_t jmi_id_lane(uint64_t id) { return (uint32_t)(id >> 32) & 0xfff; }
-static inline uint32_t jmi_id_counter(uint64_t id) { return (uint32_t)id; }
+static inline uint32_t jmi_id_lane(uint64_t id) {
+    return (uint32_t)(id >> 32) & 0xfff;
+}
+static inline uint32_t jmi_id_counter(uint64_t id) {
+    return (uint32_t)id;
+}
 
 /* The calling thread's lane, claimed at first use. NULL: out of memory. Its `lane` is NULL if all
  * are taken. */

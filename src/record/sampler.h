@@ -17,9 +17,9 @@ typedef struct jmi_sampler_config {
     uint64_t interval_ns;
     uint64_t poll_ns; /* 0: chosen for each source */
     bool keep_polls;
-    int64_t hang_ns;               /* a call that takes longer is one that hangs */
+    int64_t hang_ns;                /* a call that takes longer is one that hangs */
     int64_t (*clock_ns)(int clock); /* for tests: readings of other clocks. NULL: the real ones */
-    void (*after)(void *context);  /* after each round, without any lock: limits, warnings */
+    void (*after)(void *context);   /* after each round, without any lock: limits, warnings */
     void *context;
 } jmi_sampler_config;
 

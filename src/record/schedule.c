@@ -4,8 +4,8 @@
 
 static const uint64_t ms_ns = 1000000;
 enum {
-    COST_SHARE = 100,      /* at most 1/100 of the time is spent in a driver */
-    TICKS_TO_LOCK = 12,    /* changes seen before a rhythm is believed */
+    COST_SHARE = 100,   /* at most 1/100 of the time is spent in a driver */
+    TICKS_TO_LOCK = 12, /* changes seen before a rhythm is believed */
     TICKS_TO_REFIT = 16,
     SHORTEST_RHYTHM_MS = 20
 };
@@ -45,6 +45,12 @@ static uint64_t choose_period(const jmi_schedule *schedule, const jmi_source *so
     return period;
 }
 
+static bool measures_energy(const jmi_source *source, const jm_sensor *sensors) {
+    for (uint32_t i = 0; i < source->sensor_count; i++)
+        if (of_interest(&sensors[source->sensor[i]])) return true;
+    return false;
+}
+
 static uint64_t shortest_refresh(const jmi_source *source, const jm_sensor *sensors) {
     uint64_t refresh = 0;
     for (uint32_t i = 0; i < source->sensor_count; i++) {
@@ -67,6 +73,9 @@ void jmi_schedule_init(jmi_schedule *schedule, const jmi_source *source, const j
     schedule->next_ns = now_ns;
     schedule->fit_at = TICKS_TO_LOCK;
     uint64_t chosen = poll_ns != 0 ? poll_ns : choose_period(schedule, source, sensors);
+    /* The user's wish is for power and energy; of the others one value each interval will do. */
+    if (poll_ns != 0 && poll_ns < interval_ns && !measures_energy(source, sensors))
+        chosen = interval_ns;
     schedule->period_ns = bounded(schedule, chosen);
     uint64_t refresh = shortest_refresh(source, sensors);
     bool rhythmic = poll_ns == 0 && source->drain == NULL &&
@@ -80,8 +89,8 @@ void jmi_schedule_init(jmi_schedule *schedule, const jmi_source *source, const j
 static int64_t margin(const jmi_schedule *schedule, int64_t at_ns) {
     double ticks = (double)(at_ns - schedule->last_change_ns) / schedule->lattice.period_ns;
     if (ticks < 1) ticks = 1;
-    double width = 1.5e6 + 3 * schedule->lattice.jitter_ns +
-                   2 * schedule->lattice.period_u_ns * ticks;
+    double width =
+        1.5e6 + 3 * schedule->lattice.jitter_ns + 2 * schedule->lattice.period_u_ns * ticks;
     return (int64_t)width;
 }
 
@@ -164,6 +173,6 @@ void jmi_schedule_done(jmi_schedule *schedule, int64_t before_ns, int64_t after_
     if (schedule->refresh_ns != 0 && lo_ns != 0)
         note_change(schedule, lo_ns, before_ns + (after_ns - before_ns) / 2);
     if (schedule->locked && !worth_it(schedule, after_ns)) schedule->locked = false;
-    schedule->next_ns = schedule->locked ? next_locked(schedule, after_ns)
-                                         : next_even(schedule, after_ns);
+    schedule->next_ns =
+        schedule->locked ? next_locked(schedule, after_ns) : next_even(schedule, after_ns);
 }

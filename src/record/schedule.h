@@ -18,12 +18,12 @@ typedef struct jmi_schedule {
     bool fixed;           /* the user chose the period */
     uint64_t floor_ns, ceiling_ns; /* bounds of the period; 0: none */
     /* rhythm */
-    uint64_t refresh_ns;  /* what T is thought to be; 0: no rhythm is looked for */
+    uint64_t refresh_ns; /* what T is thought to be; 0: no rhythm is looked for */
     bool locked;
     jmi_lattice lattice;
     int64_t lo[JMI_BRACKETS], hi[JMI_BRACKETS]; /* latest changes, a ring */
-    size_t changes;       /* so far */
-    size_t fit_at;        /* changes at which the next fit is due */
+    size_t changes;                             /* so far */
+    size_t fit_at;                              /* changes at which the next fit is due */
     int64_t last_change_ns;
     uint32_t hits, misses;
 } jmi_schedule;

@@ -59,8 +59,8 @@ int jmi_series_add(jm_recording *recording, jmi_series *series, int64_t t_ns, do
     if (series->stopped) return JM_FULL;
     jmi_chunk *chunk = jmi_series_tail(series);
     if (chunk != NULL && t_ns <= chunk->t_last) return JM_INVALID;
-    bool sealed = chunk == NULL || chunk->sealed || chunk->first_row != 0 || chunk->columns == NULL ||
-                  chunk->count == chunk->columns->capacity;
+    bool sealed = chunk == NULL || chunk->sealed || chunk->first_row != 0 ||
+                  chunk->columns == NULL || chunk->count == chunk->columns->capacity;
     if (sealed) chunk = add_chunk(recording, series);
     if (chunk == NULL) return JM_MEMORY;
     uint32_t i = chunk->count;
@@ -88,28 +88,26 @@ int jmi_series_add(jm_recording *recording, jmi_series *series, int64_t t_ns, do
     return JM_OK;
 }
 
-size_t jmi_recording_shed(jm_recording *recording, size_t keep_bytes, uint64_t keep_samples) {
-    size_t freed = 0;
-    bool more = true;
-    /* Round after round, each series gives its oldest chunk. */
-    while (more && (recording->sample_bytes > keep_bytes || recording->sample_count > keep_samples)) {
-        more = false;
-        for (size_t s = 0; s < recording->series_count; s++) {
-            jmi_series *series = recording->series[s];
-            if (series->resident >= series->chunk_count) continue;
-            jmi_chunk *chunk = &series->chunks[series->resident];
-            if (chunk->first_row == 0) continue; /* not yet in the store as a whole */
-            size_t bytes = jmi_columns_bytes(chunk->columns);
-            jmi_columns_unref(chunk->columns);
-            chunk->columns = NULL;
-            recording->sample_bytes -= bytes;
-            recording->sample_count -= chunk->count;
-            freed += bytes;
-            series->resident++;
-            more = true;
-        }
+static bool shed_oldest(jm_recording *recording, jmi_series *series) {
+    if (series->resident >= series->chunk_count) return false;
+    jmi_chunk *chunk = &series->chunks[series->resident];
+    if (chunk->first_row == 0) return false; /* not yet in the store as a whole */
+    recording->sample_bytes -= jmi_columns_bytes(chunk->columns);
+    recording->sample_count -= chunk->count;
+    jmi_columns_unref(chunk->columns);
+    chunk->columns = NULL;
+    series->resident++;
+    return true;
+}
+
+bool jmi_recording_shed(jm_recording *recording, size_t keep_bytes, uint64_t keep_samples) {
+    bool more = false;
+    for (size_t s = 0; s < recording->series_count; s++) {
+        if (recording->sample_bytes <= keep_bytes && recording->sample_count <= keep_samples)
+            return false;
+        more |= shed_oldest(recording, recording->series[s]);
     }
-    return freed;
+    return more;
 }
 
 /* A sample that may go when there is no room: it repeats what is known. */

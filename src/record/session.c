@@ -11,7 +11,9 @@
 
 static const int64_t hang_ns = 2 * JMI_NS_PER_S;
 
-static bool in_fork(const jm_session *session) { return session->pid != (int32_t)getpid(); }
+static bool in_fork(const jm_session *session) {
+    return session->pid != (int32_t)getpid();
+}
 
 /* ---- warnings ---- */
 
@@ -36,7 +38,7 @@ static void after_round(void *context) {
 /* A thread found its lane full: the sampler may be busy with a driver, or stuck in it. */
 static void help(void *context) {
     jm_session *session = context;
-    jmi_collect_try(session->collector);
+    jmi_collect_try(session->collector, jm_now_ns() + 1000 * 1000);
     jmi_sampler_check(session->sampler);
 }
 
@@ -197,8 +199,7 @@ int jm_session_open(jm_session **session, const jm_session_options *options, jm_
     if ((ours.flags & JM_SESSION_NO_SAMPLER) == 0) status = jmi_sensors_open(&set, &ours, error);
     if (status == JM_OK) status = jmi_session_open_with(session, &ours, set, NULL, error);
     if (status == JM_OK && why.status != JM_NOT_FOUND)
-        jmi_recording_warn((*session)->recording, "join", "%s: it measures by itself",
-                           why.message);
+        jmi_recording_warn((*session)->recording, "join", "%s: it measures by itself", why.message);
     return status;
 }
 
@@ -245,7 +246,9 @@ int jm_session_close(jm_session *session, jm_recording **recording, jm_error *er
 
 /* ---- while it runs ---- */
 
-bool jm_session_joined(const jm_session *session) { return session != NULL && session->joined; }
+bool jm_session_joined(const jm_session *session) {
+    return session != NULL && session->joined;
+}
 
 const jm_recording *jm_session_recording(jm_session *session) {
     if (session == NULL || session->joined || in_fork(session)) return NULL;

@@ -74,7 +74,8 @@ static int run(sqlite3_stmt *statement, jm_row_fn row, void *user, jm_error *err
     int columns = sqlite3_column_count(statement);
     const char **values = jmi_alloc((size_t)columns, sizeof *values);
     char *numbers = jmi_alloc((size_t)columns, NUMBER_BYTES);
-    int status = values != NULL && numbers != NULL ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory");
+    int status =
+        values != NULL && numbers != NULL ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory");
     for (int i = 0; status == JM_OK && i < columns; i++)
         values[i] = sqlite3_column_name(statement, i);
     int code = SQLITE_ROW;

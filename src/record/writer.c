@@ -12,6 +12,8 @@
 
 static const int64_t flush_ns = JMI_NS_PER_S;      /* what a SIGKILL may cost */
 static const int64_t retry_ns = 10 * JMI_NS_PER_S; /* after a failure */
+static const uint64_t slack_bytes = 64 << 20;      /* what a limit may be exceeded by for a while */
+static const int64_t crowded_ns = 100 * 1000 * 1000;
 enum { STACK_BYTES = 512 * 1024 };
 
 struct jmi_writer {
@@ -22,6 +24,7 @@ struct jmi_writer {
     jmi_recfile *file;
     bool failing;
     int64_t retry_at;
+    int64_t room_at;
     bool stopped; /* no room anywhere: samples and ranges are not kept */
     /* the thread */
     pthread_t thread;
@@ -36,12 +39,13 @@ struct jmi_writer {
 typedef struct usage {
     uint64_t bytes;
     uint64_t samples;
+    uint64_t sample_bytes;
 } usage;
 
 static usage measure(const jmi_writer *writer) {
     jm_recording *recording = writer->config.recording;
     jmi_recording_lock(recording);
-    usage used = {jmi_recording_bytes(recording), recording->sample_count};
+    usage used = {jmi_recording_bytes(recording), recording->sample_count, recording->sample_bytes};
     jmi_recording_unlock(recording);
     return used;
 }
@@ -56,19 +60,6 @@ static bool exceeds(const jmi_writer *writer, const usage *used, double share) {
 static const char *spill_folder(const jmi_writer *writer) {
     const char *folder = writer->spill_dir != NULL ? writer->spill_dir : getenv("TMPDIR");
     return folder != NULL && folder[0] != '\0' ? folder : "/tmp";
-}
-
-/* With the lock held. */
-static int make_spill_file(jmi_writer *writer, jm_error *error) {
-    char path[4096];
-    if (!jmi_path(path, sizeof path, NULL, "%s/joulemeter-XXXXXX", spill_folder(writer)))
-        return jmi_fail(error, JM_INVALID, "the name of the folder to spill into is too long");
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0) return jmi_fail_errno(error, errno, "cannot make a file in %s", spill_folder(writer));
-    close(fd);
-    int status = jmi_recfile_create(&writer->file, path, JMI_FILE_SPILL, error);
-    if (status != JM_OK) unlink(path);
-    return status;
 }
 
 /* Readers find there what is no longer in memory. */
@@ -88,12 +79,12 @@ static void warn_of_failure(const jmi_writer *writer, const jm_error *error) {
 static int write_new(jmi_writer *writer, int what, jm_error *error) {
     int status = JM_OK;
     if (writer->file == NULL) {
-        status = make_spill_file(writer, error);
+        status = jmi_recfile_spill(&writer->file, spill_folder(writer), error);
         if (status == JM_OK) be_store(writer);
     }
     if (status == JM_OK)
         status = jmi_recfile_write(writer->file, writer->config.recording, JMI_WRITE_STORE | what,
-                                error);
+                                   error);
     writer->failing = status != JM_OK;
     if (writer->failing) {
         writer->retry_at = jm_now_ns() + retry_ns;
@@ -124,39 +115,63 @@ static void do_without(jmi_writer *writer) {
                        "samples nor ranges are kept");
 }
 
-static void shed(jmi_writer *writer) {
+/* Piece by piece, so that nobody waits long for the recording's lock. */
+static void shed(const jmi_writer *writer) {
     jm_recording *recording = writer->config.recording;
-    jmi_recording_lock(recording);
-    jmi_rows_shed(recording);
-    size_t others = jmi_recording_bytes(recording) - recording->sample_bytes;
-    size_t keep = writer->config.max_bytes / 2;
-    jmi_recording_shed(recording, others < keep ? keep - others : 0,
-                       writer->config.max_samples / 2);
-    jmi_recording_unlock(recording);
+    uint64_t ranges = jm_recording_range_count(recording);
+    uint64_t marks = jm_recording_mark_count(recording);
+    uint64_t blocks = (ranges > marks ? ranges : marks) / JMI_ROWS_BLOCK;
+    for (size_t i = 0; i < blocks; i++) {
+        jmi_recording_lock(recording);
+        jmi_rows_shed(recording, i);
+        jmi_recording_unlock(recording);
+    }
+    for (bool more = true; more;) {
+        jmi_recording_lock(recording);
+        size_t others = jmi_recording_bytes(recording) - recording->sample_bytes;
+        size_t keep = writer->config.max_bytes / 2;
+        more = jmi_recording_shed(recording, others < keep ? keep - others : 0,
+                                  writer->config.max_samples / 2);
+        jmi_recording_unlock(recording);
+    }
 }
 
 static void resume(jmi_writer *writer) {
-    if (!writer->stopped) return;
-    writer->stopped = false;
-    jmi_recording_stop(writer->config.recording, false);
     jmi_collect_refuse(writer->config.collector, false);
+    if (writer->stopped) jmi_recording_stop(writer->config.recording, false);
+    writer->stopped = false;
+}
+
+/* Closing chunks that still grow makes small ones: only where it is samples that take the room. */
+static int how_to_write(const jmi_writer *writer, const usage *used) {
+    bool samples = used->sample_bytes > writer->config.max_bytes / 4 ||
+                   used->samples >= writer->config.max_samples;
+    return samples ? JMI_WRITE_SEAL : 0;
+}
+
+static bool beyond_reason(const jmi_writer *writer, const usage *used) {
+    return used->bytes > 2 * writer->config.max_bytes &&
+           used->bytes > writer->config.max_bytes + slack_bytes;
 }
 
 /* With the lock held. */
 static void make_room(jmi_writer *writer) {
     jm_error error;
     usage used = measure(writer);
-    if (!exceeds(writer, &used, 1)) return;
+    int64_t now = jm_now_ns();
+    if (!exceeds(writer, &used, 1) || now < writer->room_at) return;
     int status = JM_FULL;
-    if (!writer->failing || jm_now_ns() >= writer->retry_at)
-        status = write_new(writer, JMI_WRITE_SEAL, &error);
+    if (!writer->failing || now >= writer->retry_at)
+        status = write_new(writer, how_to_write(writer, &used), &error);
     if (status == JM_OK) shed(writer);
     used = measure(writer);
-    /* A little more may have come while it was written. */
-    if (!exceeds(writer, &used, status == JM_OK ? 1.5 : 1))
-        resume(writer);
-    else
+    bool full = status == JM_OK ? beyond_reason(writer, &used) : exceeds(writer, &used, 1);
+    if (full)
         do_without(writer);
+    else
+        resume(writer);
+    /* What is left cannot go, or has come meanwhile: not again at once. */
+    if (exceeds(writer, &used, 1)) writer->room_at = jm_now_ns() + crowded_ns;
 }
 
 /* ---- the thread ---- */
@@ -184,8 +199,7 @@ static void *thread_main(void *argument) {
             now = jm_now_ns();
             while (next <= now) next += flush_ns;
         }
-        if (atomic_load(&writer->room_wanted) == 0)
-            jmi_futex_wait_until(&writer->bell, bell, next);
+        if (atomic_load(&writer->room_wanted) == 0) jmi_futex_wait_until(&writer->bell, bell, next);
     }
     return NULL;
 }
@@ -219,7 +233,7 @@ void jmi_writer_limits(jmi_writer *writer) {
                        writer->path != NULL ? writer->path : spill_folder(writer));
     if (!exceeds(writer, &used, 1)) return;
     /* Faster than any file: better to lose some ranges, and say so, than all memory. */
-    if (exceeds(writer, &used, 2)) jmi_collect_refuse(writer->config.collector, true);
+    if (beyond_reason(writer, &used)) jmi_collect_refuse(writer->config.collector, true);
     /* Only the sampler comes here, so there is no race for the thread. */
     if (!writer->has_thread && !start_thread(writer)) return;
     if (atomic_exchange(&writer->room_wanted, 1) == 0) ring_bell(writer);
@@ -227,12 +241,18 @@ void jmi_writer_limits(jmi_writer *writer) {
 
 /* ---- life ---- */
 
+/* The file has its name from the moment at which it says what is measured. */
 static int open_file(jmi_writer *writer, jm_error *error) {
     if (writer->path == NULL) return JM_OK;
-    int status = jmi_recfile_create(&writer->file, writer->path, JMI_FILE_LIVE, error);
+    int status = jmi_recfile_create(&writer->file, writer->path, error);
     if (status != JM_OK) return status;
     be_store(writer);
     status = jmi_recfile_write(writer->file, writer->config.recording, JMI_WRITE_STORE, error);
+    if (status == JM_OK)
+        status = jmi_recfile_publish(writer->file, writer->path, false, error);
+    else
+        unlink(writer->file->path);
+    if (status == JM_OK) status = jmi_recfile_go_live(writer->file, error);
     if (status == JM_OK && !start_thread(writer))
         status = jmi_fail(error, JM_SYSTEM, "cannot start the thread that writes %s", writer->path);
     return status;

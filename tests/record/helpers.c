@@ -45,12 +45,12 @@ jmi_sensor_set *fake_set(fake_source *const *sources, size_t count) {
                                                            .vendor = "ACME",
                                                            .model = "Roadrunner",
                                                            .in_total = true});
-        uint32_t sensor = jmi_set_sensor(set, &(jm_sensor){.size = sizeof(jm_sensor),
-                                                           .device = device,
-                                                           .quantity = JM_POWER,
-                                                           .source = "fake",
-                                                           .refresh_ns =
-                                                               (uint64_t)sources[i]->refresh_ns});
+        uint32_t sensor =
+            jmi_set_sensor(set, &(jm_sensor){.size = sizeof(jm_sensor),
+                                             .device = device,
+                                             .quantity = JM_POWER,
+                                             .source = "fake",
+                                             .refresh_ns = (uint64_t)sources[i]->refresh_ns});
         jmi_source source = {.interface = "fake",
                              .device = device,
                              .sensor = {sensor},
@@ -80,7 +80,8 @@ jm_session *open_fake(fake_source *const *sources, size_t count, jm_session_opti
     jm_session *session = NULL;
     jm_error error = {0, ""};
     jmi_sampler_config tuning = {.hang_ns = 200 * 1000 * 1000};
-    int status = jmi_session_open_with(&session, options, fake_set(sources, count), &tuning, &error);
+    int status =
+        jmi_session_open_with(&session, options, fake_set(sources, count), &tuning, &error);
     if (status != JM_OK) fail_msg("open: %s", error.message);
     return session;
 }

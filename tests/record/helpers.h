@@ -14,12 +14,12 @@
 /* A source that a test scripts. */
 typedef struct fake_source {
     _Atomic uint64_t calls;
-    _Atomic int status;        /* of the call as a whole */
+    _Atomic int status; /* of the call as a whole */
     _Atomic int reading_status;
-    _Atomic int hang;          /* non-zero: the call does not return until it is 0 again */
-    _Atomic int64_t cost_ns;   /* the call takes so long */
-    int64_t refresh_ns;        /* the value changes every so often; 0: at every call */
-    int64_t source_time;       /* non-zero: readings carry the time of the refresh */
+    _Atomic int hang;        /* non-zero: the call does not return until it is 0 again */
+    _Atomic int64_t cost_ns; /* the call takes so long */
+    int64_t refresh_ns;      /* the value changes every so often; 0: at every call */
+    int64_t source_time;     /* non-zero: readings carry the time of the refresh */
     double base;
 } fake_source;
 

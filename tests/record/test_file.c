@@ -43,7 +43,9 @@ static bool exists(const char *path, const char *ending) {
 
 /* ---- comparing two recordings ---- */
 
-static void same_text(const char *a, const char *b) { assert_string_equal(a, b); }
+static void same_text(const char *a, const char *b) {
+    assert_string_equal(a, b);
+}
 
 static void same_samples(const jm_recording *a, const jm_recording *b, uint32_t sensor) {
     jm_cursor *ca, *cb;
@@ -384,19 +386,21 @@ static void test_spilled_ranges(void **state) {
         sleep_ms(10);
     }
     jm_end(s, outer);
-    for (int i = 0; i < 3; i++) { /* until it is written */
+    size_t resident = 100;
+    uint64_t ranges = 120001;
+    for (int i = 0; i < 100 && resident >= 20; i++) { /* until the file has caught up */
         mark_much(s, 3000);
+        ranges += 3000;
         sleep_ms(50);
         jm_session_recording(s);
+        jmi_recording_lock(s->recording);
+        resident = s->recording->ranges.resident;
+        jmi_recording_unlock(s->recording);
     }
-    size_t resident = 0;
-    jmi_recording_lock(s->recording);
-    resident = s->recording->ranges.resident;
-    jmi_recording_unlock(s->recording);
     jm_recording *r = finish(s);
-    assert_int_equal(jm_recording_range_count(r), 129001);
-    assert_true(resident < 20); /* of 32 */
-    for (uint64_t i = 0; i < 129001; i++) {
+    assert_int_equal(jm_recording_range_count(r), ranges);
+    assert_true(resident < 20); /* of 30 and more */
+    for (uint64_t i = 0; i < ranges; i++) {
         jm_range range = {.size = sizeof range};
         assert_int_equal(jm_recording_range(r, i, &range), JM_OK);
         assert_false(range.unfinished);
@@ -428,7 +432,7 @@ static void test_full_disk(void **state) {
         fake_source gpu = {.base = 1};
         jm_session *s = open_fake((fake_source *[]){&gpu}, 1, &options);
         limit_files(100000);
-        for (int i = 0; i < 40; i++) {
+        for (int i = 0; i < 40 || (i < 400 && !has_warning(s->recording, "neither")); i++) {
             sleep_ms(25);
             mark_much(s, 1000);
         }
@@ -531,7 +535,8 @@ static int read_all(const char *path) {
         jm_cursor *cursor;
         jm_samples block;
         assert_int_equal(jm_cursor_open(&cursor, r, k, INT64_MIN, INT64_MAX, NULL), JM_OK);
-        while (jm_cursor_next(cursor, &block) == JM_OK) {}
+        while (jm_cursor_next(cursor, &block) == JM_OK) {
+        }
         jm_cursor_close(cursor);
     }
     jm_range range = {.size = sizeof range};
@@ -704,7 +709,8 @@ static void test_sql(void **state) {
     assert_int_equal(query(path, "SELECT count(*) AS n FROM sample;  -- all", &t), JM_OK);
     assert_string_equal(t.first, "n");
     assert_string_equal(t.last, "1003");
-    assert_int_equal(query(path, "SELECT value FROM sample WHERE sensor = 1 AND t_ns = 5", &t), JM_OK);
+    assert_int_equal(query(path, "SELECT value FROM sample WHERE sensor = 1 AND t_ns = 5", &t),
+                     JM_OK);
     assert_string_equal(t.last, "0.3333333333333333");
     setlocale(LC_ALL, "C");
     assert_int_equal(query(path, "SELECT value FROM sample WHERE flags = 4", &t), JM_OK);
@@ -715,11 +721,19 @@ static void test_sql(void **state) {
     assert_int_equal(query(path, "SELECT name FROM marks", &t), JM_OK);
     assert_int_equal(t.rows, 5001);
     assert_int_equal(query(path, "PRAGMA table_info(sample)", &t), JM_OK);
-    static const char *const refused[] = {
-        "DELETE FROM sample", "DROP TABLE sample", "SELECT 1; SELECT 2", "", "-- nothing",
-        "ATTACH '/tmp/x' AS x", "PRAGMA journal_mode = DELETE", "SELEKT", "SELECT * FROM nowhere",
-        "CREATE TEMP TABLE x(a)", "PRAGMA writable_schema = ON", "SELECT load_extension('x')",
-        "VACUUM INTO '/tmp/x'"};
+    static const char *const refused[] = {"DELETE FROM sample",
+                                          "DROP TABLE sample",
+                                          "SELECT 1; SELECT 2",
+                                          "",
+                                          "-- nothing",
+                                          "ATTACH '/tmp/x' AS x",
+                                          "PRAGMA journal_mode = DELETE",
+                                          "SELEKT",
+                                          "SELECT * FROM nowhere",
+                                          "CREATE TEMP TABLE x(a)",
+                                          "PRAGMA writable_schema = ON",
+                                          "SELECT load_extension('x')",
+                                          "VACUUM INTO '/tmp/x'"};
     for (size_t i = 0; i < JMI_COUNT(refused); i++)
         if (query(path, refused[i], &t) != JM_INVALID) fail_msg("%s was let through", refused[i]);
     t.stop_at = 10;
@@ -752,14 +766,22 @@ static void test_large(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_adding),        cmocka_unit_test(test_live_file),
-        cmocka_unit_test(test_existing_file), cmocka_unit_test(test_spill),
-        cmocka_unit_test(test_spilled_ranges), cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_room_again),    cmocka_unit_test(test_thin),
-        cmocka_unit_test(test_not_ours),      cmocka_unit_test(test_hostile_rows),
-        cmocka_unit_test(test_damage),        cmocka_unit_test(test_read_only),
-        cmocka_unit_test(test_sql),           cmocka_unit_test(test_large),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_adding),
+        cmocka_unit_test(test_live_file),
+        cmocka_unit_test(test_existing_file),
+        cmocka_unit_test(test_spill),
+        cmocka_unit_test(test_spilled_ranges),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_room_again),
+        cmocka_unit_test(test_thin),
+        cmocka_unit_test(test_not_ours),
+        cmocka_unit_test(test_hostile_rows),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_sql),
+        cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests_name("record file", tests, NULL, NULL);
 }

@@ -133,7 +133,8 @@ static void test_cursor(void **state) {
     jm_recording *r = sawtooth((uint64_t)n);
     srand(1);
     for (int k = 0; k < 3000; k++) {
-        int64_t from = (rand() % (n + 100) - 50) * ms, to = from + rand() % (k % 2 ? 50 : 40000) * ms;
+        int64_t from = (rand() % (n + 100) - 50) * ms,
+                to = from + rand() % (k % 2 ? 50 : 40000) * ms;
         if (k % 3 == 0) from += rand() % ms;
         if (k % 5 == 0) to += rand() % ms;
         if (to < from) to = from;
@@ -152,7 +153,8 @@ static void test_cursor(void **state) {
 }
 
 static jm_range_id add_range(jm_recording *r, jm_range_id id, int64_t begin, int64_t end) {
-    jm_range range = {.size = sizeof range, .id = id, .begin_ns = begin, .end_ns = end, .name = "a"};
+    jm_range range = {
+        .size = sizeof range, .id = id, .begin_ns = begin, .end_ns = end, .name = "a"};
     int status = jm_recording_add_range(r, &range, NULL);
     return status == JM_OK ? range.id : 0;
 }
@@ -285,10 +287,10 @@ static void test_readers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),       cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_devices),     cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_samples),     cmocka_unit_test(test_cursor),
-        cmocka_unit_test(test_ranges),      cmocka_unit_test(test_many_ranges),
+        cmocka_unit_test(test_names),           cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_devices),         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_samples),         cmocka_unit_test(test_cursor),
+        cmocka_unit_test(test_ranges),          cmocka_unit_test(test_many_ranges),
         cmocka_unit_test(test_marks_and_facts), cmocka_unit_test(test_ten_million),
         cmocka_unit_test(test_readers),
     };

@@ -287,7 +287,8 @@ void *begin_one(void *argument) {
     return NULL;
 }
 
-/* A lane that nobody empties: the writer waits a bounded time once, then drops, and it is counted. */
+/* A lane that nobody empties: the writer waits a bounded time once, then drops, and it is counted.
+ */
 static void test_full(void **state) {
     (void)state;
     jmi_ring *ring;
@@ -430,7 +431,10 @@ static void test_nonsense(void **state) {
             slot->kind = JMI_KIND_ADD;
             memset(slot->text, 0x7f, sizeof slot->text);
             break;
-        default: atomic_store(&ring->header->lanes_used, UINT32_MAX); slot->kind = 0; break;
+        default:
+            atomic_store(&ring->header->lanes_used, UINT32_MAX);
+            slot->kind = 0;
+            break;
         }
         atomic_store(&lane->head, head);
         assert_false(jmi_collect(collector, INT64_MAX));
@@ -485,11 +489,11 @@ static void test_scribbling(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nesting),       cmocka_unit_test(test_null_session),
-        cmocka_unit_test(test_texts),         cmocka_unit_test(test_long_texts),
-        cmocka_unit_test(test_threads),       cmocka_unit_test(test_thread_exit),
-        cmocka_unit_test(test_end_elsewhere), cmocka_unit_test(test_end_first),
-        cmocka_unit_test(test_full),          cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_nesting),        cmocka_unit_test(test_null_session),
+        cmocka_unit_test(test_texts),          cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_threads),        cmocka_unit_test(test_thread_exit),
+        cmocka_unit_test(test_end_elsewhere),  cmocka_unit_test(test_end_first),
+        cmocka_unit_test(test_full),           cmocka_unit_test(test_fork),
         cmocka_unit_test(test_dead_processes), cmocka_unit_test(test_nonsense),
         cmocka_unit_test(test_scribbling),
     };

@@ -62,13 +62,13 @@ static void test_keep(void **state) {
     jmi_series *series = b.recording->series[0];
     poll(&b, 1 * ms, 5); /* kept: the first */
     for (int i = 2; i <= 10; i++) poll(&b, i * ms, 5);
-    poll(&b, 11 * ms, 6);                                /* kept: changed */
-    for (int i = 12; i <= 40; i++) poll(&b, i * ms, 6);  /* kept: at 31 */
+    poll(&b, 11 * ms, 6);                                      /* kept: changed */
+    for (int i = 12; i <= 40; i++) poll(&b, i * ms, 6);        /* kept: at 31 */
     jmi_keep_missing(&b.keeper, b.recording, series, 41 * ms); /* kept with the one before, 40 */
     jmi_keep_missing(&b.keeper, b.recording, series, 42 * ms);
-    poll(&b, 43 * ms, 6);                                /* kept: after a gap */
+    poll(&b, 43 * ms, 6); /* kept: after a gap */
     poll(&b, 44 * ms, 6);
-    jmi_keep_last(&b.keeper, b.recording, series);       /* kept: the last */
+    jmi_keep_last(&b.keeper, b.recording, series); /* kept: the last */
     jmi_keep_last(&b.keeper, b.recording, series);
     jm_samples s = all_of(&b);
     const int64_t times[] = {1, 11, 31, 40, 41, 43, 44};
@@ -122,9 +122,8 @@ static void test_changes_and_interval(void **state) {
     assert_true(stats.polls > 300 && stats.polls < 620);
     assert_int_equal(stats.failed, 0);
     assert_true(stats.cpu_ns > 0 && stats.cpu_ns < 300 * (uint64_t)ms);
-    printf("# 1 kHz: %.2f %% of a core, %.1f us a poll, %llu late\n",
-           (double)stats.cpu_ns / 6e6, (double)stats.cpu_ns / 1e3 / (double)stats.polls,
-           (unsigned long long)stats.late);
+    printf("# 1 kHz: %.2f %% of a core, %.1f us a poll, %llu late\n", (double)stats.cpu_ns / 6e6,
+           (double)stats.cpu_ns / 1e3 / (double)stats.polls, (unsigned long long)stats.late);
     jm_recording_free(r);
 }
 
@@ -218,7 +217,8 @@ static void test_lost(void **state) {
 static void test_hung(void **state) {
     (void)state;
     jm_session_options options = every(10 * (uint64_t)ms, 2 * (uint64_t)ms);
-    fake_source gpu = {.base = 1}, other = {.base = 2}, third = {.base = 3};
+    /* Static: threads that hang outlive the test. */
+    static fake_source gpu = {.base = 1}, other = {.base = 2}, third = {.base = 3};
     jm_session *s = open_fake((fake_source *[]){&gpu, &other, &third}, 3, &options);
     sleep_ms(30);
     atomic_store(&gpu.hang, 1);
@@ -252,7 +252,7 @@ static void test_hung(void **state) {
 
 static void test_hung_at_open(void **state) {
     (void)state;
-    fake_source gpu = {.base = 1, .hang = 1}, other = {.base = 2};
+    static fake_source gpu = {.base = 1, .hang = 1}, other = {.base = 2};
     int64_t from = jm_now_ns();
     jm_session *s = open_fake((fake_source *[]){&gpu, &other}, 2, NULL);
     assert_true(jm_now_ns() - from < 1000 * ms);
@@ -268,7 +268,7 @@ static void test_hung_at_open(void **state) {
 /* A writer whose lane is full while the sampler hangs in a driver is helped all the same. */
 static void test_hung_and_full(void **state) {
     (void)state;
-    fake_source gpu = {.base = 1};
+    static fake_source gpu = {.base = 1};
     jm_session *s = open_fake((fake_source *[]){&gpu}, 1, NULL);
     atomic_store(&gpu.hang, 1);
     sleep_ms(30);
@@ -344,7 +344,7 @@ static void test_periods(void **state) {
     const uint64_t m = (uint64_t)ms;
     assert_int_equal(plan(100 * m, 1000, 0, true).period_ns, 5 * m);
     assert_int_equal(plan(20 * m, 1000, 0, true).period_ns, m);
-    assert_int_equal(plan(1 * m, 1000, 0, true).period_ns, 5 * m);   /* RAPL: next to continuous */
+    assert_int_equal(plan(1 * m, 1000, 0, true).period_ns, 5 * m); /* RAPL: next to continuous */
     assert_int_equal(plan(1000 * m, 1000, 0, true).period_ns, 20 * m); /* one each interval */
     assert_int_equal(plan(100 * m, 1000, 0, false).period_ns, 20 * m);
     assert_int_equal(plan(100 * m, 3 * m, 0, true).period_ns, 300 * m); /* dear calls */
@@ -364,7 +364,9 @@ typedef struct rhythm {
 
 static int64_t ticks_at(const rhythm *r, int64_t t_ns, bool same_value) {
     int64_t k = t_ns / r->refresh_ns;
-    int64_t shift = r->jitter_ns != 0 ? (int64_t)((uint64_t)k * UINT64_C(0x9E3779B97F4A7C15) >> 34) % r->jitter_ns : 0;
+    int64_t shift = r->jitter_ns != 0
+                        ? (int64_t)((uint64_t)k * UINT64_C(0x9E3779B97F4A7C15) >> 34) % r->jitter_ns
+                        : 0;
     if (t_ns < k * r->refresh_ns + shift) k--;
     return same_value ? k / 2 : k; /* every second value repeats the one before */
 }
@@ -464,14 +466,14 @@ static void test_follow(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keep),         cmocka_unit_test(test_keep_odd_times),
-        cmocka_unit_test(test_cost),         cmocka_unit_test(test_changes_and_interval),
-        cmocka_unit_test(test_keep_polls),   cmocka_unit_test(test_source_time),
-        cmocka_unit_test(test_failures),     cmocka_unit_test(test_lost),
-        cmocka_unit_test(test_hung),         cmocka_unit_test(test_hung_at_open),
+        cmocka_unit_test(test_keep),          cmocka_unit_test(test_keep_odd_times),
+        cmocka_unit_test(test_cost),          cmocka_unit_test(test_changes_and_interval),
+        cmocka_unit_test(test_keep_polls),    cmocka_unit_test(test_source_time),
+        cmocka_unit_test(test_failures),      cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_hung),          cmocka_unit_test(test_hung_at_open),
         cmocka_unit_test(test_hung_and_full), cmocka_unit_test(test_suspend),
-        cmocka_unit_test(test_clock_step),   cmocka_unit_test(test_periods),
-        cmocka_unit_test(test_rhythm),       cmocka_unit_test(test_no_rhythm),
+        cmocka_unit_test(test_clock_step),    cmocka_unit_test(test_periods),
+        cmocka_unit_test(test_rhythm),        cmocka_unit_test(test_no_rhythm),
         cmocka_unit_test(test_follow),
     };
     return cmocka_run_group_tests_name("record sampler", tests, NULL, NULL);

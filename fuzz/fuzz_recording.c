@@ -1,0 +1,148 @@
+/* A recording file that may hold anything: as it is, or a good one with pieces changed. All of it
+ * is read, and asked by SQL. */
+#include "joulemeter.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char path[64];
+static uint8_t *good;
+static size_t good_size;
+
+static void remove_file(void) {
+    unlink(path);
+}
+
+/* A small recording with some of everything, as bytes. */
+static void make_good(void) {
+    jm_recording *r;
+    uint32_t index;
+    if (jm_recording_new(&r, NULL) != JM_OK) abort();
+    jm_device device = {.size = sizeof device, .name = "gpu0", .in_total = true};
+    jm_recording_add_device(r, &device, &index, NULL);
+    for (int s = 0; s < 2; s++) {
+        jm_sensor sensor = {.size = sizeof sensor,
+                            .quantity = s ? JM_ENERGY : JM_POWER,
+                            .source = "nvml",
+                            .counter = s == 1};
+        jm_recording_add_sensor(r, &sensor, &index, NULL);
+        for (int64_t i = 1; i <= 40; i++) {
+            int64_t t = i * 1000000;
+            double value = (double)(i * 7 % 100);
+            jm_samples one = {.count = 1, .t_ns = &t, .value = &value};
+            jm_recording_add_samples(r, index, &one, NULL);
+        }
+    }
+    for (int64_t i = 0; i < 20; i++) {
+        jm_range range = {.size = sizeof range,
+                          .begin_ns = i * 1000000,
+                          .end_ns = i * 2000000,
+                          .name = "batch",
+                          .category = JM_BATCH,
+                          .attributes = "{\"size\":32}"};
+        jm_mark_info mark = {.size = sizeof mark, .t_ns = i * 3000000, .name = "mark"};
+        jm_recording_add_range(r, &range, NULL);
+        jm_recording_add_mark(r, &mark, NULL);
+    }
+    jm_recording_set_info(r, "host", "here");
+    if (jm_recording_save(r, path, NULL) != JM_OK) abort();
+    jm_recording_free(r);
+    FILE *file = fopen(path, "rb");
+    if (file == NULL || fseek(file, 0, SEEK_END) != 0) abort();
+    good_size = (size_t)ftell(file);
+    rewind(file);
+    good = malloc(good_size);
+    if (good == NULL || fread(good, 1, good_size, file) != good_size) abort();
+    fclose(file);
+}
+
+static void start(void) {
+    if (good != NULL) return;
+    const char *folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    snprintf(path, sizeof path, "%s/jm-fuzz-%d.jm", folder, (int)getpid());
+    atexit(remove_file);
+    make_good();
+}
+
+static void put_file(const uint8_t *bytes, size_t size) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, bytes, size) != (ssize_t)size) abort();
+    close(fd);
+}
+
+/* Pieces: place (3 bytes), length (1), bytes. */
+static void put_changed(const uint8_t *data, size_t size) {
+    uint8_t *bytes = malloc(good_size);
+    if (bytes == NULL) return;
+    memcpy(bytes, good, good_size);
+    while (size >= 5) {
+        size_t at = ((size_t)data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16) % good_size;
+        size_t length = data[3];
+        data += 4, size -= 4;
+        if (length > size) length = size;
+        size_t room = good_size - at;
+        memcpy(bytes + at, data, length < room ? length : room);
+        data += length, size -= length;
+    }
+    put_file(bytes, good_size);
+    free(bytes);
+}
+
+static int look(size_t columns, const char *const *values, void *user) {
+    size_t *rows = user;
+    for (size_t i = 0; i < columns; i++)
+        if (values[i] != NULL) *rows += strlen(values[i]) > 1000000;
+    return ++*rows > 40;
+}
+
+static void walk(const jm_recording *r, uint32_t sensor) {
+    jm_cursor *cursor;
+    jm_samples block;
+    int64_t last = INT64_MIN;
+    if (jm_cursor_open(&cursor, r, sensor, INT64_MIN, INT64_MAX, NULL) != JM_OK) abort();
+    while (jm_cursor_next(cursor, &block) == JM_OK)
+        for (size_t i = 0; i < block.count; i++) {
+            if (block.t_ns[i] <= last || block.value[i] - block.value[i] != 0) abort();
+            last = block.t_ns[i];
+        }
+    jm_cursor_close(cursor);
+}
+
+static void read_all(const jm_recording *r) {
+    jm_device device = {.size = sizeof device};
+    jm_sensor sensor = {.size = sizeof sensor};
+    jm_range range = {.size = sizeof range};
+    jm_mark_info mark = {.size = sizeof mark};
+    for (uint32_t i = 0; i < jm_recording_device_count(r); i++) jm_recording_device(r, i, &device);
+    for (uint32_t i = 0; i < jm_recording_sensor_count(r); i++) {
+        if (jm_recording_sensor(r, i, &sensor) != JM_OK ||
+            sensor.device >= jm_recording_device_count(r))
+            abort();
+        walk(r, i);
+    }
+    for (uint64_t i = 0; i < jm_recording_range_count(r); i++)
+        if (jm_recording_range(r, i, &range) == JM_OK && range.end_ns < range.begin_ns) abort();
+    for (uint64_t i = 0; i < jm_recording_mark_count(r); i++) jm_recording_mark(r, i, &mark);
+    for (uint32_t i = 0; i < jm_recording_warning_count(r); i++) jm_recording_warning(r, i);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size < 1) return 0;
+    start();
+    if (data[0] & 1)
+        put_changed(data + 1, size - 1);
+    else
+        put_file(data + 1, size - 1);
+    jm_recording *r;
+    jm_error error;
+    if (jm_recording_open(&r, path, &error) == JM_OK) {
+        read_all(r);
+        jm_recording_free(r);
+    }
+    size_t rows = 0;
+    jm_sql(path, "SELECT * FROM sample JOIN range", look, &rows, &error);
+    return 0;
+}

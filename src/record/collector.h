@@ -1,0 +1,48 @@
+/* What taking messages out of lanes (collect.c) and understanding them (messages.c) share. */
+#ifndef JMI_COLLECTOR_H
+#define JMI_COLLECTOR_H
+
+#include "record/collect.h"
+#include "record/open_ranges.h"
+
+enum {
+    JMI_MAX_TEXT = 8 + JMI_MAX_NAME + JMI_MAX_ATTRIBUTES,
+    JMI_MAX_MERGED = 2 * JMI_MAX_ATTRIBUTES
+};
+/* What the collector knows of a lane; none of it can be written by others. */
+typedef struct jmi_lane_state {
+    uint64_t tail;
+    uint32_t generation;
+    uint32_t last_counter;
+    uint32_t thread;
+    uint32_t pid;
+    bool active;
+    bool bad; /* nonsense was found: nothing is read any more until its owner is gone */
+    jmi_open *stack;
+    size_t depth, stack_capacity;
+} jmi_lane_state;
+
+struct jmi_collector {
+    pthread_mutex_t lock;
+    jmi_ring *ring;
+    jm_recording *recording;
+    jmi_lane_state *lanes;
+    jmi_open_set open;
+    jmi_pending pending;
+    uint32_t threads;
+    uint64_t count;
+    uint64_t refused;
+    int64_t now_ns;
+    int64_t ring_made_ns;
+    bool refuse;
+    /* One message, copied out of the ring before anything in it is believed. */
+    jmi_slot slot;
+    char text[JMI_MAX_TEXT + JMI_SLOT_BYTES];
+    char merged[JMI_MAX_MERGED + 8];
+};
+
+/* Puts the message in `slot` and `text` into the recording, whose lock is held. False: it is
+ * nonsense. */
+bool jmi_message_take(jmi_collector *collector, jmi_lane_state *state, size_t lane);
+
+#endif
