@@ -23,24 +23,25 @@ static int progress(const char *step, double done, void *user) {
     return interrupted;
 }
 
-/* "101.2 ms ± 0.1", "-" where it is not known. */
+/* Milliseconds: "101.2±0.1", "-" where it is not known. */
 static const char *time_text(double seconds, double u, char *text, size_t size) {
     const char *sign = terminal_is_utf8() ? "±" : "+-";
+    int decimals = u > 0 && u < 1e-4 ? 2 : 1;
     if (!(seconds > 0))
         snprintf(text, size, "-");
     else if (u > 0 && isfinite(u))
-        snprintf(text, size, "%.*f %s %.*f ms", u < 1e-4 ? 2 : 1, 1000 * seconds, sign,
-                 u < 1e-4 ? 2 : 1, 1000 * u);
+        snprintf(text, size, "%.*f%s%.*f", decimals, 1000 * seconds, sign, decimals,
+                 fmax(1000 * u, decimals == 2 ? 0.01 : 0.1)); /* never "±0" */
     else
-        snprintf(text, size, "%.1f ms", 1000 * seconds);
+        snprintf(text, size, "%.1f", 1000 * seconds);
     return text;
 }
 
 static void add_row(grid *table, const jm_calibration *c) {
     char refresh[48], window[48], lag[48], noise[32], call[48], ticks[32];
-    snprintf(noise, sizeof noise, "%.3g", c->noise);
+    snprintf(noise, sizeof noise, "%.2g", c->noise);
     if (c->call_s < 1e-3)
-        snprintf(call, sizeof call, "%.1f us", 1e6 * c->call_s);
+        snprintf(call, sizeof call, "%.1f %s", 1e6 * c->call_s, terminal_is_utf8() ? "µs" : "us");
     else
         snprintf(call, sizeof call, "%.1f ms", 1e3 * c->call_s);
     snprintf(ticks, sizeof ticks, "%llu", (unsigned long long)c->ticks);
@@ -56,8 +57,8 @@ static void add_row(grid *table, const jm_calibration *c) {
 }
 
 static void print_all(output *out, const jm_calibrations *result) {
-    static const char *const header[] = {"device", "sensor", "refresh", "window",
-                                         "lag",    "noise",  "call",    "changes"};
+    static const char *const header[] = {"",       "sensor", "refresh ms", "window ms",
+                                         "lag ms", "noise",  "call",       "ticks"};
     grid table;
     grid_open(&table, CLI_COUNT(header));
     for (size_t c = 2; c < CLI_COUNT(header); c++) grid_right(&table, c);
@@ -147,7 +148,8 @@ static int run(int argc, char **argv) {
     bool json = false;
     const cli_option options[] = {
         {'t', "time", OPTION_SECONDS, &settings.seconds, "TIME",
-         "time for each device (default 20s)", 1, 3600, NULL},
+         "time for each device (default 20s),\nalso --seconds S", 1, 3600, NULL},
+        {0, "seconds", OPTION_SECONDS, &settings.seconds, "S", NULL, 1, 3600, NULL},
         {'l', "load", OPTION_TEXT, &settings.load, "COMMAND",
          "shell command that loads the device, run in\nsquare waves; shows window and lag too", 0,
          0, NULL},

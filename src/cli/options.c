@@ -247,7 +247,7 @@ int cli_help(const cli_command *command, const cli_option *options) {
     if (command->details != NULL) output_add(&out, "\n%s", command->details);
     output_add(&out, "\nOptions:\n");
     for (const cli_option *option = options; option->name != NULL; option++)
-        print_option(&out, option);
+        if (option->help != NULL) print_option(&out, option);
     print_option(&out, &help);
     output_add(&out, "\nExamples:\n%s", command->examples);
     return output_close(&out, command);

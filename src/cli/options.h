@@ -20,7 +20,7 @@ typedef struct cli_option {
     option_kind kind;
     void *value;
     const char *argument; /* "FILE"; NULL for flags */
-    const char *help;     /* lines broken by \n */
+    const char *help;     /* lines broken by \n; NULL: another name of the option before it */
     double least, most;   /* of numbers, inclusive */
     const char *unit;     /* that may follow a number: "W" */
 } cli_option;

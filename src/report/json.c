@@ -155,8 +155,6 @@ static json_t *group_object(const jmi_summary *summary, const jmi_group *group) 
     set_text(object, "name", group->name);
     set_count(object, "calls", group->calls);
     set_count(object, "unfinished", group->unfinished);
-    set_count(object, "unmeasured", group->unmeasured);
-    set_count(object, "bound_only", group->bound_only);
     set_number(object, "first_s", (double)(group->first_ns - zero) / 1e9);
     set_number(object, "last_s", (double)(group->last_ns - zero) / 1e9);
     set_number(object, "time_s", group->time_s);

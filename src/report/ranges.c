@@ -13,7 +13,7 @@ typedef struct block {
 } block;
 
 static bool make_block(block *b, uint64_t ranges, size_t devices) {
-    size_t capacity = ENERGIES_AT_ONCE / (devices + 1);
+    size_t capacity = ENERGIES_AT_ONCE / (devices > 0 ? devices : 1);
     b->capacity = ranges < capacity ? (size_t)ranges : capacity;
     b->windows = jmi_alloc(b->capacity + 1, sizeof *b->windows);
     b->energies = jmi_alloc(b->capacity * devices + 1, sizeof *b->energies);

@@ -85,16 +85,19 @@ static void fill_split(const jmi_summary *summary, uint32_t index, jmi_summary_d
     split->share = energy > 0 ? split->idle_j / energy : NAN;
 }
 
+bool jmi_is_measured(const jm_energy *energy) {
+    return (energy->provenance & ~(uint32_t)JM_BOUND_ONLY) != 0 && !isnan(energy->energy_j);
+}
+
 static int fill_energy(const jmi_summary *summary, uint32_t index, const jm_energy_options *options,
                        jmi_summary_device *entry, jm_error *error) {
     entry->peak_w = NAN;
     entry->split.share = NAN;
     int status = jm_energy_window(summary->recording, index, summary->begin_ns, summary->end_ns,
                                   options, &entry->energy, error);
-    if (status == JM_NO_DATA || status == JM_NOT_FOUND) return JM_OK;
+    if (status == JM_NO_DATA) return JM_OK;
     if (status != JM_OK) return status;
-    entry->has_energy = (entry->energy.provenance & ~(uint32_t)JM_BOUND_ONLY) != 0 &&
-                        !isnan(entry->energy.energy_j);
+    entry->has_energy = jmi_is_measured(&entry->energy);
     double peak;
     if (jm_peak_power(summary->recording, index, summary->begin_ns, summary->end_ns, &peak, NULL) ==
         JM_OK)
@@ -108,6 +111,7 @@ static void add_splits(jmi_summary *summary) {
     jmi_split *total = &summary->total.split;
     double u2 = 0, power_u2 = 0;
     *total = (jmi_split){.from_baseline = true, .share = NAN};
+    if (!summary->total.has_energy) return;
     for (uint32_t i = 0; i < summary->device_count; i++) {
         const jmi_summary_device *entry = &summary->devices[i];
         if (!entry->device.in_total || !entry->has_energy) continue;
@@ -128,23 +132,26 @@ static void add_splits(jmi_summary *summary) {
     total->share = total->idle_j / energy;
 }
 
-/* What stands next to every number. */
+/* What stands next to every number. What a model says has the form of power, but is no reading of
+ * it: of the total, readings and models are named apart. */
 static void name_sources(jmi_summary *summary) {
-    static const char *const names[] = {
-        "-",         "measured",           "modelled",           "measured+modelled",
-        "simulated", "measured+simulated", "simulated+modelled", "mixed"};
-    unsigned all = 0;
+    const uint32_t readings = JM_FROM_COUNTER | JM_FROM_POWER;
+    uint32_t measured = 0, kinds = 0;
     for (uint32_t i = 0; i < summary->device_count; i++) {
         jmi_summary_device *entry = &summary->devices[i];
-        uint32_t from = entry->energy.provenance;
-        unsigned kind = !entry->has_energy                                     ? 0
-                        : from & JM_FROM_SIMULATION || entry->device.simulated ? 4
-                        : from & JM_FROM_MODEL                                 ? 2
-                                                                               : 1;
-        entry->source = names[kind];
-        if (entry->device.in_total) all |= kind;
+        uint32_t from = entry->energy.provenance & ~(uint32_t)JM_BOUND_ONLY;
+        jm_provenance_text(from, entry->source, sizeof entry->source);
+        if (!entry->device.in_total) continue;
+        kinds |= from & ~readings;
+        if (!(from & JM_FROM_MODEL)) measured |= from & readings;
     }
-    summary->total.source = names[all];
+    char *out = summary->total.source;
+    size_t size = sizeof summary->total.source;
+    jm_provenance_text(measured != 0 ? measured : kinds, out, size);
+    if (measured == 0 || kinds == 0) return;
+    size_t length = strlen(out);
+    snprintf(out + length, size - length, ", ");
+    jm_provenance_text(kinds, out + length + 2, size - length - 2);
 }
 
 static int fill_devices(jmi_summary *summary, const jm_energy_options *options, jm_error *error) {
@@ -160,9 +167,15 @@ static int fill_devices(jmi_summary *summary, const jm_energy_options *options, 
         summary->simulated |= entry->device.simulated;
         summary->device_count++;
     }
+    return JM_OK;
+}
+
+/* The total's energy and those of the groups come from one pass. */
+static int fill_total(jmi_summary *summary, const jm_energy_options *options, jm_error *error) {
     summary->total.device = (jm_device){.size = sizeof(jm_device), .name = "total"};
-    int status = fill_energy(summary, JM_DEVICE_TOTAL, options, &summary->total, error);
-    if (!summary->total.split.known && summary->total.has_energy) add_splits(summary);
+    summary->total.peak_w = NAN; /* peaks of devices do not add up */
+    int status = jmi_summary_groups(summary, options, error);
+    add_splits(summary);
     name_sources(summary);
     return status;
 }
@@ -246,8 +259,8 @@ int jmi_summary_make(jmi_summary *summary, const jm_recording *recording,
     read_info(summary);
     choose_window(summary);
     int status = fill_devices(summary, options, error);
+    if (status == JM_OK) status = fill_total(summary, options, error);
     if (status == JM_OK) status = fill_sensors(summary, error);
-    if (status == JM_OK) status = jmi_summary_groups(summary, options, error);
     summary->sampler.size = sizeof summary->sampler;
     if (status == JM_OK) status = jm_recording_sampler_stats(recording, &summary->sampler);
     if (status != JM_OK) jmi_summary_free(summary);

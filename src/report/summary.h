@@ -23,7 +23,7 @@ typedef struct jmi_summary_device {
     jm_energy energy;
     double peak_w; /* NaN: not known */
     jmi_split split;
-    const char *source; /* "measured", "modelled", "simulated", of the total perhaps two of them */
+    char source[64]; /* what it rests on: "counter+power, simulated" */
 } jmi_summary_device;
 
 /* What a sensor gave in the window. */
@@ -44,13 +44,11 @@ typedef struct jmi_group {
     const char *name;
     uint64_t calls;
     uint64_t unfinished;
-    uint64_t unmeasured; /* calls that no sensor saw */
-    uint64_t bound_only;
     int64_t first_ns;
     int64_t last_ns;
     double time_s; /* sum over calls, also where they overlap */
     jm_energy energy;
-    double share; /* of the total */
+    double share; /* of the total; NaN: not known */
 } jmi_group;
 
 typedef struct jmi_summary {
@@ -72,6 +70,9 @@ typedef struct jmi_summary {
     jm_sampler_stats sampler;
 } jmi_summary;
 
+/* True if there is an estimate or at least a bound from readings. */
+bool jmi_is_measured(const jm_energy *energy);
+
 int jmi_summary_make(jmi_summary *summary, const jm_recording *recording,
                      const jm_energy_options *options, jm_error *error);
 void jmi_summary_free(jmi_summary *summary);
@@ -84,7 +85,7 @@ int jmi_ranges_visit(const jm_recording *recording, const uint32_t *devices, siz
                      uint64_t limit, const jm_energy_options *options, jmi_range_visit visit,
                      void *user, jm_error *error);
 
-/* Groups the ranges (groups.c); fills groups and group_count. */
+/* Groups the ranges (groups.c); fills groups, group_count and the total's energy. */
 int jmi_summary_groups(jmi_summary *summary, const jm_energy_options *options, jm_error *error);
 
 /* The caller's options, whatever their size, with defaults for what is not there. */

@@ -103,11 +103,12 @@ static void fit(const jmi_table *table, char **clean, size_t available, size_t *
         if (!filled && c > 0) width[c] = 0; /* a column with nothing but its header */
         total += width[c] > 0 ? width[c] + 2 : 0;
     }
-    for (size_t c = table->columns; c-- > 0 && total > available + 2;) {
-        if (!table->can_drop[c] || width[c] == 0) continue;
-        total -= width[c] + 2;
-        width[c] = 0;
-    }
+    for (size_t rank = 1; rank <= table->columns; rank++)
+        for (size_t c = 0; c < table->columns; c++) {
+            if (table->drop[c] != rank || width[c] == 0 || total <= available + 2) continue;
+            total -= width[c] + 2;
+            width[c] = 0;
+        }
     size_t elastic = table->elastic;
     if (total > available + 2) {
         size_t excess = total - available - 2;

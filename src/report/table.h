@@ -12,10 +12,11 @@ typedef struct jmi_table {
     size_t columns;
     size_t rows;
     size_t capacity;
-    char **cells;                     /* row by row */
-    bool right[JMI_TABLE_COLUMNS];    /* aligned to the right */
-    bool can_drop[JMI_TABLE_COLUMNS]; /* left out where the terminal is narrow, last first */
-    size_t elastic;                   /* the column that is shortened when all else is done */
+    char **cells;                  /* row by row */
+    bool right[JMI_TABLE_COLUMNS]; /* aligned to the right */
+    /* The order in which columns are left out where the terminal is narrow: 1 first; 0: never. */
+    unsigned char drop[JMI_TABLE_COLUMNS];
+    size_t elastic; /* the column that is shortened when all else is done */
     bool failed;
 } jmi_table;
 

@@ -52,7 +52,7 @@ static void write_head(jmi_page *p) {
 /* ---- devices ---- */
 
 static void device_row(const jmi_page *p, jmi_table *table, const jmi_summary_device *entry) {
-    char energy[JMI_FORMAT_SIZE], power[JMI_FORMAT_SIZE], peak[JMI_FORMAT_SIZE];
+    char energy[JMI_FORMAT_SIZE], power[JMI_FORMAT_SIZE];
     char idle[JMI_FORMAT_SIZE + 2] = "";
     bool has = entry->has_energy;
     if (has && entry->split.known) jmi_format_share(idle, entry->split.share, p->style);
@@ -60,7 +60,6 @@ static void device_row(const jmi_page *p, jmi_table *table, const jmi_summary_de
         entry->device.name,
         has ? jmi_format_energy(energy, &entry->energy, p->style) : "not measured",
         has ? jmi_format_power(power, &entry->energy, p->style) : "",
-        isfinite(entry->peak_w) ? jmi_format_short(peak, entry->peak_w, "W", p->style) : "",
         idle,
         entry->source,
     };
@@ -69,11 +68,12 @@ static void device_row(const jmi_page *p, jmi_table *table, const jmi_summary_de
 
 static void write_devices(jmi_page *p) {
     const jmi_summary *s = p->summary;
-    static const char *const header[] = {"", "energy", "mean power", "peak", "idle", "source"};
+    static const char *const header[] = {"", "energy", "mean power", "idle", "source"};
     jmi_table table;
-    jmi_table_init(&table, 6);
-    for (size_t c = 1; c < 5; c++) table.right[c] = true;
-    table.can_drop[3] = table.can_drop[4] = true;
+    jmi_table_init(&table, 5);
+    for (size_t c = 1; c < 4; c++) table.right[c] = true;
+    table.drop[3] = 1; /* the notes have it too */
+    table.drop[2] = 2;
     jmi_table_row(&table, header);
     if (s->total.has_energy) device_row(p, &table, &s->total);
     bool contained = false;
@@ -83,7 +83,7 @@ static void write_devices(jmi_page *p) {
         contained |= !entry->device.in_total;
         jmi_summary_device shown = *entry;
         char name[64];
-        snprintf(name, sizeof name, "%s%s", entry->device.name, entry->device.in_total ? "" : " *");
+        snprintf(name, sizeof name, "%s%s", entry->device.name, entry->device.in_total ? "" : "*");
         shown.device.name = name;
         device_row(p, &table, &shown);
     }

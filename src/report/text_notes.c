@@ -38,8 +38,18 @@ static void note_device(jmi_page *p, const jmi_summary_device *entry) {
                name);
     if (e->flags & JM_ENERGY_RESET)
         note_f(p, "!", "%s: its energy counter began anew while measuring.", name);
-    if (e->provenance & JM_BOUND_ONLY)
-        note_f(p, "-", "%s: too short for this sensor: bounds, no estimate.", name);
+}
+
+static void note_bounds(jmi_page *p) {
+    jmi_text names = {0};
+    for (uint32_t i = 0; i < p->summary->device_count; i++) {
+        const jmi_summary_device *entry = &p->summary->devices[i];
+        if (entry->has_energy && entry->energy.provenance & JM_BOUND_ONLY)
+            jmi_text_add(&names, "%s%s", names.length > 0 ? ", " : "", entry->device.name);
+    }
+    if (names.data != NULL)
+        note_f(p, "-", "%s: too short for the sensors: bounds, no estimate.", names.data);
+    jmi_text_free(&names);
 }
 
 static void note_idle(jmi_page *p) {
@@ -57,24 +67,55 @@ static void note_idle(jmi_page *p) {
                active, power);
 }
 
+/* Groups of ranges of which the same is to be said: one is named, the others are counted. */
+typedef struct mention {
+    const jmi_group *group;
+    uint64_t others;
+} mention;
+
+static void add_mention(mention *m, const jmi_group *group) {
+    if (m->group == NULL)
+        m->group = group;
+    else
+        m->others++;
+}
+
+static void note_mention(jmi_page *p, const char *mark, const mention *m, const char *text) {
+    if (m->group == NULL) return;
+    if (m->others > 0)
+        note_f(p, mark, "%s and %llu other name%s of ranges: %s", m->group->name,
+               (unsigned long long)m->others, m->others == 1 ? "" : "s", text);
+    else
+        note_f(p, mark, "%s: %s", m->group->name, text);
+}
+
 static void note_groups(jmi_page *p) {
-    uint64_t bounds = 0, unfinished = 0, unmeasured = 0;
+    mention unmeasured = {0}, partial = {0}, bounded = {0};
+    uint64_t unfinished = 0;
     for (size_t i = 0; i < p->summary->group_count; i++) {
-        if (!jmi_page_lists(p->summary, &p->summary->groups[i])) continue;
-        bounds += p->summary->groups[i].bound_only;
-        unfinished += p->summary->groups[i].unfinished;
-        unmeasured += p->summary->groups[i].unmeasured;
+        const jmi_group *group = &p->summary->groups[i];
+        if (!jmi_page_lists(p->summary, group)) continue;
+        unfinished += group->unfinished;
+        if (!p->summary->total.has_energy) continue; /* said once for all */
+        if (!jmi_is_measured(&group->energy))
+            add_mention(&unmeasured, group);
+        else if (group->energy.measured < 0.95)
+            add_mention(&partial, group);
+        if (group->energy.provenance & JM_BOUND_ONLY) add_mention(&bounded, group);
     }
-    if (bounds > 0)
-        note_f(p, "-", "%llu range%s too short for the sensors to give more than bounds for each.",
-               (unsigned long long)bounds, bounds == 1 ? " is" : "s are");
+    note_mention(p, "!", &unmeasured, "no sensor gave a reading then.");
+    note_mention(p, "!", &partial, "some of that time was not measured on every device.");
+    note_mention(p, "-", &bounded, "too short for the sensors: bounds, no estimate.");
     if (unfinished > 0)
         note_f(p, "-", "%llu range%s no end and %s closed at the end of the recording.",
                (unsigned long long)unfinished, unfinished == 1 ? " had" : "s had",
                unfinished == 1 ? "was" : "were");
-    if (unmeasured > 0)
-        note_f(p, "!", "%llu range%s in time without readings.", (unsigned long long)unmeasured,
-               unmeasured == 1 ? " lies" : "s lie");
+}
+
+/* Some sensors have no value at their first reading: rates need a second one. More than that, or
+ * one in a hundred, is worth knowing. */
+static bool many_failed(const jmi_summary *s) {
+    return s->sampler.failed > s->sensor_count && 100 * s->sampler.failed > s->sampler.polls;
 }
 
 static void note_sampler(jmi_page *p) {
@@ -82,9 +123,19 @@ static void note_sampler(jmi_page *p) {
     const jm_recording *recording = p->summary->recording;
     double wall = (double)(jm_recording_end_ns(recording) - jm_recording_begin_ns(recording));
     if (stats->polls > 0 && wall > 0)
-        note_f(p, "-", "Sampler: %llu readings, %llu failed, %llu late, %.2g %% of one core.",
-               (unsigned long long)stats->polls, (unsigned long long)stats->failed,
-               (unsigned long long)stats->late, 100 * (double)stats->cpu_ns / wall);
+        note_f(p, "-", "Sampler: %llu readings, %llu late, %.2g %% of one core.",
+               (unsigned long long)stats->polls, (unsigned long long)stats->late,
+               100 * (double)stats->cpu_ns / wall);
+    if (many_failed(p->summary)) {
+        jmi_text names = {0};
+        for (uint32_t i = 0; i < p->summary->sensor_count; i++)
+            if (p->summary->sensors[i].missing > 0)
+                jmi_text_add(&names, "%s%s", names.length > 0 ? ", " : ": ",
+                             p->summary->sensors[i].sensor.source);
+        note_f(p, "!", "%llu readings failed%s.", (unsigned long long)stats->failed,
+               names.data != NULL ? names.data : "");
+        jmi_text_free(&names);
+    }
     if (stats->dropped > 0)
         note_f(p, "!", "%llu ranges or marks were lost: they came faster than they could be kept.",
                (unsigned long long)stats->dropped);
@@ -105,6 +156,7 @@ void jmi_page_notes(jmi_page *p) {
                    "%s is modelled: nothing measures it here; it is an estimate from utilisation.",
                    entry->device.name);
     }
+    note_bounds(p);
     note_idle(p);
     note_groups(p);
     note_sampler(p);

@@ -20,15 +20,15 @@ static void group_row(const jmi_page *p, jmi_table *table, const jmi_group *grou
                            calls,
                            jmi_format_duration(time, group->time_s, p->style),
                            jmi_format_energy(energy, &group->energy, p->style),
-                           jmi_format_power(power, &group->energy, p->style),
                            jmi_format_share(share, group->share, p->style),
+                           jmi_format_power(power, &group->energy, p->style),
                            p->summary->total.source};
     jmi_table_row(table, cells);
 }
 
 static void write_category(jmi_page *p, const jmi_group *groups, size_t count) {
     const char *category = jm_category_name(groups[0].category);
-    const char *header[] = {category, "calls", "time", "energy", "mean power", "share", "source"};
+    const char *header[] = {category, "calls", "time", "energy", "share", "mean power", "source"};
     size_t shown = count < p->options->top ? count : p->options->top;
     const jmi_group **order = jmi_alloc(shown + 1, sizeof *order);
     if (order == NULL) {
@@ -40,7 +40,9 @@ static void write_category(jmi_page *p, const jmi_group *groups, size_t count) {
     jmi_table table;
     jmi_table_init(&table, 7);
     for (size_t c = 1; c < 6; c++) table.right[c] = true;
-    table.can_drop[4] = table.can_drop[5] = true;
+    table.drop[5] = 1;
+    table.drop[1] = 2;
+    table.drop[4] = 3;
     jmi_table_row(&table, header);
     for (size_t i = 0; i < shown; i++) group_row(p, &table, order[i]);
     jmi_text_add(&p->out, "\n");

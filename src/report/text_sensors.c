@@ -59,6 +59,10 @@ static void device_line(jmi_page *p, uint32_t index) {
     jmi_text line = {0};
     jmi_text_add(&line, "%s%s", device->model, device->simulated ? " (simulated)" : "");
     jmi_text gauges = {0};
+    char peak[JMI_FORMAT_SIZE];
+    if (isfinite(s->devices[index].peak_w))
+        jmi_text_add(&gauges, "peak %s",
+                     jmi_format_short(peak, s->devices[index].peak_w, "W", p->style));
     for (uint32_t i = 0; i < s->sensor_count; i++)
         if (s->sensors[i].sensor.device == index) add_gauge(p, &gauges, &s->sensors[i]);
     if (gauges.length > 0)

@@ -51,9 +51,9 @@ static void figures_are_of_the_command(void **state) {
     assert_true(fabs(s.devices[FIXTURE_GPU].energy.energy_j - 3000) < 30);
     assert_true(fabs(s.devices[FIXTURE_CPU].energy.energy_j - 600) < 30);
     assert_true(fabs(s.total.energy.energy_j - 3600) < 40);
-    assert_string_equal(s.devices[FIXTURE_GPU].source, "simulated");
+    assert_string_equal(s.devices[FIXTURE_GPU].source, "power, simulated");
     assert_string_equal(s.devices[FIXTURE_CPU].source, "modelled");
-    assert_string_equal(s.total.source, "simulated+modelled");
+    assert_string_equal(s.total.source, "power, modelled, simulated");
     jmi_summary_free(&s);
     jm_recording_free(recording);
 }
@@ -104,6 +104,52 @@ static void the_same_name_in_two_categories_is_two_groups(void **state) {
     jmi_summary s = make_summary(recording);
     assert_int_equal(s.group_count, 6);
     jmi_summary_free(&s);
+    jm_recording_free(recording);
+}
+
+static const jmi_group *find_group(const jmi_summary *s, const char *name) {
+    for (size_t i = 0; i < s->group_count; i++)
+        if (strcmp(s->groups[i].name, name) == 0) return &s->groups[i];
+    fail_msg("there is no group %s", name);
+    return NULL;
+}
+
+/* Windows shorter than the CPU's refresh: one alone is bounded, many are an estimate. */
+static void bounds_stay_bounds(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    fixture_range(recording, JM_KERNEL, "short", 5, 5.001, "");
+    for (int i = 0; i < 40; i++)
+        fixture_range(recording, JM_KERNEL, "often", 6 + 0.1 * i, 6.001 + 0.1 * i, "");
+    jmi_summary s = make_summary(recording);
+    const jmi_group *alone = find_group(&s, "short"), *often = find_group(&s, "often");
+    jm_energy expected;
+    const jm_window window = {alone->first_ns, alone->last_ns};
+    fixture_ok(jm_energy_sum(recording, JM_DEVICE_TOTAL, &window, 1, NULL, &expected, NULL),
+               &(jm_error){0});
+    assert_int_equal(alone->energy.provenance, expected.provenance);
+    assert_true(fabs(alone->energy.upper_j - expected.upper_j) < 1e-9);
+    if (alone->energy.provenance & JM_BOUND_ONLY) assert_true(isnan(alone->share));
+    assert_false(often->energy.provenance & JM_BOUND_ONLY);
+    assert_true(fabs(often->energy.energy_j - 0.04 * 360) < 2);
+    assert_true(often->share > 0);
+    jmi_summary_free(&s);
+    jm_recording_free(recording);
+}
+
+static void what_no_sensor_saw_is_said(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    fixture_range(recording, JM_PHASE, "afterwards", 20, 30, "");
+    jmi_summary s = make_summary(recording);
+    const jmi_group *late = find_group(&s, "afterwards");
+    assert_false(jmi_is_measured(&late->energy));
+    assert_true(isnan(late->share));
+    jmi_summary_free(&s);
+    char *text = make_text(recording, 80);
+    assert_non_null(strstr(text, "not measured"));
+    assert_non_null(strstr(text, "afterwards: no sensor gave a reading then."));
+    jm_free(text);
     jm_recording_free(recording);
 }
 
@@ -231,7 +277,7 @@ static void text_says_where_numbers_come_from(void **state) {
     char *text = make_text(recording, 80);
     assert_non_null(strstr(text, "python train.py"));
     assert_non_null(strstr(text, "exit code 3"));
-    assert_non_null(strstr(text, "simulated+modelled"));
+    assert_non_null(strstr(text, "power, modelled, simulated"));
     assert_non_null(strstr(text, "cpu0 is modelled"));
     assert_non_null(strstr(text, "batch"));
     assert_null(strstr(text, "\033"));
@@ -271,6 +317,8 @@ int main(void) {
         cmocka_unit_test(idle_and_active_add_up),
         cmocka_unit_test(ranges_are_grouped),
         cmocka_unit_test(the_same_name_in_two_categories_is_two_groups),
+        cmocka_unit_test(bounds_stay_bounds),
+        cmocka_unit_test(what_no_sensor_saw_is_said),
         cmocka_unit_test(many_names),
         cmocka_unit_test(json_holds_it_all),
         cmocka_unit_test(an_empty_recording_is_null_not_zero),

@@ -14,7 +14,7 @@ static void make(jmi_table *table, const char *name) {
     const char *row[] = {name, "7", "x"};
     jmi_table_init(table, 3);
     table->right[1] = true;
-    table->can_drop[2] = true;
+    table->drop[2] = 1;
     jmi_table_row(table, header);
     jmi_table_row(table, row);
 }
