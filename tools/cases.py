@@ -89,13 +89,14 @@ def parse_unittest(output):
     return cases
 
 
-def of_test(name, result, output):
-    """The cases of one test program. `result` is meson's word for how it ended; a program that
-    ends badly after its cases went well (a crash, a leak), or whose cases did not all run (a
-    time-out), is one failed case more."""
+def of_test(name, result, output, status=0):
+    """The cases of one test program. `result` is meson's word for how it ended, `status` its exit
+    code; one that ends badly after its cases went well (a crash, a leak), or whose cases did not
+    all run (a time-out), is one failed case more."""
     cases = parse(output)
+    died = result == "TIMEOUT" or status < 0 or status >= 128
     good = result in ("OK", "SKIP", "EXPECTEDFAIL")
-    if not good and (cases.failed == 0 or result != "FAIL"):
+    if not good and (cases.failed == 0 or died):
         cases.fail(f"ended with {result}")
     if cases.total == 0 and result == "SKIP":
         match = next(filter(None, map(REASON.match, output.splitlines())), None)

@@ -14,9 +14,9 @@ import cases as case_counts
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATIONS = [("release", "build", 1), ("asan+ubsan", "build-asan", 4), ("tsan", "build-tsan", 6)]
 SANITIZER_ENV = {
-    "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1",
+    "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1:allocator_may_return_null=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0:allocator_may_return_null=1",
 }
 PROGRESS = re.compile(r"^ *\d+/\d+ ")
 TAIL = 60  # lines shown of a test that failed
@@ -88,8 +88,8 @@ def run_configuration(label, folder, slowness, args, total):
 
 def count_result(label, result, total):
     output = (result.get("stdout") or "") + "\n" + (result.get("stderr") or "")
-    name = f"{label}: {result['name'].removeprefix('joulemeter:')}"
-    counted = case_counts.of_test(name, result["result"], output)
+    name = f"{label}: {result['name'].replace('joulemeter:', '')}"
+    counted = case_counts.of_test(name, result["result"], output, result["returncode"] or 0)
     total.add(counted)
     if counted.failed:
         print(colour(31, f"---- {name}: {result['result']} ({result['duration']:.1f} s)"))

@@ -9,7 +9,7 @@ stamps=.cache/dev
 requirements() {
     cat <<'LIST'
 cmd:gcc                gcc                build
-file:stdio.h           libc6-dev          build
+file:/usr/include/stdio.h libc6-dev       build
 cmd:ninja              ninja-build        build
 cmd:pkg-config         pkg-config         build
 cmd:python3            python3            build
@@ -20,8 +20,11 @@ pc:zlib                zlib1g-dev         test
 pc:cmocka              libcmocka-dev      test
 cmd:g++                g++                test
 cmd:clang              clang              test
+cmd:llvm-symbolizer    llvm               test
 clang:fuzzer           libclang-rt        test
 cmd:sqlite3            sqlite3            test
+cmd:mandoc             mandoc             test
+file:/usr/share/i18n/locales/de_DE locales test
 py:ensurepip           python3-venv       test
 cmd:clang-format       clang-format       lint
 cmd:clang-tidy         clang-tidy         lint
@@ -35,7 +38,7 @@ has() { # has CHECK: true if it is there
     case $kind in
     cmd) command -v "$what" >/dev/null ;;
     pc) pkg-config --exists "$what" 2>/dev/null ;;
-    file) [ -e "/usr/include/$what" ] ;;
+    file) [ -e "$what" ] ;;
     py) has_stamp "py-$what" || { python3 -c "import $what" 2>/dev/null && stamp "py-$what"; } ;;
     meson) known meson || { meson_is_new_enough "$what" && stamp meson; } ;;
     clang) known clang || { clang_can_fuzz && stamp clang; } ;;

@@ -94,6 +94,7 @@ void jmi_list_free(char **names) {
 }
 
 int jmi_make_dirs(const char *path, jm_error *error) {
+    if (path[0] == '\0') return jmi_fail(error, JM_INVALID, "a folder needs a name");
     char *partial = strdup(path);
     if (partial == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
     for (char *slash = partial + 1; *slash != '\0'; slash++) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 bool jmi_futex_wait_until(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns) {
+    if (deadline_ns < 0) deadline_ns = 0; /* long passed; the kernel refuses negative times */
     struct timespec deadline = {.tv_sec = deadline_ns / JMI_NS_PER_S,
                                 .tv_nsec = deadline_ns % JMI_NS_PER_S};
     /* WAIT_BITSET takes an absolute CLOCK_MONOTONIC time; not PRIVATE: other processes wake us. */

@@ -288,6 +288,11 @@ static int sum_excess(jmi_activity *activity, const view *v) {
 /* Half width, in cells, of the mean that stands for slow drift (temperature, clocks). */
 enum { DRIFT = 16 };
 
+static int64_t window_begin(const jmi_track *track, size_t i) {
+    double length = (double)(track->edge[i + 1] - track->edge[i]);
+    return track->edge[i + 1] - (int64_t)(length * (double)track->seen[i]);
+}
+
 /* A part-time reading's residual says little of the unseen rest of its cell: it may come from the
  * shape of the load's edges, which it sees again and again at nearly the same phase. Slow drift is
  * kept, and of the rest as much as moves slowly and the ranges do not explain. */
@@ -302,6 +307,9 @@ static void smooth(const jmi_activity *activity, jmi_track *track) {
     double keep = jmi_min(jmi_max(cov / var, 0), 1) * (1 - jmi_min(activity->explained, 1));
     double *raw = malloc(n * sizeof *raw);
     if (raw == NULL) return; /* unsmoothed is right too, only noisier */
+    size_t known = 0; /* what ran before the first poll is not: it would look like drift */
+    while (known + 1 < n && window_begin(track, known) < track->begin_ns) known++;
+    for (size_t i = 0; i < known; i++) track->mean_w[i] = track->mean_w[known];
     memcpy(raw, track->mean_w, n * sizeof *raw);
     double sum = 0;
     size_t count = 0;

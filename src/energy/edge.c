@@ -21,6 +21,7 @@ static bool step_share(const double m[5], double noise, double at, double *share
     if (x < -0.05 || x > 1.05) return false;
     x = jmi_min(jmi_max(x, 0), 1);
     *share = at <= x ? m[1] * at : m[1] * x + m[3] * (at - x);
+    *share += (m[2] - m[1] * x - m[3] * (1 - x)) * at; /* the mean of the cell is kept */
     return true;
 }
 
@@ -30,6 +31,8 @@ static double parabola_share(const double m[5], double at) {
     double c = m[2];
     double left = (7 * (c + m[1]) - (m[3] + m[0])) / 12;
     double right = (7 * (c + m[3]) - (m[4] + m[1])) / 12;
+    left = jmi_min(jmi_max(left, jmi_min(m[1], c)), jmi_max(m[1], c));
+    right = jmi_min(jmi_max(right, jmi_min(m[3], c)), jmi_max(m[3], c));
     if ((right - c) * (c - left) <= 0) return c * at; /* an extremum: flat */
     double d = right - left, six = 6 * (c - (left + right) / 2);
     if (d * six > d * d) left = 3 * c - 2 * right;
@@ -74,9 +77,9 @@ void jmi_edge_at(const jmi_track *track, int64_t t, size_t *hint, jmi_edge *edge
     *hint = i;
     double length_s = (double)(track->edge[i + 1] - track->edge[i]) * 1e-9;
     double at = (double)(t - track->edge[i]) * 1e-9 / length_s;
-    *edge = (jmi_edge){.cell = i, .power_w = track->mean_w[i], .at = at};
+    *edge = (jmi_edge){.cell = i, .power_w = track->mean_w[i]};
     edge->outside = at < 0 || at > 1;
-    at = jmi_min(jmi_max(at, 0), 1);
+    edge->at = at = jmi_min(jmi_max(at, 0), 1);
     double share = track->mean_w[i] * at;
     uint8_t flags = track->flags != NULL ? track->flags[i] : 0;
     spread_around(track, i, &edge->step_w2, &edge->slow);

@@ -65,6 +65,13 @@ static double missing_until(const jmi_track *track, const jmi_edge *edge) {
     return missing[edge->cell] + at * (missing[edge->cell + 1] - missing[edge->cell]);
 }
 
+/* Whether some of the window was lost with a counter's reset. */
+static bool over_reset(const jmi_track *track, const jmi_edge *from, const jmi_edge *to) {
+    if (track->resets == NULL) return false;
+    size_t first = from->cell + (from->at >= 1), end = to->cell + (to->at > 0);
+    return first < end && track->resets[end] > track->resets[first];
+}
+
 /* Whatever the readings: power lies between floor and ceiling; and where a contiguous reading
  * holds the whole window, the rest of its cell took its share. */
 static void find_bounds(const jmi_track *track, const jmi_edge *from, const jmi_edge *to,
@@ -80,6 +87,7 @@ static void find_bounds(const jmi_track *track, const jmi_edge *from, const jmi_
     slack += 2 * track->tick_u_ns * 1e-9 * track->ceiling_w;
     out->lower_j = jmi_max(out->lower_j, cell_j - slack - track->ceiling_w * rest);
     out->upper_j = jmi_min(out->upper_j, cell_j + slack - track->floor_w * rest);
+    out->upper_j = jmi_max(out->upper_j, out->lower_j); /* readings below the floor */
 }
 
 static double unseen_variance(const jmi_track *track, const jmi_edge *from, const jmi_edge *to) {
@@ -196,21 +204,31 @@ void jmi_estimate_window(jmi_estimator *e, int64_t begin, int64_t end, jmi_estim
     out->bound_only = length_s * 1e9 < resolution(track) && !ranges_resolve(e, begin, end);
     out->provenance = out->measured > 0 ? track->provenance : 0;
     if (out->measured < 0.999) out->flags |= JM_ENERGY_PARTIAL;
+    if (over_reset(track, &from, &to)) out->flags |= JM_ENERGY_RESET;
     out->energy_j = jmi_min(jmi_max(out->energy_j, 0), jmi_max(out->upper_j, 0));
+    if (out->bound_only) out->energy_j = jmi_max(out->energy_j, out->lower_j);
 }
 
 /* From this length on a part-time sensor's mean should be right. */
 static const double LONG_S = 10;
 
+/* One of two views; that a counter began anew is true of the other's window too. */
+static jmi_estimate only(const jmi_estimate *one, const jmi_estimate *other) {
+    jmi_estimate out = *one;
+    out.flags |= other->flags & JM_ENERGY_RESET;
+    return out;
+}
+
 jmi_estimate jmi_fuse(const jmi_estimate *a, const jmi_estimate *b) {
-    if (a->measured < 0.5 * b->measured) return *b;
-    if (b->measured < 0.5 * a->measured) return *a;
-    if (a->bound_only != b->bound_only) return a->bound_only ? *b : *a;
+    if (a->measured < 0.5 * b->measured) return only(b, a);
+    if (b->measured < 0.5 * a->measured) return only(a, b);
+    if (a->bound_only != b->bound_only) return a->bound_only ? only(b, a) : only(a, b);
     jmi_estimate out = a->guessed && !b->guessed ? *b : *a;
     bool alone = a->guessed != b->guessed;
     out.flags |= b->flags;
     out.provenance |= b->provenance;
     out.measured = jmi_max(a->measured, b->measured);
+    if (out.measured >= 0.999) out.flags &= ~(uint32_t)JM_ENERGY_PARTIAL;
     out.lower_j = jmi_max(a->lower_j, b->lower_j);
     out.upper_j = jmi_max(jmi_min(a->upper_j, b->upper_j), out.lower_j);
     double va = jmi_max(a->var_j2, 1e-18), vb = jmi_max(b->var_j2, 1e-18);
@@ -226,5 +244,7 @@ jmi_estimate jmi_fuse(const jmi_estimate *a, const jmi_estimate *b) {
         out.var_j2 = jmi_max(out.var_j2, apart * apart / 4);
         out.flags |= JM_ENERGY_CONFLICT;
     }
+    if (out.bound_only)
+        out.energy_j = jmi_min(jmi_max(out.energy_j, out.lower_j), out.upper_j);
     return out;
 }

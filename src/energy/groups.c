@@ -9,7 +9,8 @@
 
 typedef struct tally {
     double energy_j, var_j2, measured_s, duration_s;
-    double lower_j, upper_j; /* of the windows that are bounded only */
+    double lower_j, upper_j; /* of windows that are bounded only; others add their estimate ... */
+    double estimated_var_j2; /* ... and its variance */
     size_t windows, bounded;
     uint32_t provenance, flags;
 } tally;
@@ -27,6 +28,7 @@ static void add_window(tally *sum, jmi_views *views, const jm_window *window) {
     sum->energy_j += e.energy_j;
     sum->var_j2 += e.var_j2;
     sum->bounded += e.bound_only;
+    if (!e.bound_only) sum->estimated_var_j2 += e.var_j2;
     sum->lower_j += e.bound_only ? e.lower_j : e.energy_j;
     sum->upper_j += e.bound_only ? e.upper_j : e.energy_j;
     sum->provenance |= e.provenance;
@@ -43,13 +45,14 @@ static void tally_energy(const tally *sum, const jmi_views *views, jm_energy *ou
     out->u_systematic_j = jmi_views_systematic(views, out->energy_j, out->duration_s);
     if (sum->bounded > 0 && sum->windows < ENOUGH) {
         out->provenance |= JM_BOUND_ONLY;
-        out->lower_j = sum->lower_j;
-        out->upper_j = sum->upper_j;
+        double reach = 1.96 * sqrt(sum->estimated_var_j2);
+        out->lower_j = fmax(sum->lower_j - reach, 0);
+        out->upper_j = sum->upper_j + reach;
     }
     if (sum->measured_s > 0 || sum->windows == 0)
         jmi_energy_finish(out, 2 * views->gain_u);
     else
-        out->upper_j = out->u95_j = sum->upper_j > 0 ? sum->upper_j : INFINITY;
+        jmi_energy_unmeasured(out, views, sum->flags);
 }
 
 /* What the caller hands over, for one device after the other. */
@@ -94,8 +97,7 @@ static int total_groups(const request *r, jm_energy *out, jm_error *error) {
     free(part);
     if (status != JM_OK && status != JM_NO_DATA) return status;
     if (first) return jmi_fail(error, JM_NO_DATA, "no device has a reading of power or energy");
-    for (size_t g = 0; g < r->groups; g++)
-        if (out[g].provenance != 0) jmi_energy_finish(&out[g], 0);
+    for (size_t g = 0; g < r->groups; g++) jmi_energy_finish(&out[g], 0);
     return JM_OK;
 }
 
@@ -113,7 +115,8 @@ int jm_energy_groups(const jm_recording *recording, uint32_t device, const jm_wi
         return jmi_fail(error, JM_INVALID, "recording, windows and out must not be NULL");
     if (!groups_in_range(group, count, groups))
         return jmi_fail(error, JM_INVALID, "a window is in none of the %zu groups", groups);
-    int status = jmi_energy_options_take(&ours, options, error);
+    int status = jmi_windows_check(windows, count, error);
+    if (status == JM_OK) status = jmi_energy_options_take(&ours, options, error);
     if (status != JM_OK) return status;
     request r = {recording, windows, group, count, groups, &ours, NULL};
     r.tallies = malloc((groups + 1) * sizeof *r.tallies);

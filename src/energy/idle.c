@@ -45,7 +45,8 @@ int jm_energy_idle(const jm_recording *recording, uint32_t device, jm_idle *idle
     if (status == JM_OK) {
         jm_idle found = {.size = sizeof found};
         jm_window window;
-        found.from_baseline = find_idle_range(recording, &window);
+        found.from_baseline = find_idle_range(recording, &window) &&
+                              jmi_views_estimate(views, &window).measured > 0.5;
         if (!found.from_baseline && !quietest_second(views, jm_recording_begin_ns(recording),
                                                      jm_recording_end_ns(recording), &window)) {
             status = jmi_fail(error, JM_NO_DATA, "the recording is too short to tell idle power");
@@ -69,6 +70,8 @@ static bool is_power(const jm_sensor *sensor, uint32_t device) {
 
 int jm_peak_power(const jm_recording *recording, uint32_t device, int64_t begin_ns, int64_t end_ns,
                   double *peak_w, jm_error *error) {
+    if (recording == NULL || peak_w == NULL)
+        return jmi_fail(error, JM_INVALID, "recording and peak_w must not be NULL");
     double peak = -INFINITY;
     for (uint32_t i = 0; i < jm_recording_sensor_count(recording); i++) {
         jm_sensor sensor = {.size = sizeof sensor};
@@ -107,7 +110,7 @@ const char *jm_provenance_text(uint32_t provenance, char *text, size_t size) {
         if (words[i].bit == JM_FROM_POWER && (provenance & JM_FROM_MODEL)) continue;
         const char *between = used == 0 ? "" : words[i].bit == JM_FROM_POWER ? "+" : ", ";
         int length = snprintf(text + used, size - used, "%s%s", between, words[i].word);
-        if (length < 0 || (size_t)length >= size - used) break;
+        if (length < 0 || (size_t)length >= size - used) return text; /* cut off */
         used += (size_t)length;
     }
     if (used == 0) snprintf(text, size, "not measured");

@@ -80,9 +80,9 @@ static bool in_order(const event *events, size_t count) {
     return true;
 }
 
-static size_t take_events(const jm_recording *recording, event *events, naming *names) {
+static size_t take_events(const jm_recording *recording, uint64_t ranges, event *events,
+                          naming *names) {
     size_t count = 0;
-    uint64_t ranges = jm_recording_range_count(recording);
     for (uint64_t i = 0; i < ranges; i++) {
         jm_range range = {.size = sizeof range};
         if (jm_recording_range(recording, i, &range) != JM_OK) break;
@@ -167,7 +167,7 @@ int jmi_timeline_build(jmi_timeline *timeline, const jm_recording *recording, jm
             jmi_fail(error, JM_MEMORY, "out of memory for %llu ranges", (unsigned long long)ranges);
     } else {
         uint8_t cls[MOST_NAMES] = {0};
-        size_t count = take_events(recording, events, names);
+        size_t count = take_events(recording, ranges, events, names);
         timeline->classes = rank_names(names, cls);
         sweep(timeline, events, count, cls, &open);
         if (timeline->count < 2) status = JM_NO_DATA;

@@ -14,6 +14,7 @@ void jmi_track_free(jmi_track *track) {
     free(track->unseen_j);
     free(track->unseen_j2);
     free(track->missing_s);
+    free(track->resets);
     *track = (jmi_track){0};
 }
 
@@ -179,12 +180,15 @@ static int sum_unseen(jmi_track *track) {
 static int sum_missing(jmi_track *track) {
     size_t n = track->count;
     if (track->missing_s == NULL) track->missing_s = malloc((n + 1) * sizeof *track->missing_s);
-    if (track->missing_s == NULL) return JM_MEMORY;
+    if (track->resets == NULL) track->resets = malloc((n + 1) * sizeof *track->resets);
+    if (track->missing_s == NULL || track->resets == NULL) return JM_MEMORY;
     track->missing_s[0] = 0;
+    track->resets[0] = 0;
     for (size_t i = 0; i < n; i++) {
         bool missing = (track->flags[i] & (JMI_CELL_MISSING | JMI_CELL_RESET)) != 0;
         double length = (double)(track->edge[i + 1] - track->edge[i]) * 1e-9;
         track->missing_s[i + 1] = track->missing_s[i] + (missing ? length : 0);
+        track->resets[i + 1] = track->resets[i] + ((track->flags[i] & JMI_CELL_RESET) != 0);
     }
     return JM_OK;
 }

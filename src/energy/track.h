@@ -36,6 +36,7 @@ typedef struct jmi_track {
                          comes from what was not seen; NULL: everything was seen */
     double *unseen_j2; /* likewise, of the variance */
     double *missing_s; /* count + 1: running sum of time without readings; NULL: none is missing */
+    uint32_t *resets;  /* count + 1: running number of cells that a reset lost; likewise */
     double run;        /* how many cells in a row err alike, for unseen_j (1: independent) */
     double period_ns;  /* T; 0 unknown */
     double window_ns;  /* W; 0 unknown */

@@ -17,6 +17,8 @@ typedef struct builder {
     double value; /* shown since then */
     int64_t last_poll;
     int64_t first_poll;
+    int64_t last_sample; /* likewise, or a failed reading */
+    bool failed;         /* that was a failed reading */
     bool started; /* a value is there */
     double share; /* of a period that a reading sees */
     bool ticked;  /* and the moment of a change is known */
@@ -58,7 +60,9 @@ static void find_period(builder *b, const jm_recording *recording, uint32_t sens
             collect(&all, &block);
         jmi_lattice lattice;
         double width = all.count > 0 ? all.width / (double)all.count : 0;
-        if (jmi_lattice_fit(all.lo, all.hi, all.count, 0, &lattice) == JM_OK &&
+        /* values that stand still hide ticks: what was measured before knows better than a guess */
+        double prior = b->sensor.calibrated ? b->period : 0;
+        if (jmi_lattice_fit(all.lo, all.hi, all.count, prior, &lattice) == JM_OK &&
             width < 0.5 * lattice.period_ns) {
             b->period = lattice.period_ns;
             b->lattice = true;
@@ -130,14 +134,25 @@ static int64_t tick_before(const builder *b, int64_t tick) {
     return tick - (int64_t)(fmax(periods, 1) * b->period);
 }
 
-/* A gauge that kept its value over several periods ticked unseen: the same value again. */
-static bool hold(builder *b, int64_t until) {
-    if (b->sensor.counter || !(b->period > 0)) return true;
-    double periods = floor((double)(until - b->tick) / b->period + 0.25) - 1;
-    if (periods < 1) return true;
-    int64_t end = b->tick + (int64_t)(periods * b->period);
-    double share = b->sensor.window_ns == 0 ? 1 : (double)b->sensor.window_ns / b->period;
-    return add(b, end, b->value, share >= 0.98 ? 1 : share, 0);
+/* Periods from the last tick on in which a gauge kept its value. A part-time one saw a share of each
+ * of them, not the last of them all: then each is a cell. */
+static bool add_held(builder *b, double periods) {
+    static const double most = 1e6;
+    double share = b->share, each = share < 1 && periods <= most ? 1 : periods;
+    for (double k = each; k <= periods; k += each)
+        if (!add(b, b->tick + (int64_t)(k * b->period), b->value, share, 0)) return false;
+    return true;
+}
+
+/* A gauge that kept its value over several periods ticked unseen: the same value again. It changed
+ * at `tick`; the poll before, at `seen`, still saw the old value. */
+static bool hold(builder *b, int64_t tick, int64_t seen, bool dense) {
+    if (b->sensor.counter) return true;
+    if (!(b->period > 0)) /* its rhythm is not known: held for longer than between two polls? */
+        return seen - b->tick <= tick - seen || add(b, seen, b->value, 1, 0);
+    double periods = dense ? floor((double)(tick - b->tick) / b->period + 0.25) - 1
+                           : floor((double)(seen - b->tick) / b->period);
+    return periods < 1 || add_held(b, periods);
 }
 
 /* What most samples are: the next tick of a lattice, where it is expected. */
@@ -181,7 +196,7 @@ static bool on_change(builder *b, int64_t t, double value, uint32_t since) {
     if (tick <= b->tick) tick = b->tick + 1;
     double length = (double)(tick - b->tick) * 1e-9;
     bool dense = b->period > 0 && (double)since < b->period;
-    if (dense && !hold(b, tick)) return false;
+    if (!hold(b, tick, t - (int64_t)since, dense)) return false;
     int64_t from = b->track->edge[b->track->count];
     double mean = b->sensor.counter ? (value - b->value) / length : value;
     if (!add(b, tick, mean, seen_share(b, from, tick), 0)) return false;
@@ -190,30 +205,49 @@ static bool on_change(builder *b, int64_t t, double value, uint32_t since) {
     return true;
 }
 
+/* A counter that missed several ticks had nothing to count (its device went off); one is late. */
+static bool counter_stood_still(builder *b, int64_t until) {
+    const jmi_track *track = b->track;
+    double usual = track->count > 0
+                       ? (double)(b->tick - track->edge[0]) / (double)track->count
+                       : 0;
+    double still = (double)(until - b->tick), most = 3 * fmax(usual, b->period);
+    return !(most > 0 && still > most) || add(b, until, 0, 1, 0);
+}
+
 /* Up to the last poll: periods in which the value stood still. */
 static bool close_stretch(builder *b, int64_t until) {
     if (!b->started) return true;
     if (!b->ticked) { /* it never changed: a constant, or a counter that stood still */
         int64_t from = b->first_poll - (int64_t)(b->sensor.counter ? 0 : b->period);
         if (!begin_at(b, from)) return false;
-        double mean = b->sensor.counter ? 0 : b->value;
-        double share = seen_share(b, 0, (int64_t)(b->period > 0 ? b->period : 1));
-        return add(b, until, mean, share, 0);
+        if (b->sensor.counter) return add(b, until, 0, 1, 0);
+        b->tick = from;
+        double periods = b->period > 0 ? floor((double)(until - from) / b->period) : 0;
+        if (periods >= 1 && !add_held(b, periods)) return false;
+        return add(b, until, b->value, b->period > 0 ? b->share : 1, 0);
     }
-    if (!b->sensor.counter && b->period > 0) {
-        double periods = floor((double)(until - b->tick) / b->period - 0.1);
-        if (periods >= 1) {
-            int64_t end = b->tick + (int64_t)(periods * b->period);
-            if (!add(b, end, b->value, seen_share(b, b->tick, b->tick + (int64_t)b->period), 0))
-                return false;
-        }
-    }
-    return true;
+    if (b->sensor.counter) return counter_stood_still(b, until);
+    if (!(b->period > 0)) return add(b, until, b->value, 1, 0);
+    double periods = floor((double)(until - b->tick) / b->period - 0.1);
+    return periods < 1 || add_held(b, periods);
+}
+
+/* The first gap of a counter that was not seen to tick: it began where it was first polled. */
+static bool begin_counter(builder *b) {
+    if (!begin_at(b, b->first_poll)) return false;
+    b->ticked = true;
+    b->tick = b->first_poll;
+    bool still = b->period > 0 && (double)(b->last_poll - b->first_poll) >= b->period;
+    if (!still) return true;
+    b->tick = b->last_poll;
+    return add(b, b->last_poll, 0, 1, 0);
 }
 
 /* A gap. A counter bridges it (what it counted was counted); a gauge knows nothing of it. */
 static bool on_gap(builder *b, int64_t t, double value, bool reset) {
-    if (b->sensor.counter && !reset && b->ticked) {
+    if (b->sensor.counter && !reset) {
+        if (!b->ticked && !begin_counter(b)) return false;
         double length = (double)(t - b->tick) * 1e-9;
         bool ok = length <= 0 || add(b, t, (value - b->value) / length, 1, 0);
         b->tick = t;
@@ -221,7 +255,8 @@ static bool on_gap(builder *b, int64_t t, double value, bool reset) {
         return ok;
     }
     if (!close_stretch(b, b->last_poll) || !begin_at(b, b->last_poll)) return false;
-    double last = b->track->count > 0 ? b->track->mean_w[b->track->count - 1] : value;
+    double first = b->sensor.counter ? 0 : value;
+    double last = b->track->count > 0 ? b->track->mean_w[b->track->count - 1] : first;
     int64_t until = t - (int64_t)(b->sensor.counter ? 0 : b->period);
     if (!add(b, until, last, 0, reset ? JMI_CELL_RESET : JMI_CELL_MISSING)) return false;
     b->ticked = true; /* a new lattice phase, from here */
@@ -231,12 +266,22 @@ static bool on_gap(builder *b, int64_t t, double value, bool reset) {
 }
 
 static bool on_sample(builder *b, int64_t t, double value, uint32_t since, uint8_t flags) {
-    if (flags & JM_SAMPLE_MISSING) return true; /* the good one after it carries the gap */
+    /* polls are not farther apart than samples; who knows no `since` may say any */
+    int64_t passed = t - b->last_sample;
+    if (b->started && passed < (int64_t)since) since = (uint32_t)passed;
+    b->last_sample = t;
+    if (flags & JM_SAMPLE_MISSING) {
+        b->failed = true;
+        return true;
+    }
+    if (b->failed) flags |= JM_SAMPLE_GAP; /* traces made elsewhere may not say so */
+    if (b->sensor.counter && b->started && value < b->value) flags |= JM_SAMPLE_RESET;
+    b->failed = false;
     bool ok = true;
     if (!b->started) {
         b->started = true;
         b->first_poll = t;
-        if (b->track->begin_ns == 0) b->track->begin_ns = t;
+        b->track->begin_ns = t;
         b->value = value;
     } else if (flags & (JM_SAMPLE_GAP | JM_SAMPLE_RESET)) {
         ok = on_gap(b, t, value, (flags & JM_SAMPLE_RESET) != 0);
@@ -304,6 +349,7 @@ static void describe(builder *b, const jm_device *device) {
     /* Boards overshoot their limit for milliseconds. */
     track->ceiling_w = fmax(1.2 * device->power_limit_w, 1.25 * track->highest_w);
     if (!(device->power_limit_w > 0)) track->ceiling_w = fmax(2 * track->highest_w, 1);
+    track->ceiling_w = fmax(track->ceiling_w, track->floor_w);
     track->provenance = (sensor->counter ? JM_FROM_COUNTER : JM_FROM_POWER) |
                         (sensor->modelled ? JM_FROM_MODEL : 0u) |
                         (device->simulated ? JM_FROM_SIMULATION : 0u);

@@ -1,4 +1,5 @@
 #include "energy/views.h"
+#include "record/recording.h"
 #include "sensor/sensor.h"
 
 #include <math.h>
@@ -12,6 +13,13 @@ int jmi_energy_options_take(jm_energy_options *ours, const jm_energy_options *th
         return jmi_fail(error, JM_INVALID, "gain_u must lie in [0, 1) and offset_u_w not below 0");
     if (ours->method > JM_METHOD_POWER)
         return jmi_fail(error, JM_INVALID, "there is no energy method %d", (int)ours->method);
+    return JM_OK;
+}
+
+int jmi_windows_check(const jm_window *windows, size_t count, jm_error *error) {
+    for (size_t i = 0; i < count; i++)
+        if (!jmi_time_valid(windows[i].begin_ns) || !jmi_time_valid(windows[i].end_ns))
+            return jmi_fail(error, JM_INVALID, "window %zu: there is no such time", i);
     return JM_OK;
 }
 
@@ -92,6 +100,10 @@ int jmi_views_open(jmi_views *v, const jm_recording *recording, uint32_t index,
 }
 
 void jmi_energy_finish(jm_energy *out, double bound_slack) {
+    if (out->provenance == 0) { /* nothing was measured: what it may be is known already */
+        out->u95_j = out->upper_j;
+        return;
+    }
     double both = hypot(out->u_random_j, out->u_systematic_j);
     if (out->provenance & JM_BOUND_ONLY) {
         out->lower_j = fmax(out->lower_j * (1 - bound_slack), 0);
@@ -105,10 +117,13 @@ void jmi_energy_finish(jm_energy *out, double bound_slack) {
     if (out->duration_s > 0) out->mean_power_w = out->energy_j / out->duration_s;
 }
 
-static void unmeasured(jm_energy *out, double ceiling_w) {
-    *out = (jm_energy){.duration_s = out->duration_s, .flags = JM_ENERGY_PARTIAL};
+void jmi_energy_unmeasured(jm_energy *out, const jmi_views *v, uint32_t flags) {
+    *out = (jm_energy){.duration_s = out->duration_s,
+                       .flags = JM_ENERGY_PARTIAL | (flags & JM_ENERGY_RESET)};
+    double ceiling_w = v->view[0].track.ceiling_w;
     out->upper_j = ceiling_w > 0 ? ceiling_w * out->duration_s : INFINITY;
     out->u95_j = out->upper_j;
+    out->u_random_j = out->upper_j / sqrt(3); /* about 0, for sums with what was measured */
 }
 
 jmi_estimate jmi_views_estimate(jmi_views *v, const jm_window *window) {
@@ -136,7 +151,7 @@ void jmi_views_window(jmi_views *v, const jm_window *window, jm_energy *out) {
     out->duration_s = (double)(window->end_ns - window->begin_ns) * 1e-9;
     jmi_estimate estimate = jmi_views_estimate(v, window);
     if (!(estimate.measured > 0)) {
-        unmeasured(out, v->view[0].track.ceiling_w);
+        jmi_energy_unmeasured(out, v, estimate.flags);
         return;
     }
     out->energy_j = estimate.energy_j;

@@ -18,6 +18,9 @@ typedef struct jmi_views {
 int jmi_energy_options_take(jm_energy_options *ours, const jm_energy_options *theirs,
                             jm_error *error);
 
+/* JM_INVALID: a window's times are none, and their differences would overflow. */
+int jmi_windows_check(const jm_window *windows, size_t count, jm_error *error);
+
 /* JM_NO_DATA: the device has no sensor of power or energy with a usable value. */
 int jmi_views_open(jmi_views *views, const jm_recording *recording, uint32_t device,
                    const jm_energy_options *options, jm_error *error);
@@ -29,6 +32,9 @@ jmi_estimate jmi_views_estimate(jmi_views *views, const jm_window *window);
 double jmi_views_systematic(const jmi_views *views, double energy_j, double duration_s);
 /* A window as the public interface gives it. */
 void jmi_views_window(jmi_views *views, const jm_window *window, jm_energy *out);
+
+/* Of a window (its duration is in `out`) without any reading: anything below the ceiling. */
+void jmi_energy_unmeasured(jm_energy *out, const jmi_views *views, uint32_t flags);
 
 /* Fills in interval and mean power from the parts; bounds are widened by `slack` (relative). */
 void jmi_energy_finish(jm_energy *energy, double slack);

@@ -69,8 +69,7 @@ static int total_windows(const jm_recording *recording, const jm_window *windows
     free(part);
     if (status != JM_OK && status != JM_NO_DATA) return status;
     if (first) return jmi_fail(error, JM_NO_DATA, "no device has a reading of power or energy");
-    for (size_t i = 0; i < count; i++)
-        if (out[i].provenance != 0) jmi_energy_finish(&out[i], 0);
+    for (size_t i = 0; i < count; i++) jmi_energy_finish(&out[i], 0);
     return JM_OK;
 }
 
@@ -80,7 +79,8 @@ int jm_energy_windows(const jm_recording *recording, uint32_t device, const jm_w
     jm_energy_options ours;
     if (recording == NULL || (count > 0 && (windows == NULL || out == NULL)))
         return jmi_fail(error, JM_INVALID, "recording, windows and out must not be NULL");
-    int status = jmi_energy_options_take(&ours, options, error);
+    int status = jmi_windows_check(windows, count, error);
+    if (status == JM_OK) status = jmi_energy_options_take(&ours, options, error);
     if (status != JM_OK) return status;
     if (device == JM_DEVICE_TOTAL)
         return total_windows(recording, windows, count, &ours, out, error);

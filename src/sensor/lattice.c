@@ -61,7 +61,7 @@ static void number_ticks(const int64_t *lo, const int64_t *hi, size_t count, dou
     k[0] = 0;
     for (size_t i = 1; i < count; i++) {
         double steps = (middle(lo[i], hi[i]) - middle(lo[i - 1], hi[i - 1])) / period;
-        k[i] = k[i - 1] + (int64_t)llround(steps < 1 ? 1 : steps);
+        k[i] = k[i - 1] + (int64_t)llround(steps < 1 ? 1 : steps < 1e12 ? steps : 1e12);
     }
 }
 
