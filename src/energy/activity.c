@@ -307,7 +307,7 @@ static void smooth(const jmi_activity *activity, jmi_track *track) {
     double keep = jmi_min(jmi_max(cov / var, 0), 1) * (1 - jmi_min(activity->explained, 1));
     double *raw = malloc(n * sizeof *raw);
     if (raw == NULL) return; /* unsmoothed is right too, only noisier */
-    size_t known = 0; /* what ran before the first poll is not: it would look like drift */
+    size_t known = 0;        /* what ran before the first poll is not: it would look like drift */
     while (known + 1 < n && window_begin(track, known) < track->begin_ns) known++;
     for (size_t i = 0; i < known; i++) track->mean_w[i] = track->mean_w[known];
     memcpy(raw, track->mean_w, n * sizeof *raw);

@@ -244,7 +244,6 @@ jmi_estimate jmi_fuse(const jmi_estimate *a, const jmi_estimate *b) {
         out.var_j2 = jmi_max(out.var_j2, apart * apart / 4);
         out.flags |= JM_ENERGY_CONFLICT;
     }
-    if (out.bound_only)
-        out.energy_j = jmi_min(jmi_max(out.energy_j, out.lower_j), out.upper_j);
+    if (out.bound_only) out.energy_j = jmi_min(jmi_max(out.energy_j, out.lower_j), out.upper_j);
     return out;
 }

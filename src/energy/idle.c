@@ -105,9 +105,7 @@ const char *jm_provenance_text(uint32_t provenance, char *text, size_t size) {
     size_t used = 0;
     text[0] = '\0';
     for (size_t i = 0; i < JMI_COUNT(words); i++) {
-        /* "modelled" says it all: a model's output has the form of power readings */
         if (!(provenance & words[i].bit)) continue;
-        if (words[i].bit == JM_FROM_POWER && (provenance & JM_FROM_MODEL)) continue;
         const char *between = used == 0 ? "" : words[i].bit == JM_FROM_POWER ? "+" : ", ";
         int length = snprintf(text + used, size - used, "%s%s", between, words[i].word);
         if (length < 0 || (size_t)length >= size - used) return text; /* cut off */

@@ -19,9 +19,9 @@ typedef struct builder {
     int64_t first_poll;
     int64_t last_sample; /* likewise, or a failed reading */
     bool failed;         /* that was a failed reading */
-    bool started; /* a value is there */
-    double share; /* of a period that a reading sees */
-    bool ticked;  /* and the moment of a change is known */
+    bool started;        /* a value is there */
+    double share;        /* of a period that a reading sees */
+    bool ticked;         /* and the moment of a change is known */
 } builder;
 
 /* ---- the refresh period, from the brackets of the changes ---- */
@@ -134,8 +134,8 @@ static int64_t tick_before(const builder *b, int64_t tick) {
     return tick - (int64_t)(fmax(periods, 1) * b->period);
 }
 
-/* Periods from the last tick on in which a gauge kept its value. A part-time one saw a share of each
- * of them, not the last of them all: then each is a cell. */
+/* Periods from the last tick on in which a gauge kept its value. A part-time one saw a share of
+ * each of them, not the last of them all: then each is a cell. */
 static bool add_held(builder *b, double periods) {
     static const double most = 1e6;
     double share = b->share, each = share < 1 && periods <= most ? 1 : periods;
@@ -208,9 +208,7 @@ static bool on_change(builder *b, int64_t t, double value, uint32_t since) {
 /* A counter that missed several ticks had nothing to count (its device went off); one is late. */
 static bool counter_stood_still(builder *b, int64_t until) {
     const jmi_track *track = b->track;
-    double usual = track->count > 0
-                       ? (double)(b->tick - track->edge[0]) / (double)track->count
-                       : 0;
+    double usual = track->count > 0 ? (double)(b->tick - track->edge[0]) / (double)track->count : 0;
     double still = (double)(until - b->tick), most = 3 * fmax(usual, b->period);
     return !(most > 0 && still > most) || add(b, until, 0, 1, 0);
 }
@@ -350,9 +348,10 @@ static void describe(builder *b, const jm_device *device) {
     track->ceiling_w = fmax(1.2 * device->power_limit_w, 1.25 * track->highest_w);
     if (!(device->power_limit_w > 0)) track->ceiling_w = fmax(2 * track->highest_w, 1);
     track->ceiling_w = fmax(track->ceiling_w, track->floor_w);
-    track->provenance = (sensor->counter ? JM_FROM_COUNTER : JM_FROM_POWER) |
-                        (sensor->modelled ? JM_FROM_MODEL : 0u) |
-                        (device->simulated ? JM_FROM_SIMULATION : 0u);
+    track->provenance = sensor->modelled  ? JM_FROM_MODEL
+                        : sensor->counter ? JM_FROM_COUNTER
+                                          : JM_FROM_POWER;
+    if (device->simulated) track->provenance |= JM_FROM_SIMULATION;
 }
 
 static int build(builder *b, const jm_recording *recording, uint32_t sensor, jm_error *error) {

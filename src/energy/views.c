@@ -51,9 +51,20 @@ static bool best_sensor(const jm_recording *recording, uint32_t device,
     return most >= 0;
 }
 
-static int add_view(jmi_views *v, const jm_recording *recording, uint32_t sensor, jm_error *error) {
-    int status = jmi_estimator_open(&v->view[v->count], recording, sensor,
-                                    v->has_timeline ? &v->timeline : NULL, error);
+/* Ranges say when a load ran, which a model knows from utilisation: it has no use for them. */
+static int add_view(jmi_views *v, const jm_recording *recording, uint32_t index,
+                    const jm_energy_options *options, jm_error *error) {
+    jm_sensor sensor = {.size = sizeof sensor};
+    int status = jm_recording_sensor(recording, index, &sensor);
+    bool use_ranges = !options->no_activity && !sensor.modelled;
+    if (status == JM_OK && use_ranges && !v->has_timeline) {
+        status = jmi_timeline_build(&v->timeline, recording, error);
+        v->has_timeline = status == JM_OK;
+        if (status == JM_NO_DATA) status = JM_OK; /* no ranges */
+    }
+    if (status == JM_OK)
+        status = jmi_estimator_open(&v->view[v->count], recording, index,
+                                    use_ranges && v->has_timeline ? &v->timeline : NULL, error);
     if (status == JM_OK) v->count++;
     return status == JM_NO_DATA ? JM_OK : status;
 }
@@ -80,15 +91,11 @@ int jmi_views_open(jmi_views *v, const jm_recording *recording, uint32_t index,
         return jmi_fail(error, JM_NOT_FOUND, "there is no device %u in the recording", index);
     uint32_t sensor = 0;
     int status = JM_OK;
-    if (!options->no_activity) status = jmi_timeline_build(&v->timeline, recording, error);
-    v->has_timeline = status == JM_OK && !options->no_activity;
-    if (status == JM_NO_DATA) status = JM_OK; /* no ranges */
-    if (status == JM_OK && options->method != JM_METHOD_POWER &&
-        best_sensor(recording, index, rank_counter, &sensor))
-        status = add_view(v, recording, sensor, error);
+    if (options->method != JM_METHOD_POWER && best_sensor(recording, index, rank_counter, &sensor))
+        status = add_view(v, recording, sensor, options, error);
     if (status == JM_OK && options->method != JM_METHOD_COUNTER &&
         best_sensor(recording, index, rank_power, &sensor))
-        status = add_view(v, recording, sensor, error);
+        status = add_view(v, recording, sensor, options, error);
     if (status != JM_OK)
         jmi_views_close(v);
     else if (v->count == 0) {

@@ -132,26 +132,15 @@ static void add_splits(jmi_summary *summary) {
     total->share = total->idle_j / energy;
 }
 
-/* What stands next to every number. What a model says has the form of power, but is no reading of
- * it: of the total, readings and models are named apart. */
+/* What stands next to every number. */
 static void name_sources(jmi_summary *summary) {
-    const uint32_t readings = JM_FROM_COUNTER | JM_FROM_POWER;
-    uint32_t measured = 0, kinds = 0;
     for (uint32_t i = 0; i < summary->device_count; i++) {
         jmi_summary_device *entry = &summary->devices[i];
         uint32_t from = entry->energy.provenance & ~(uint32_t)JM_BOUND_ONLY;
         jm_provenance_text(from, entry->source, sizeof entry->source);
-        if (!entry->device.in_total) continue;
-        kinds |= from & ~readings;
-        if (!(from & JM_FROM_MODEL)) measured |= from & readings;
     }
-    char *out = summary->total.source;
-    size_t size = sizeof summary->total.source;
-    jm_provenance_text(measured != 0 ? measured : kinds, out, size);
-    if (measured == 0 || kinds == 0) return;
-    size_t length = strlen(out);
-    snprintf(out + length, size - length, ", ");
-    jm_provenance_text(kinds, out + length + 2, size - length - 2);
+    uint32_t from = summary->total.energy.provenance & ~(uint32_t)JM_BOUND_ONLY;
+    jm_provenance_text(from, summary->total.source, sizeof summary->total.source);
 }
 
 static int fill_devices(jmi_summary *summary, const jm_energy_options *options, jm_error *error) {

@@ -181,7 +181,7 @@ static void provenance_in_words(void **state) {
         {JM_FROM_POWER, "power"},
         {JM_FROM_COUNTER | JM_FROM_POWER, "counter+power"},
         {JM_FROM_COUNTER | JM_FROM_POWER | JM_FROM_SIMULATION, "counter+power, simulated"},
-        {JM_FROM_POWER | JM_FROM_MODEL, "modelled"},
+        {JM_FROM_MODEL, "modelled"},
         {JM_FROM_POWER | JM_BOUND_ONLY, "power, bound only"},
         {1u << 20, "not measured"},
     };
@@ -217,7 +217,7 @@ static void what_is_modelled_or_simulated_says_so(void **state) {
     assert_int_equal(jm_recording_add_device(r, &gpu, &index, NULL), JM_OK);
     ten_seconds(r, add_counter(r, index, 0.1), watts_100, 0);
     jm_energy modelled = energy_of(r, cpu, 1, 9), simulated = energy_of(r, index, 1, 9);
-    assert_int_equal(modelled.provenance, JM_FROM_POWER | JM_FROM_MODEL);
+    assert_int_equal(modelled.provenance, JM_FROM_MODEL);
     assert_int_equal(simulated.provenance, JM_FROM_COUNTER | JM_FROM_SIMULATION);
     assert_true(modelled.u_systematic_j > 0.1 * modelled.energy_j); /* honestly wide */
     assert_true(energy_of(r, JM_DEVICE_TOTAL, 1, 9).provenance & JM_FROM_MODEL);
