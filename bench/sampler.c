@@ -4,12 +4,32 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <time.h>
+
+/* What waking up at a rate takes by itself on this machine, % of a core: the floor of any sampler.
+ */
+static double bare_wakes(double hz, double seconds) {
+    struct timespec next, before, after;
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+    for (int i = 0; i < (int)(hz * seconds); i++) {
+        next.tv_nsec += (long)(1e9 / hz);
+        next.tv_sec += next.tv_nsec / 1000000000;
+        next.tv_nsec %= 1000000000;
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
+    }
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+    double spent =
+        (double)(after.tv_sec - before.tv_sec) * 1e9 + (double)(after.tv_nsec - before.tv_nsec);
+    return 100 * spent / (seconds * 1e9);
+}
 
 static void share_at(rows *all, const char *name, const char *simulate, uint32_t flags, double hz,
                      double target) {
     if (!rows_want(all, name)) return;
     jm_session *session = bench_session(simulate, hz > 0 ? (uint64_t)(1e9 / hz) : 0, flags);
     double seconds = hz >= 100 ? 4 : 10;
+    double floor = hz > 0 ? bare_wakes(hz, seconds / 4) : 0;
     int64_t from = jm_now_ns();
     bench_sleep(seconds);
     double elapsed = (double)(jm_now_ns() - from);
@@ -20,7 +40,9 @@ static void share_at(rows *all, const char *name, const char *simulate, uint32_t
                          .value = 100 * (double)stats.cpu_ns / elapsed,
                          .unit = "% core",
                          .goal = target > 0 ? ROW_AT_MOST : ROW_NO_GOAL,
-                         .target = target});
+                         .target = target,
+                         .baseline = floor,
+                         .beside = floor > 0 ? "waking up alone" : NULL});
     printf("#   %.0f polls a second, %.2f %% late, worst %.2f ms\n",
            (double)stats.polls / elapsed * 1e9,
            100 * (double)stats.late / (double)(stats.polls + 1), (double)stats.worst_late_ns / 1e6);

@@ -91,6 +91,7 @@ static bool take_batch(jmi_collector *collector, jmi_lane_state *state, size_t l
 static void free_lane(jmi_lane_state *state, jmi_lane *lane) {
     uint32_t generation = state->generation + 1;
     free(state->stack);
+    state->stack = NULL;
     *state = (jmi_lane_state){.generation = generation};
     atomic_store_explicit(&lane->head, 0, memory_order_relaxed);
     atomic_store_explicit(&lane->tail, 0, memory_order_relaxed);

@@ -250,5 +250,5 @@ void jmi_sampler_stop(jmi_sampler *sampler) {
 void jmi_sampler_follow(jmi_sampler *sampler, int32_t pid) {
     if (sampler == NULL || sampler->set == NULL) return;
     /* Read by the source while the lock is not held. */
-    __atomic_store_n(&sampler->set->pid, pid, __ATOMIC_RELAXED);
+    atomic_store(&sampler->set->pid, pid);
 }

@@ -45,9 +45,14 @@ static uint64_t choose_period(const jmi_schedule *schedule, const jmi_source *so
     return period;
 }
 
-static bool measures_energy(const jmi_source *source, const jm_sensor *sensors) {
-    for (uint32_t i = 0; i < source->sensor_count; i++)
-        if (of_interest(&sensors[source->sensor[i]])) return true;
+/* What a user who asks for a rate wants at that rate: power now, and energy. A mean over a second
+ * and a driver's own ring tell nothing more for being asked more often. */
+static bool worth_any_rate(const jmi_source *source, const jm_sensor *sensors) {
+    if (source->drain != NULL || source->min_period_ns >= 100 * ms_ns) return false;
+    for (uint32_t i = 0; i < source->sensor_count; i++) {
+        jm_quantity quantity = sensors[source->sensor[i]].quantity;
+        if (quantity == JM_POWER || quantity == JM_ENERGY) return true;
+    }
     return false;
 }
 
@@ -73,9 +78,10 @@ void jmi_schedule_init(jmi_schedule *schedule, const jmi_source *source, const j
     schedule->next_ns = now_ns;
     schedule->fit_at = TICKS_TO_LOCK;
     uint64_t chosen = poll_ns != 0 ? poll_ns : choose_period(schedule, source, sensors);
-    /* The user's wish is for power and energy; of the others one value each interval will do. */
-    if (poll_ns != 0 && poll_ns < interval_ns && !measures_energy(source, sensors))
-        chosen = interval_ns;
+    if (poll_ns != 0 && !worth_any_rate(source, sensors)) {
+        if (chosen < interval_ns) chosen = interval_ns;
+        if (chosen < schedule->floor_ns) chosen = schedule->floor_ns;
+    }
     schedule->period_ns = bounded(schedule, chosen);
     uint64_t refresh = shortest_refresh(source, sensors);
     bool rhythmic = poll_ns == 0 && source->drain == NULL &&

@@ -69,25 +69,33 @@ static const char *value_text(sqlite3_stmt *statement, int column, char *buffer,
     return (const char *)sqlite3_column_text(statement, column);
 }
 
-static int run(sqlite3_stmt *statement, jm_row_fn row, void *user, jm_error *error) {
-    enum { NUMBER_BYTES = 32 };
+enum { NUMBER_BYTES = 32 };
+
+/* Hands the column names over, then each row. */
+static int hand_over(sqlite3_stmt *statement, const char **values, char *numbers, jm_row_fn row,
+                     void *user, jm_error *error) {
     int columns = sqlite3_column_count(statement);
-    const char **values = jmi_alloc((size_t)columns, sizeof *values);
-    char *numbers = jmi_alloc((size_t)columns, NUMBER_BYTES);
-    int status =
-        values != NULL && numbers != NULL ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory");
-    for (int i = 0; status == JM_OK && i < columns; i++)
-        values[i] = sqlite3_column_name(statement, i);
+    for (int i = 0; i < columns; i++) values[i] = sqlite3_column_name(statement, i);
+    bool stopped = row((size_t)columns, values, user) != 0;
     int code = SQLITE_ROW;
-    bool stopped = status == JM_OK && row((size_t)columns, values, user) != 0;
-    while (status == JM_OK && !stopped && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (!stopped && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         for (int i = 0; i < columns; i++)
             values[i] = value_text(statement, i, numbers + (size_t)i * NUMBER_BYTES, NUMBER_BYTES);
         stopped = row((size_t)columns, values, user) != 0;
     }
-    if (stopped) status = jmi_fail(error, JM_INTERRUPTED, "the query was stopped");
-    if (status == JM_OK && code != SQLITE_DONE)
-        status = fail_query(sqlite3_db_handle(statement), error);
+    if (stopped) return jmi_fail(error, JM_INTERRUPTED, "the query was stopped");
+    return code == SQLITE_DONE ? JM_OK : fail_query(sqlite3_db_handle(statement), error);
+}
+
+static int run(sqlite3_stmt *statement, jm_row_fn row, void *user, jm_error *error) {
+    size_t columns = (size_t)sqlite3_column_count(statement);
+    const char **values = jmi_alloc(columns, sizeof *values);
+    char *numbers = jmi_alloc(columns, NUMBER_BYTES);
+    int status = JM_MEMORY;
+    if (values != NULL && numbers != NULL)
+        status = hand_over(statement, values, numbers, row, user, error);
+    else
+        jmi_fail(error, JM_MEMORY, "out of memory");
     free(values);
     free(numbers);
     return status;

@@ -14,7 +14,11 @@ void sleep_ms(int ms) {
 
 long setting(const char *name, long otherwise) {
     const char *text = getenv(name);
-    return text != NULL ? atol(text) : otherwise;
+    if (text != NULL) return atol(text);
+#ifdef JM_SANITIZED /* ten times slower */
+    otherwise /= 10;
+#endif
+    return otherwise;
 }
 
 /* ---- sensors ---- */

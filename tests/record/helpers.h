@@ -48,7 +48,7 @@ tally walk(const jm_recording *recording, uint32_t sensor, int64_t from_ns, int6
 
 bool has_warning(const jm_recording *recording, const char *part);
 void sleep_ms(int ms);
-/* A number from the environment, for longer or shorter runs. */
+/* A number from the environment, for longer or shorter runs; less under sanitizers. */
 long setting(const char *name, long otherwise);
 
 /* A recording with one power sensor and `samples` samples 1 ms apart. */

@@ -483,7 +483,8 @@ static void test_thin(void **state) {
     jm_recording *r = sawtooth(0);
     uint8_t flags = 0;
     for (int64_t t = 1; t <= 20000; t++) {
-        double value = (double)(t / 100);
+        int64_t step = t / 100;
+        double value = (double)step;
         flags = t % 100 == 0 ? JM_SAMPLE_CHANGED : 0;
         jm_samples one = {.count = 1, .t_ns = &t, .value = &value, .flags = &flags};
         assert_int_equal(jm_recording_add_samples(r, 0, &one, NULL), JM_OK);
