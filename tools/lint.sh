@@ -78,14 +78,7 @@ tidy() {
     say() { :; }
     # Headers that the build makes must be there; code that does not compile is for ./dev build.
     configure build && { ninja -C build -k 0 >build/compile.log 2>&1 || true; } || return 1
-    # Only C that the build compiles, with the flags that it uses.
-    python3 - build/compile_commands.json <<'PY' >build/tidy-files
-import json, os, sys
-entries = json.load(open(sys.argv[1]))
-files = {os.path.relpath(os.path.join(e["directory"], e["file"])) for e in entries}
-print("\n".join(sorted(f for f in files if f.endswith(".c"))))
-PY
-    xargs -r -n 4 -P "$(nproc)" clang-tidy -p build --quiet <build/tidy-files 2>build/tidy-stderr
+    python3 tools/tidy.py build
 }
 
 check "format (clang-format)" clang-format format

@@ -223,8 +223,13 @@ static void fit_levels(jmi_activity *activity, const normal *eq, const jmi_track
     double range = activity->high_w - activity->low_w;
     add_errors_in_shares(activity, eq, k, share_u, range, jmi_max(range, prior));
     activity->explained = spread > 0 ? jmi_max(1 - left / (eq->n * spread * spread), 0) : 0;
+    double time_s[JMI_CLASSES] = {0}; /* a sensor in step with the load may never see a class */
+    size_t hint = 0;
+    int64_t begin = track->edge[0], end = track->edge[track->count];
+    jmi_timeline_times(activity->timeline, begin, end, &hint, time_s);
     for (uint32_t c = 0; c < k; c++)
-        if (eq->share[c] > 0.05 * eq->n && activity->cov_w2[c][c] > 0.2 * prior * prior)
+        if (time_s[c] > 0.05e-9 * (double)(end - begin) &&
+            activity->cov_w2[c][c] > 0.2 * prior * prior)
             activity->locked = true;
 }
 
@@ -233,7 +238,7 @@ static int sum_levels(jmi_activity *activity) {
     activity->model_j = calloc(timeline->count, sizeof *activity->model_j);
     if (activity->model_j == NULL) return JM_MEMORY;
     for (size_t i = 1; i < timeline->count; i++) {
-        int64_t since = i > 1 ? timeline->t[i - 1] : 0;
+        int64_t since = timeline->t[i > 1 ? i - 1 : 1];
         activity->model_j[i] =
             activity->model_j[i - 1] +
             activity->level_w[timeline->cls[i - 1]] * ((double)(timeline->t[i] - since) * 1e-9);
@@ -245,7 +250,7 @@ double jmi_activity_energy(const jmi_activity *activity, int64_t t, size_t *hint
     const jmi_timeline *timeline = activity->timeline;
     size_t i = jmi_timeline_find(timeline, t, *hint);
     *hint = i;
-    int64_t since = i > 0 ? timeline->t[i] : 0; /* class 0 before the first: from time 0 */
+    int64_t since = timeline->t[i > 0 ? i : 1]; /* class 0 before the first: back from it */
     return activity->model_j[i] +
            activity->level_w[timeline->cls[i]] * ((double)(t - since) * 1e-9);
 }

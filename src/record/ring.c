@@ -287,9 +287,11 @@ static bool has_room(jmi_writer_lane *writer, uint32_t need) {
     return writer->head + need - writer->tail_seen <= JMI_SLOTS;
 }
 
+/* Waits in short steps, 100 ms in all. Steps are what is counted: where the whole machine stands
+ * still the collector has had no chance either, and gets up to half a second. */
 bool jmi_ring_wait(jmi_writer_lane *writer, uint32_t need) {
-    enum { STEP_US = 200, HELP_AFTER = 10 };
-    const int64_t limit_ns = 100 * 1000 * 1000;
+    enum { STEP_US = 200, STEPS = 500, HELP_AFTER = 10 };
+    const int64_t limit_ns = 500 * 1000 * 1000;
     if (has_room(writer, need)) {
         writer->stalled = false;
         return true;
@@ -298,7 +300,7 @@ bool jmi_ring_wait(jmi_writer_lane *writer, uint32_t need) {
     jmi_ring *ring = writer->ring;
     bool can_help = ring->help != NULL && ring->owner_pid == getpid();
     int64_t deadline = jm_now_ns() + limit_ns;
-    for (int i = 0; jm_now_ns() < deadline; i++) {
+    for (int i = 0; i < STEPS && jm_now_ns() < deadline; i++) {
         if (i % HELP_AFTER == 0) ring_doorbell(writer);
         if (i >= HELP_AFTER && can_help) ring->help(ring->help_context);
         if (has_room(writer, need)) return true;

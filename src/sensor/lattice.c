@@ -55,13 +55,20 @@ static bool fit_line(const int64_t *lo, const int64_t *hi, const int64_t *k, con
     return out->period > 0;
 }
 
-/* Numbers the ticks, from distances between neighbours so that an error in T cannot build up. */
+/* Numbers the ticks, each from the last one that came about when it should: so neither an error in
+ * T builds up, nor does one tick out of place (or seen late) shift all that follow. */
 static void number_ticks(const int64_t *lo, const int64_t *hi, size_t count, double period,
                          int64_t *k) {
+    size_t from = 0, astray = 0;
     k[0] = 0;
     for (size_t i = 1; i < count; i++) {
-        double steps = (middle(lo[i], hi[i]) - middle(lo[i - 1], hi[i - 1])) / period;
-        k[i] = k[i - 1] + (int64_t)llround(steps < 1 ? 1 : steps < 1e12 ? steps : 1e12);
+        double steps = (middle(lo[i], hi[i]) - middle(lo[from], hi[from])) / period;
+        double least = from + 1 == i ? 1 : 0;
+        double whole = nearbyint(steps < least ? least : steps < 1e12 ? steps : 1e12);
+        k[i] = k[from] + (int64_t)whole;
+        if (fabs(steps - whole) > 0.25 + 0.05 * whole && ++astray <= 3) continue;
+        from = i;
+        astray = 0;
     }
 }
 
@@ -97,7 +104,8 @@ int jmi_lattice_fit(const int64_t *lo_ns, const int64_t *hi_ns, size_t count, do
     bool *use = malloc(count * sizeof *use);
     fit line = {.period = prior_ns};
     if (k == NULL || use == NULL) goto none;
-    if (!(line.period > 0)) line.period = guess_period(lo_ns, hi_ns, count);
+    double guess = guess_period(lo_ns, hi_ns, count);
+    if (!(line.period > 0) || (guess > 0 && guess < 0.75 * line.period)) line.period = guess;
     memset(use, 1, count * sizeof *use);
     for (int round = 0; round < 4; round++) {
         if (!(line.period > 0)) goto none;
@@ -111,7 +119,9 @@ int jmi_lattice_fit(const int64_t *lo_ns, const int64_t *hi_ns, size_t count, do
     lattice->ticks = count;
     free(k);
     free(use);
-    return lattice->inside >= 0.6 ? JM_OK : JM_NO_DATA;
+    if (lattice->inside >= 0.6) return JM_OK;
+    /* the table may be of another board */
+    return prior_ns > 0 ? jmi_lattice_fit(lo_ns, hi_ns, count, 0, lattice) : JM_NO_DATA;
 none:
     free(k);
     free(use);

@@ -103,9 +103,47 @@ static void ticks_that_are_not_seen(void **state) {
 
 static void ticks_out_of_place(void **state) {
     (void)state;
-    plan p = {.period_ns = 100e6, .poll_ns = 4e6, .outliers = 0.08, .count = 300, .start_ns = T0};
-    jmi_lattice l = find(&p, 1e-2);
+    plan p = {.period_ns = 100e6, .poll_ns = 4e6, .outliers = 0.02, .count = 300, .start_ns = T0};
+    jmi_lattice l = find(&p, 1e-3);
     assert_true(l.inside < 1);
+}
+
+/* One tick half a period late must not shift the number of all that follow. */
+static void one_tick_out_of_place(void **state) {
+    (void)state;
+    plan p = {.period_ns = 100e6, .poll_ns = 4e6, .count = 2000, .start_ns = T0};
+    for (double late = -0.9; late < 0.95; late += 0.1) {
+        make(&p, 8);
+        lo[1000] += (int64_t)(late * 100e6);
+        hi[1000] += (int64_t)(late * 100e6);
+        jmi_lattice l;
+        assert_int_equal(jmi_lattice_fit(lo, hi, p.count, 0, &l), JM_OK);
+        close_to(l.period_ns, 100e6, 1e4, "period");
+        assert_true(l.inside > 0.99);
+    }
+}
+
+/* The machine was busy: now and then no poll for up to three periods. */
+static void polls_that_stall(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        uint64_t random = seed;
+        size_t n = 0;
+        double t = 0, before = 0, shown = 0;
+        while (n < 1000) {
+            double step = random_between(&random, 3e6, 5e6);
+            if (random_between(&random, 0, 1) < 1e-3) step += random_between(&random, 0, 300e6);
+            before = t;
+            t += step;
+            if (floor(t / 100e6) == shown) continue;
+            shown = floor(t / 100e6);
+            lo[n] = T0 + (int64_t)before;
+            hi[n++] = T0 + (int64_t)t;
+        }
+        jmi_lattice l;
+        assert_int_equal(jmi_lattice_fit(lo, hi, n, 0, &l), JM_OK);
+        close_to(l.period_ns, 100e6, 1e4, "period");
+    }
 }
 
 static void a_period_that_drifts(void **state) {
@@ -151,11 +189,12 @@ static void a_prior_that_is_wrong(void **state) {
             size_t n = make(&p, seed);
             int status = jmi_lattice_fit(lo, hi, n, p.prior_ns, &l);
             be_finite(&l);
-            if (status == JM_OK && fabs(l.period_ns - 100e6) > 1e5)
+            /* that changes show at every n-th tick only is for the table to say */
+            double parts = fmax(nearbyint(1 / factors[i]), 1);
+            bool off = fabs(l.period_ns * parts - 100e6) > 1e5 && fabs(l.period_ns - 100e6) > 1e5;
+            if (status == JM_OK && off)
                 fail_msg("prior %g x: period %.9g, inside %g", factors[i], l.period_ns, l.inside);
-            /* a multiple or a part of the truth is a rhythm that can be followed */
-            double whole = factors[i] < 1 ? 1 / factors[i] : factors[i];
-            if (fabs(whole - nearbyint(whole)) < 1e-9) assert_int_equal(status, JM_OK);
+            assert_int_equal(status, JM_OK);
         }
     }
 }
@@ -241,6 +280,8 @@ int main(void) {
         cmocka_unit_test(ticks_that_jitter),
         cmocka_unit_test(ticks_that_are_not_seen),
         cmocka_unit_test(ticks_out_of_place),
+        cmocka_unit_test(one_tick_out_of_place),
+        cmocka_unit_test(polls_that_stall),
         cmocka_unit_test(a_period_that_drifts),
         cmocka_unit_test(few_brackets),
         cmocka_unit_test(only_the_latest_of_very_many_count),
