@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""No file over 500 lines, no function over 80: file names on stdin. C by ctags, Python by ast."""
+"""No file over 500 lines (tests aside), no function over 80: file names on stdin. C by ctags, Python
+by ast."""
 import ast
 import json
 import subprocess
@@ -36,7 +37,7 @@ def main():
     problems = []
     for path in files:
         lines = path.read_bytes().count(b"\n")
-        if lines > FILE_LINES and str(path) not in WHOLE:
+        if lines > FILE_LINES and str(path) not in WHOLE and path.parts[0] != "tests":
             problems.append(f"{path}: {lines} lines, more than {FILE_LINES}")
     functions = list(c_functions([p for p in files if p.suffix in (".c", ".h", ".cpp", ".cu")]))
     for path in files:

@@ -38,10 +38,10 @@ def compile_configuration(folder, jobs):
 
 
 def test_names(folder, only):
-    """Names of the configuration's tests that contain `only`."""
+    """Names of the configuration's tests that contain `only`, or whose suite does."""
     listed = subprocess.run(["meson", "introspect", folder, "--tests"], cwd=ROOT, capture_output=True, text=True)
-    names = [test["name"] for test in json.loads(listed.stdout)]
-    return [name for name in names if only.lower() in name.lower()] if only else names
+    tests = json.loads(listed.stdout)
+    return [test["name"] for test in tests if only.lower() in f"{test['suite']} {test['name']}".lower()]
 
 
 def unshuffled():

@@ -113,7 +113,8 @@ static bool grow(jmi_intern *intern) {
 const char *jmi_intern_text(jmi_intern *intern, const char *bytes, size_t length) {
     size_t i = hash_of(bytes, length) & (intern->slot_count - 1);
     for (; intern->slots[i] != NULL; i = (i + 1) & (intern->slot_count - 1))
-        if (length_of(intern->slots[i]) == length && memcmp(intern->slots[i], bytes, length) == 0)
+        if (length_of(intern->slots[i]) == length &&
+            (length == 0 || memcmp(intern->slots[i], bytes, length) == 0))
             return intern->slots[i];
     if (intern->used * 2 >= intern->slot_count && !grow(intern)) return NULL;
     char *place = place_for(intern, length);

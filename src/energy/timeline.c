@@ -19,7 +19,7 @@ typedef struct naming {
 static void key_of(const jm_range *range, char key[48]) {
     size_t used = 0;
     key[used++] = (char)('A' + (int)range->category);
-    for (const char *c = range->name; *c != '\0' && used < 47; c++)
+    for (const char *c = range->name; c != NULL && *c != '\0' && used < 47; c++)
         if (*c < '0' || *c > '9') key[used++] = *c;
     key[used] = '\0';
 }

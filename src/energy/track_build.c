@@ -96,7 +96,7 @@ static int64_t tick_of(builder *b, int64_t t, uint32_t since, double *u) {
         *u = width / sqrt(12);
         return t - (int64_t)since / 2;
     }
-    double steps = nearbyint((double)(t - (int64_t)since / 2 - b->tick) / b->period);
+    double steps = nearbyint(((double)(t - b->tick) - 0.5 * width) / b->period);
     int64_t expected = b->tick + (int64_t)(fmax(steps, 1) * b->period);
     int64_t lo = t - (int64_t)since, hi = t;
     *u = fmin(width / sqrt(12), fmax(width / 6, 0.003 * b->period));

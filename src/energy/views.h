@@ -22,16 +22,16 @@ int jmi_energy_options_take(jm_energy_options *ours, const jm_energy_options *th
 int jmi_windows_check(const jm_window *windows, size_t count, jm_error *error);
 
 /* JM_NO_DATA: the device has no sensor of power or energy with a usable value. */
-int jmi_views_open(jmi_views *views, const jm_recording *recording, uint32_t device,
+int jmi_views_open(jmi_views *v, const jm_recording *recording, uint32_t index,
                    const jm_energy_options *options, jm_error *error);
-void jmi_views_close(jmi_views *views);
+void jmi_views_close(jmi_views *v);
 
 /* The random part of a window, from all views. */
-jmi_estimate jmi_views_estimate(jmi_views *views, const jm_window *window);
+jmi_estimate jmi_views_estimate(jmi_views *v, const jm_window *window);
 /* Systematic uncertainty of an energy measured over a time. */
-double jmi_views_systematic(const jmi_views *views, double energy_j, double duration_s);
+double jmi_views_systematic(const jmi_views *v, double energy_j, double duration_s);
 /* A window as the public interface gives it. */
-void jmi_views_window(jmi_views *views, const jm_window *window, jm_energy *out);
+void jmi_views_window(jmi_views *v, const jm_window *window, jm_energy *out);
 
 /* Of a window (its duration is in `out`) without any reading: anything below the ceiling. */
 void jmi_energy_unmeasured(jm_energy *out, const jmi_views *views, uint32_t flags);

@@ -109,8 +109,7 @@ static void what_cannot_be_read_says_why(void **state) {
     assert_true(v == UINT64_MAX);
     write_file("secret", "1", 1);
     assert_int_equal(chmod(at("secret"), 0), 0);
-    if (geteuid() != 0)
-        assert_int_equal(jmi_read_u64(at("secret"), &v), JM_PERMISSION);
+    if (geteuid() != 0) assert_int_equal(jmi_read_u64(at("secret"), &v), JM_PERMISSION);
 }
 
 /* ---- folders ---- */

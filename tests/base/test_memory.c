@@ -133,8 +133,9 @@ static void results_never_overrun_the_callers_struct(void **state) {
         assert_int_equal(jmi_give_struct(theirs, &ours, sizeof ours), JM_OK);
         assert_memory_equal(theirs, &size, sizeof size); /* their size stays theirs */
         for (size_t i = sizeof size; i < sizeof theirs; i++) {
-            unsigned char wanted = i >= size ? 0xAA
-                                   : i < sizeof ours ? ((const unsigned char *)&ours)[i] : 0;
+            unsigned char wanted = i >= size         ? 0xAA
+                                   : i < sizeof ours ? ((const unsigned char *)&ours)[i]
+                                                     : 0;
             assert_int_equal(theirs[i], wanted);
         }
     }

@@ -18,9 +18,20 @@ static void unsigned_numbers_are_whole_and_in_range(void **state) {
     assert_true(jmi_parse_u64("0", &v) && v == 0);
     assert_true(jmi_parse_u64("18446744073709551615", &v) && v == UINT64_MAX);
     assert_true(jmi_parse_u64("0000000000000000000000000000012", &v) && v == 12);
-    static const char *const wrong[] = {"",     " 1",  "1 ",   "+1",   "-1", "-0",
-                                        "0x10", "1.0", "1e3",  "one",  "1\n", "1,000",
-                                        "18446744073709551616", "99999999999999999999999999"};
+    static const char *const wrong[] = {"",
+                                        " 1",
+                                        "1 ",
+                                        "+1",
+                                        "-1",
+                                        "-0",
+                                        "0x10",
+                                        "1.0",
+                                        "1e3",
+                                        "one",
+                                        "1\n",
+                                        "1,000",
+                                        "18446744073709551616",
+                                        "99999999999999999999999999"};
     for (size_t i = 0; i < JMI_COUNT(wrong); i++) {
         v = 7;
         if (jmi_parse_u64(wrong[i], &v)) fail_msg("\"%s\" was read as a number", wrong[i]);
@@ -34,8 +45,16 @@ static void signed_numbers_are_whole_and_in_range(void **state) {
     assert_true(jmi_parse_i64("-9223372036854775808", &v) && v == INT64_MIN);
     assert_true(jmi_parse_i64("9223372036854775807", &v) && v == INT64_MAX);
     assert_true(jmi_parse_i64("-0", &v) && v == 0);
-    static const char *const wrong[] = {"",   "-",   "--1", "-+1", " 1", "1 ",
-                                        "- 1", "1-", "9223372036854775808", "-9223372036854775809"};
+    static const char *const wrong[] = {"",
+                                        "-",
+                                        "--1",
+                                        "-+1",
+                                        " 1",
+                                        "1 ",
+                                        "- 1",
+                                        "1-",
+                                        "9223372036854775808",
+                                        "-9223372036854775809"};
     for (size_t i = 0; i < JMI_COUNT(wrong); i++) {
         v = 7;
         if (jmi_parse_i64(wrong[i], &v)) fail_msg("\"%s\" was read as a number", wrong[i]);
@@ -51,8 +70,9 @@ static void doubles_are_whole_and_finite(void **state) {
     assert_true(jmi_parse_double(".5", &v) && v == 0.5);
     assert_true(jmi_parse_double("1e308", &v) && v == 1e308);
     assert_true(jmi_parse_double("1e-400", &v) && v == 0); /* below what there is: nothing */
-    static const char *const wrong[] = {"",    " 1",  "1 ",       "1,5", "nan",  "inf", "-inf", "1e400",
-                                        "1e", "1.5W", "infinity", "-",   "NaN()", ".",   "\v1",  "1.5.2"};
+    static const char *const wrong[] = {"",      " 1",    "1 ",  "1,5",  "nan",      "inf",
+                                        "-inf",  "1e400", "1e",  "1.5W", "infinity", "-",
+                                        "NaN()", ".",     "\v1", "1.5.2"};
     for (size_t i = 0; i < JMI_COUNT(wrong); i++) {
         v = 7;
         if (jmi_parse_double(wrong[i], &v)) fail_msg("\"%s\" was read as a number", wrong[i]);
@@ -64,8 +84,18 @@ static void doubles_are_whole_and_finite(void **state) {
 
 static void doubles_read_back(void **state) {
     (void)state;
-    static const double values[] = {0,       -0.0,   0.1,     1.0 / 3, 2.0 / 3,           1e22,
-                                    1e-300,  DBL_MAX, DBL_MIN, 4.9e-324, 123456789.123456789, -250,
+    static const double values[] = {0,
+                                    -0.0,
+                                    0.1,
+                                    1.0 / 3,
+                                    2.0 / 3,
+                                    1e22,
+                                    1e-300,
+                                    DBL_MAX,
+                                    DBL_MIN,
+                                    4.9e-324,
+                                    123456789.123456789,
+                                    -250,
                                     1e15 + 0.3};
     for (size_t i = 0; i < JMI_COUNT(values); i++) {
         char text[40];
@@ -96,8 +126,7 @@ static void in_a_locale_with_commas(void **state) {
     const char *set = NULL;
     /* None installed: one is made where the system has the sources of them. */
     char folder[] = "/tmp/jm-locale-XXXXXX", command[200];
-    for (size_t i = 0; i < JMI_COUNT(names) && set == NULL; i++)
-        set = setlocale(LC_ALL, names[i]);
+    for (size_t i = 0; i < JMI_COUNT(names) && set == NULL; i++) set = setlocale(LC_ALL, names[i]);
     if (set == NULL && mkdtemp(folder) != NULL) {
         snprintf(command, sizeof command,
                  "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >/dev/null 2>&1", folder);

@@ -78,16 +78,15 @@ static double value_at(const polled *p, double t_s) {
     double number = floor((t_s - p->phase_s) / p->refresh_s);
     double tick = p->phase_s + number * p->refresh_s;
     uint64_t random = (uint64_t)(int64_t)number;
-    double value = p->window_s > 0
-                       ? (p->energy(tick) - p->energy(tick - p->window_s)) / p->window_s
-                       : p->energy(tick);
+    double value = p->window_s > 0 ? (p->energy(tick) - p->energy(tick - p->window_s)) / p->window_s
+                                   : p->energy(tick);
     if (p->window_s > 0 && p->noise_w > 0)
         value += sqrt(3) * random_between(&random, -p->noise_w, p->noise_w);
     return p->quantum > 0 ? floor(value / p->quantum) * p->quantum : value;
 }
 
 void follow(jm_recording *recording, uint32_t sensor, polled *p, double from_s, double to_s,
-          unsigned first_flags) {
+            unsigned first_flags) {
     double period = p->poll_s > 0 ? p->poll_s : 0.002, kept_s = from_s;
     uint64_t random = (uint64_t)llround(from_s * 1000) + 17;
     unsigned flags = first_flags;
@@ -137,8 +136,8 @@ jm_recording *record_gpu(energy_fn energy, double refresh_s, double window_s, do
     uint32_t gpu = add_device(recording, "gpu0", 400);
     uint32_t sensor = window_s > 0 ? add_power(recording, gpu, refresh_s, window_s)
                                    : add_counter(recording, gpu, refresh_s);
-    polled source = {.energy = energy, .refresh_s = refresh_s, .window_s = window_s,
-                     .phase_s = 0.0137};
+    polled source = {
+        .energy = energy, .refresh_s = refresh_s, .window_s = window_s, .phase_s = 0.0137};
     follow(recording, sensor, &source, 0, length_s, 0);
     return recording;
 }
@@ -159,8 +158,9 @@ static void demand(bool holds, const char *what, const jm_energy *e) {
 }
 
 void check_energy(const jm_energy *e) {
-    const double all[] = {e->energy_j, e->u95_j,   e->u_random_j, e->u_systematic_j,
-                          e->lower_j,  e->upper_j, e->duration_s, e->mean_power_w, e->measured};
+    const double all[] = {e->energy_j,       e->u95_j,        e->u_random_j,
+                          e->u_systematic_j, e->lower_j,      e->upper_j,
+                          e->duration_s,     e->mean_power_w, e->measured};
     for (size_t i = 0; i < JMI_COUNT(all); i++) {
         demand(!isnan(all[i]), "not a number", e);
         demand(all[i] >= 0, "negative", e);

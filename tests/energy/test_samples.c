@@ -72,8 +72,10 @@ static void gaps_one_after_the_other(void **state) {
             add_sample(r, s, i, counter ? 250.0 * i : 250, 1, JM_SAMPLE_GAP | JM_SAMPLE_CHANGED);
         jm_energy e = energy_of(r, 0, 5, 35);
         assert_true(e.lower_j <= 7500 && 7500 <= e.upper_j);
-        if (counter) close_to(e.energy_j, 7500, 75, "counter");
-        else assert_true(e.flags & JM_ENERGY_PARTIAL);
+        if (counter)
+            close_to(e.energy_j, 7500, 75, "counter");
+        else
+            assert_true(e.flags & JM_ENERGY_PARTIAL);
         jm_recording_free(r);
     }
 }
@@ -86,8 +88,11 @@ static void failed_readings_are_missing(void **state) {
     for (int i = 0; i <= 120; i++) {
         double t = 0.1 * i;
         bool bad = t > 4.95 && t < 8.05;
-        add_sample(r, s, t, bad ? 0 : i % 2 ? 249 : 251, 0.002,
-                   bad ? JM_SAMPLE_MISSING : JM_SAMPLE_CHANGED);
+        add_sample(r, s, t,
+                   bad     ? 0
+                   : i % 2 ? 249
+                           : 251,
+                   0.002, bad ? JM_SAMPLE_MISSING : JM_SAMPLE_CHANGED);
     }
     jm_energy inside = energy_of(r, 0, 5.5, 7.5), across = energy_of(r, 0, 1, 11);
     assert_true(inside.measured == 0);
@@ -144,8 +149,7 @@ static void a_counter_that_falls(void **state) {
     for (int flagged = 0; flagged < 2; flagged++) {
         jm_recording *r = recording_new();
         uint32_t s = add_counter(r, add_device(r, "gpu0", 400), 0.1);
-        polled first = {.energy = constant_250, .refresh_s = 0.1, .phase_s = 0.013},
-               second = first;
+        polled first = {.energy = constant_250, .refresh_s = 0.1, .phase_s = 0.013}, second = first;
         follow(r, s, &first, 0, 5, 0);
         second.started = true;
         second.base = 250 * 7.92;

@@ -103,8 +103,7 @@ static void asking_while_others_mark(void **state) {
     pause_s(0.2);
     marker m = {.session = session};
     pthread_t threads[2];
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, mark_on, &m), 0);
+    for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&threads[i], NULL, mark_on, &m), 0);
     double before = 0;
     int64_t until = jm_now_ns() + 1500000000;
     for (int asked = 0; jm_now_ns() < until || asked < 3; asked++) {

@@ -6,8 +6,8 @@ static const struct kind {
     const char *name;
     double refresh_s, window_s;
 } kinds[] = {
-    {"contiguous", 0.1, 0.1},   {"part-time", 0.1012, 0.025}, {"fast part-time", 0.02, 0.01},
-    {"blurred", 0.1, 1},        {"counter 100 ms", 0.1, 0},   {"counter 1 ms", 0.001, 0},
+    {"contiguous", 0.1, 0.1}, {"part-time", 0.1012, 0.025}, {"fast part-time", 0.02, 0.01},
+    {"blurred", 0.1, 1},      {"counter 100 ms", 0.1, 0},   {"counter 1 ms", 0.001, 0},
     {"a moment", 0.1, 0.001},
 };
 
@@ -21,16 +21,22 @@ static void constant_power_is_exact_at_any_length(void **state) {
         /* a counter's ticks are known to within a poll only */
         double relative = kinds[k].window_s == 0 ? 0.01 : 1e-9;
         double tick_j = kinds[k].window_s == 0 ? 250 * 0.002 : 1e-9;
+        jm_window windows[JMI_COUNT(lengths) * 15];
+        jm_energy out[JMI_COUNT(windows)];
+        size_t count = 0;
         for (size_t i = 0; i < JMI_COUNT(lengths); i++)
-            for (double begin = 0.53; begin + lengths[i] < 19.8; begin += 1.3117) {
-                jm_energy e = energy_of(r, 0, begin, begin + lengths[i]);
-                double wanted = 250 * e.duration_s;
-                close_to(e.energy_j, wanted, fmin(relative * wanted + tick_j, 0.5 * wanted + 1e-9),
-                         kinds[k].name);
-                assert_true(e.measured > 0.999);
-                assert_true(e.lower_j <= wanted && wanted <= e.upper_j);
-                assert_true(lengths[i] < 1 || !(e.provenance & JM_BOUND_ONLY));
-            }
+            for (double begin = 0.53; begin + lengths[i] < 19.8; begin += 1.3117)
+                windows[count++] = (jm_window){at(begin), at(begin + lengths[i])};
+        energies_of(r, 0, windows, count, out);
+        for (size_t i = 0; i < count; i++) {
+            const jm_energy *e = &out[i];
+            double wanted = 250 * e->duration_s;
+            double tolerance = fmin(relative * wanted + tick_j, 0.5 * wanted + 1e-9);
+            close_to(e->energy_j, wanted, tolerance, kinds[k].name);
+            assert_true(e->measured > 0.999);
+            assert_true(e->lower_j <= wanted && wanted <= e->upper_j);
+            assert_true(e->duration_s < 1 || !(e->provenance & JM_BOUND_ONLY));
+        }
         jm_recording_free(r);
     }
 }
@@ -127,12 +133,13 @@ static void the_same_whatever_the_order(void **state) {
         assert_int_equal(jm_energy_windows(r, 0, windows, MANY, NULL, all, NULL), JM_OK);
         assert_int_equal(jm_energy_windows(r, 0, turned, MANY, NULL, back, NULL), JM_OK);
         for (size_t i = 0; i < MANY; i++) {
-            jm_energy one;
             check_energy(&all[i]);
-            assert_int_equal(jm_energy_window(r, 0, windows[i].begin_ns, windows[i].end_ns, NULL,
-                                              &one, NULL),
-                             JM_OK);
             assert_memory_equal(&all[i], &back[MANY - 1 - i], sizeof all[i]);
+            if (i % 8 != 0) continue;
+            jm_energy one;
+            assert_int_equal(
+                jm_energy_window(r, 0, windows[i].begin_ns, windows[i].end_ns, NULL, &one, NULL),
+                JM_OK);
             assert_memory_equal(&all[i], &one, sizeof one);
         }
         jm_recording_free(r);
@@ -194,8 +201,8 @@ static void empty_and_reversed_windows_are_0_j(void **state) {
 /* Times that no clock shows: an answer or a refusal, never an overflow. */
 static void impossible_times(void **state) {
     (void)state;
-    static const int64_t times[] = {INT64_MIN, INT64_MIN / 2, INT64_MIN / 4, -1, 0, 1,
-                                    INT64_MAX / 4, INT64_MAX / 2, INT64_MAX};
+    static const int64_t times[] = {INT64_MIN, INT64_MIN / 2, INT64_MIN / 4, -1,       0,
+                                    1,         INT64_MAX / 4, INT64_MAX / 2, INT64_MAX};
     jm_recording *r = record_gpu(square_wave, 0.1, 0.1, 5);
     add_range(r, JM_BATCH, "batch", 1, 2);
     for (size_t i = 0; i < JMI_COUNT(times); i++)
@@ -204,11 +211,15 @@ static void impossible_times(void **state) {
             jm_energy e;
             jm_error error = {0};
             int status = jm_energy_windows(r, 0, &window, 1, NULL, &e, &error);
-            if (status == JM_OK) check_energy(&e);
-            else assert_int_equal(status, JM_INVALID);
+            if (status == JM_OK)
+                check_energy(&e);
+            else
+                assert_int_equal(status, JM_INVALID);
             status = jm_energy_sum(r, JM_DEVICE_TOTAL, &window, 1, NULL, &e, &error);
-            if (status == JM_OK) check_energy(&e);
-            else assert_int_equal(status, JM_INVALID);
+            if (status == JM_OK)
+                check_energy(&e);
+            else
+                assert_int_equal(status, JM_INVALID);
         }
     jm_recording_free(r);
 }
@@ -250,8 +261,10 @@ static void one_and_two_samples(void **state) {
                 for (double b = a; b < 2.2; b += 0.107) {
                     jm_energy e;
                     int status = jm_energy_window(r, gpu, at(a), at(b), NULL, &e, NULL);
-                    if (status != JM_OK) assert_int_equal(status, JM_NO_DATA);
-                    else check_energy(&e);
+                    if (status != JM_OK)
+                        assert_int_equal(status, JM_NO_DATA);
+                    else
+                        check_energy(&e);
                     if (status == JM_OK) assert_true(e.energy_j <= 1.2 * 400 * (b - a) + 1e-9);
                 }
             jm_recording_free(r);
