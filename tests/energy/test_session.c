@@ -15,8 +15,14 @@ static jm_session *open_simulated(const char *spec) {
     options.flags = JM_SESSION_NO_CPU | JM_SESSION_NO_JOIN;
     jm_session *session = NULL;
     jm_error error = {0};
-    if (jm_session_open(&session, &options, &error) != JM_OK) fail_msg("open: %s", error.message);
-    return session;
+    /* on a busy machine the driver of the session before may be closed a moment after it */
+    for (int tries = 0; tries < 50; tries++) {
+        if (jm_session_open(&session, &options, &error) == JM_OK) return session;
+        if (strstr(error.message, "in use") == NULL) break;
+        pause_s(0.1);
+    }
+    fail_msg("open: %s", error.message);
+    return NULL;
 }
 
 static jm_energy range_energy(jm_session *session, jm_range_id range, uint32_t device) {
@@ -36,10 +42,13 @@ static void a_running_range_grows(void **state) {
     jm_range_id range = jm_begin(session, "train");
     jm_energy before = {0};
     for (int i = 0; i < 5; i++) {
-        pause_s(0.25);
-        jm_energy now = range_energy(session, range, 0);
-        assert_true(now.energy_j > before.energy_j);
+        jm_energy now = before;
+        for (int tries = 0; tries < 100 && now.duration_s < before.duration_s + 0.2; tries++) {
+            pause_s(0.1); /* a busy machine may let the sampler wait */
+            now = range_energy(session, range, 0);
+        }
         assert_true(now.duration_s > before.duration_s);
+        assert_true(now.energy_j > before.energy_j);
         assert_true(now.provenance & JM_FROM_SIMULATION);
         before = now;
     }
@@ -105,13 +114,13 @@ static void asking_while_others_mark(void **state) {
     pthread_t threads[2];
     for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&threads[i], NULL, mark_on, &m), 0);
     double before = 0;
-    int64_t until = jm_now_ns() + 1500000000;
-    for (int asked = 0; jm_now_ns() < until || asked < 3; asked++) {
+    int64_t until = jm_now_ns() + 30000000000;
+    for (int asked = 0; before < 1 && jm_now_ns() < until; asked++) {
         jm_energy now = range_energy(session, whole, asked % 2 ? 0 : JM_DEVICE_TOTAL);
         assert_true(now.duration_s >= before);
         before = now.duration_s;
     }
-    assert_true(before > 1);
+    assert_true(before >= 1);
     atomic_store(&m.stop, true);
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
     jm_session_close(session, NULL, NULL);
