@@ -31,7 +31,7 @@ static jmi_ring *ring;
 /* One ring for all inputs: making it costs more than what is tried on it. */
 static void reset(void) {
     if (ring == NULL && jmi_ring_create(&ring, NULL) != JM_OK) abort();
-    memset(ring->lanes, 0, LANES * sizeof *ring->lanes);
+    memset(ring->lanes, 0, JMI_LANES * sizeof *ring->lanes);
     atomic_store(&ring->header->lanes_used, 0);
     atomic_store(&ring->header->dropped, 0);
     atomic_store(&ring->header->cut, 0);

@@ -126,7 +126,8 @@ typedef uint64_t jm_range_id;             /* 0 is no range */
 
 /* ---- 4. Sessions ----------------------------------------------------------------------------- */
 
-/* Called from the sampler thread with one sentence, at most once for each kind of warning. */
+/* Called with one sentence, at most once for each kind of warning: from the sampler thread, or from
+ * the thread that flushes or closes the session. */
 typedef void (*jm_warning_fn)(const char *message, void *user);
 
 enum {
@@ -195,8 +196,10 @@ JM_API int jm_session_check(jm_session *session);
 
 /* ---- 5. Ranges and marks ---------------------------------------------------------------------
  * A range is a named piece of time; ranges nest and overlap freely, in any thread. Beginning or
- * ending one is a time-stamp and a store: no driver call, no lock, no allocation. After fork the
- * child may go on marking; its ranges carry its pid. */
+ * ending one is a time-stamp and a store: no driver call, no lock, no allocation. Only where a
+ * thread's ring is full (8192 messages not collected yet) does it wait, half a second at most,
+ * before it drops the message and counts it. After fork the child may go on marking; its ranges
+ * carry its pid. */
 
 typedef enum jm_category {
     JM_USER = 0,

@@ -188,8 +188,8 @@ void jmi_estimate_window(jmi_estimator *e, int64_t begin, int64_t end, jmi_estim
         double until = jmi_activity_energy(&e->activity, begin, &e->line_hint);
         size_t hint = e->line_hint;
         out->energy_j += jmi_activity_energy(&e->activity, end, &hint) - until;
-        out->var_j2 += jmi_activity_variance(&e->activity, track, begin, end, from.cell, to.cell,
-                                             e->line_hint);
+        out->common_j2 += jmi_activity_variance(&e->activity, track, begin, end, from.cell, to.cell,
+                                                e->line_hint);
         out->flags |= JM_ENERGY_ACTIVITY | (e->activity.locked ? JM_ENERGY_LOCKED : 0u);
         size_t a = e->line_hint;
         cell_j += jmi_activity_energy(&e->activity, track->edge[from.cell + 1], &hint) -
@@ -197,7 +197,8 @@ void jmi_estimate_window(jmi_estimator *e, int64_t begin, int64_t end, jmi_estim
     }
     bool resolved = ranges_resolve(e, begin, end);
     out->var_j2 += hidden_variance(e, &from, &to, length_s, resolved);
-    out->var_j2 += lag_variance(e, &from, &to, begin, end);
+    out->common_j2 += lag_variance(e, &from, &to, begin, end);
+    out->var_j2 += out->common_j2;
     add_outside(e, &out_of, &from, &to, out);
     find_bounds(track, &from, &to, length_s, cell_j, out);
     out->guessed = part_time(track) && !resolved;
@@ -235,6 +236,8 @@ jmi_estimate jmi_fuse(const jmi_estimate *a, const jmi_estimate *b) {
     if (!alone) {
         out.energy_j = (a->energy_j / va + b->energy_j / vb) / (1 / va + 1 / vb);
         out.var_j2 = 1 / (1 / va + 1 / vb);
+        double common = (sqrt(a->common_j2) / va + sqrt(b->common_j2) / vb) * out.var_j2;
+        out.common_j2 = jmi_min(common * common, out.var_j2);
     }
     /* A guess may be far off without any conflict, while the load beats against the sensor. */
     double apart = a->energy_j - b->energy_j, slack = (alone ? 0.2 : 0.01) * out.energy_j;

@@ -19,7 +19,8 @@ typedef struct jmi_estimator {
 typedef struct jmi_estimate {
     double length_s;
     double energy_j;
-    double var_j2;           /* random */
+    double common_j2; /* the part of var_j2 that every window of the view shares: lag, levels */
+    double var_j2;    /* random */
     double lower_j, upper_j; /* hard bounds, before gain */
     double measured;         /* share of the window with readings */
     bool bound_only;

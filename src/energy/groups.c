@@ -8,7 +8,9 @@
 /* ---- sums of windows ---- */
 
 typedef struct tally {
-    double energy_j, var_j2, measured_s, duration_s;
+    double energy_j, measured_s, duration_s;
+    double var_j2;           /* of what errs apart in each window */
+    double common_j;         /* standard deviation of what errs alike in all: lag and levels */
     double lower_j, upper_j; /* of windows that are bounded only; others add their estimate ... */
     double estimated_var_j2; /* ... and its variance */
     size_t windows, bounded;
@@ -26,7 +28,8 @@ static void add_window(tally *sum, jmi_views *views, const jm_window *window) {
     sum->duration_s += duration;
     sum->measured_s += e.measured * duration;
     sum->energy_j += e.energy_j;
-    sum->var_j2 += e.var_j2;
+    sum->var_j2 += fmax(e.var_j2 - e.common_j2, 0);
+    sum->common_j += sqrt(e.common_j2);
     sum->bounded += e.bound_only;
     if (!e.bound_only) sum->estimated_var_j2 += e.var_j2;
     sum->lower_j += e.bound_only ? e.lower_j : e.energy_j;
@@ -38,12 +41,14 @@ static void add_window(tally *sum, jmi_views *views, const jm_window *window) {
 static void tally_energy(const tally *sum, const jmi_views *views, jm_energy *out) {
     *out = (jm_energy){.duration_s = sum->duration_s,
                        .energy_j = sum->energy_j,
-                       .u_random_j = sqrt(sum->var_j2),
+                       .u_random_j = hypot(sqrt(sum->var_j2), sum->common_j),
                        .provenance = sum->provenance,
                        .flags = sum->flags};
     out->measured = sum->duration_s > 0 ? sum->measured_s / sum->duration_s : 1;
     out->u_systematic_j = jmi_views_systematic(views, out->energy_j, out->duration_s);
-    if (sum->bounded > 0 && sum->windows < ENOUGH) {
+    /* windows that keep step with the sensor hide the same each time */
+    bool alike = (sum->flags & JM_ENERGY_LOCKED) != 0;
+    if (sum->bounded > 0 && (sum->windows < ENOUGH || alike)) {
         out->provenance |= JM_BOUND_ONLY;
         double reach = 1.96 * sqrt(sum->estimated_var_j2);
         out->lower_j = fmax(sum->lower_j - reach, 0);

@@ -49,7 +49,7 @@ static bool keep_readings(jmi_sampler *sampler, size_t source, const jmi_reading
         jmi_series *series = series_of(sampler, source, k);
         if (readings[k].status != JM_OK || !isfinite(readings[k].value)) {
             jmi_keep_missing(keeper, config->recording, series, t_ns);
-            failed = true;
+            failed |= readings[k].status != JM_NO_DATA; /* not ready yet is no failure */
             continue;
         }
         int64_t at = readings[k].source_ns != 0 ? readings[k].source_ns : t_ns;

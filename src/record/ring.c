@@ -95,13 +95,15 @@ static jmi_ring *new_ring(int fd) {
 int jmi_ring_create(jmi_ring **ring, jm_error *error) {
     *ring = NULL;
     /* Not closed on exec: a command that is started finds it by its number. */
-    int fd = memfd_create("joulemeter", 0);
+    int fd = memfd_create("joulemeter", MFD_ALLOW_SEALING);
     if (fd < 0) return jmi_fail_errno(error, errno, "cannot make the ring of ranges");
     if (ftruncate(fd, (off_t)ring_size()) != 0) {
         int failed = errno;
         close(fd);
         return jmi_fail_errno(error, failed, "cannot make the ring of ranges");
     }
+    /* A measured program that shortened the file would take the mapped pages from under us. */
+    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
     jmi_ring *fresh = new_ring(fd);
     if (fresh == NULL) {
         close(fd);

