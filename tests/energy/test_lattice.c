@@ -120,6 +120,13 @@ static void one_tick_out_of_place(void **state) {
         assert_int_equal(jmi_lattice_fit(lo, hi, p.count, 0, &l), JM_OK);
         close_to(l.period_ns, 100e6, 1e4, "period");
         assert_true(l.inside > 0.99);
+        /* near the end of a short run it would turn the line */
+        lo[1000] += (int64_t)(-late * 100e6);
+        hi[1000] += (int64_t)(-late * 100e6);
+        lo[38] += (int64_t)(late * 100e6);
+        hi[38] += (int64_t)(late * 100e6);
+        assert_int_equal(jmi_lattice_fit(lo, hi, 40, 0, &l), JM_OK);
+        close_to(l.period_ns, 100e6, 1e5, "period of a short run");
     }
 }
 

@@ -257,6 +257,26 @@ static void idle_from_the_quietest_second(void **state) {
     }
 }
 
+/* 10 W just before the sensor failed for 3 s: these were not quiet, they were not measured. */
+static void a_gap_is_not_quiet(void **state) {
+    (void)state;
+    jm_recording *r = recording_new();
+    uint32_t s = add_power(r, add_device(r, "gpu0", 400), 0.1, 0.1);
+    for (int i = 0; i < 100; i++) {
+        double value = i == 49 ? 10 : 60 + i % 2;
+        bool bad = i >= 50 && i < 80;
+        add_sample(r, s, 0.1 * i, bad ? 0 : value, 0.002,
+                   bad       ? JM_SAMPLE_MISSING
+                   : i == 80 ? JM_SAMPLE_GAP | JM_SAMPLE_CHANGED
+                   : i > 0   ? JM_SAMPLE_CHANGED
+                             : 0);
+    }
+    jm_idle idle = {.size = sizeof idle};
+    assert_int_equal(jm_energy_idle(r, 0, &idle, NULL), JM_OK);
+    close_to(idle.power_w, 58, 3, "quietest second");
+    jm_recording_free(r);
+}
+
 static void a_baseline_without_readings_is_none(void **state) {
     (void)state;
     jm_recording *r = record_gpu(idle_then_load, 0.1, 0.1, 12);
@@ -328,6 +348,7 @@ int main(void) {
         cmocka_unit_test(groups_are_sums),
         cmocka_unit_test(idle_from_the_baseline),
         cmocka_unit_test(idle_from_the_quietest_second),
+        cmocka_unit_test(a_gap_is_not_quiet),
         cmocka_unit_test(a_baseline_without_readings_is_none),
         cmocka_unit_test(idle_of_too_little),
         cmocka_unit_test(peaks_are_readings_that_are_there),
