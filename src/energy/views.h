@@ -36,8 +36,9 @@ void jmi_views_window(jmi_views *v, const jm_window *window, jm_energy *out);
 /* Of a window (its duration is in `out`) without any reading: anything below the ceiling. */
 void jmi_energy_unmeasured(jm_energy *out, const jmi_views *views, uint32_t flags);
 
-/* Fills in interval and mean power from the parts; bounds are widened by `slack` (relative). */
-void jmi_energy_finish(jm_energy *energy, double slack);
+/* Fills in interval and mean power from the parts; bounds are widened by `bound_slack` (relative).
+ */
+void jmi_energy_finish(jm_energy *out, double bound_slack);
 /* Adds an independent energy (another device). */
 void jmi_energy_add(jm_energy *sum, const jm_energy *part, bool first);
 

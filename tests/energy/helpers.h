@@ -51,7 +51,7 @@ typedef struct polled {
 
 /* Polls from `from_s` to `to_s` as the sampler does: changes are kept, and one sample every 20 ms.
  * Polls are jittered by a fifth. `first_flags` go with the first sample. */
-void follow(jm_recording *recording, uint32_t sensor, polled *source, double from_s, double to_s,
+void follow(jm_recording *recording, uint32_t sensor, polled *p, double from_s, double to_s,
             unsigned first_flags);
 
 double constant_250(double t_s);
