@@ -66,7 +66,7 @@ static jm_recording *recording_of(const table *nvml, int column, const table *ed
     jm_recording_add_device(r, &device, &d, &error);
     jm_sensor sensor = {.size = sizeof sensor,
                         .device = d,
-                        .quantity = JM_POWER,
+                        .quantity = JM_QUANTITY_POWER,
                         .source = "trace",
                         .refresh_ns = (uint64_t)ns(refresh_ms),
                         .quantum = 0.01,
@@ -90,7 +90,7 @@ static jm_recording *recording_of(const table *nvml, int column, const table *ed
                           .begin_ns = ns(distinct[i]),
                           .name = "load",
                           .end_ns = ns(distinct[i + 1]),
-                          .category = JM_BATCH,
+                          .category = JM_CATEGORY_BATCH,
                           .attributes = ""};
         jm_recording_add_range(r, &range, &error);
     }

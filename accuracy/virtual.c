@@ -90,7 +90,7 @@ static void poll_sensor(jm_recording *recording, const struct simgpu_board *boar
 }
 
 static jm_quantity quantity_of(enum simgpu_sensor kind) {
-    return kind == SIMGPU_COUNTER ? JM_ENERGY : JM_POWER;
+    return kind == SIMGPU_COUNTER ? JM_QUANTITY_ENERGY : JM_QUANTITY_POWER;
 }
 
 static void add_sensor(jm_recording *recording, const struct simgpu_board *board, uint32_t device,
@@ -130,7 +130,7 @@ static void add_ranges(jm_recording *recording, const struct simgpu_board *board
         if (from != INT64_MIN && (!on || piece.end_ns >= end)) {
             jm_range range = {.size = sizeof range,
                               .begin_ns = from,
-                              .category = JM_BATCH,
+                              .category = JM_CATEGORY_BATCH,
                               .end_ns = on ? end : t,
                               .name = "load",
                               .attributes = ""};

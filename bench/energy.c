@@ -61,7 +61,7 @@ static jm_recording *build(void) {
     for (int i = 0; i < 2; i++) {
         jm_sensor sensor = {.size = sizeof sensor,
                             .device = index,
-                            .quantity = i == 0 ? JM_POWER : JM_ENERGY,
+                            .quantity = i == 0 ? JM_QUANTITY_POWER : JM_QUANTITY_ENERGY,
                             .source = i == 0 ? "nvml power_instant" : "nvml energy",
                             .counter = i == 1,
                             .refresh_ns = (uint64_t)step_ns,
@@ -78,7 +78,7 @@ static jm_recording *build(void) {
         jm_range range = {.size = sizeof range,
                           .begin_ns = begin,
                           .end_ns = begin + 10000000 + i % 997 * 1000000,
-                          .category = JM_BATCH,
+                          .category = JM_CATEGORY_BATCH,
                           .name = "batch",
                           .attributes = ""};
         if (jm_recording_add_range(recording, &range, &error) != JM_OK)

@@ -41,7 +41,8 @@ static bool save(const char *path, long blocks) {
         jm_sensor one = {.size = sizeof one,
                          .device = index,
                          .quantity =
-                             (jm_quantity[]){JM_POWER, JM_ENERGY, JM_GPU_UTIL, JM_TEMPERATURE}[i],
+                             (jm_quantity[]){JM_QUANTITY_POWER, JM_QUANTITY_ENERGY,
+                                             JM_QUANTITY_GPU_UTIL, JM_QUANTITY_TEMPERATURE}[i],
                          .source = "bench",
                          .counter = i == 1,
                          .refresh_ns = 1000000};

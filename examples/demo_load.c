@@ -41,9 +41,9 @@ static double trace(const matrices *m) {
 static double epoch(jm_session *session, matrices *m, double seconds, int *batches) {
     int64_t until = jm_now_ns() + (int64_t)(seconds * 1e9);
     double check = 0;
-    jm_range_id range = jm_begin_as(session, JM_EPOCH, "epoch", NULL);
+    jm_range_id range = jm_begin_as(session, JM_CATEGORY_EPOCH, "epoch", NULL);
     while (jm_now_ns() < until) {
-        jm_range_id batch = jm_begin_as(session, JM_BATCH, "batch", "{\"size\":8}");
+        jm_range_id batch = jm_begin_as(session, JM_CATEGORY_BATCH, "batch", "{\"size\":8}");
         for (int i = 0; i < BATCH; i++) multiply(m);
         jm_end(session, batch);
         check += trace(m);
@@ -69,18 +69,18 @@ int main(int argc, char **argv) {
 
     matrices *m = malloc(sizeof *m);
     if (m == NULL) return 1;
-    jm_range_id prepare = jm_begin_as(session, JM_PHASE, "prepare", NULL);
+    jm_range_id prepare = jm_begin_as(session, JM_CATEGORY_PHASE, "prepare", NULL);
     fill(m);
     usleep((useconds_t)(seconds * 0.1 * 1e6)); /* as if it read its data */
     jm_end(session, prepare);
 
     int batches = 0;
     double check = 0;
-    jm_range_id train = jm_begin_as(session, JM_PHASE, "multiply", NULL);
+    jm_range_id train = jm_begin_as(session, JM_CATEGORY_PHASE, "multiply", NULL);
     for (int i = 0; i < EPOCHS; i++) check += epoch(session, m, seconds * 0.8 / EPOCHS, &batches);
     jm_end(session, train);
 
-    jm_range_id cool = jm_begin_as(session, JM_PHASE, "cool down", NULL);
+    jm_range_id cool = jm_begin_as(session, JM_CATEGORY_PHASE, "cool down", NULL);
     usleep((useconds_t)(seconds * 0.1 * 1e6));
     jm_end(session, cool);
 

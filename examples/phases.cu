@@ -32,7 +32,7 @@ static void print_phase(jm_session *session, const char *name, jm_range_id range
     jm_energy energy;
     jm_error error;
     char provenance[128];
-    if (jm_range_energy(session, range, JM_DEVICE_TOTAL, &energy, &error) != JM_OK) {
+    if (jm_range_energy(session, range, JM_DEVICE_TOTAL, NULL, &energy, &error) != JM_OK) {
         printf("%-10s %s\n", name, error.message);
         return;
     }
@@ -45,18 +45,18 @@ static int run(jm_session *session, jm_range_id ranges[3]) {
     std::vector<float> host(count, 1.5f);
     float *device = nullptr;
 
-    ranges[0] = jm_begin_as(session, JM_PHASE, "copy in", nullptr);
+    ranges[0] = jm_begin_as(session, JM_CATEGORY_PHASE, "copy in", nullptr);
     CHECK(cudaMalloc(&device, count * sizeof *device));
     CHECK(cudaMemcpy(device, host.data(), count * sizeof *device, cudaMemcpyHostToDevice));
     jm_end(session, ranges[0]);
 
-    ranges[1] = jm_begin_as(session, JM_PHASE, "compute", nullptr);
+    ranges[1] = jm_begin_as(session, JM_CATEGORY_PHASE, "compute", nullptr);
     for (int i = 0; i < 500; i++) step<<<(unsigned)((count + 255) / 256), 256>>>(device, count);
     CHECK(cudaGetLastError());
     CHECK(cudaDeviceSynchronize());
     jm_end_with(session, ranges[1], "{\"kernels\":500}");
 
-    ranges[2] = jm_begin_as(session, JM_PHASE, "copy out", nullptr);
+    ranges[2] = jm_begin_as(session, JM_CATEGORY_PHASE, "copy out", nullptr);
     CHECK(cudaMemcpy(host.data(), device, count * sizeof *device, cudaMemcpyDeviceToHost));
     CHECK(cudaFree(device));
     jm_end(session, ranges[2]);

@@ -36,7 +36,7 @@ int main(void) {
     printf("sum: %f\n", sum);
 
     jm_energy energy;
-    int status = jm_range_energy(session, range, JM_DEVICE_TOTAL, &energy, &error);
+    int status = jm_range_energy(session, range, JM_DEVICE_TOTAL, NULL, &energy, &error);
     if (status == JM_OK) {
         print_energy("work", &energy);
     } else if (status == JM_CLOSED) {

@@ -28,10 +28,10 @@ static void *run(void *argument) {
     worker *self = argument;
     char name[32], attributes[64];
     snprintf(name, sizeof name, "worker %d", self->number);
-    jm_range_id whole = jm_begin_as(self->session, JM_PHASE, name, NULL);
+    jm_range_id whole = jm_begin_as(self->session, JM_CATEGORY_PHASE, name, NULL);
     for (int i = 0; i < BATCHES; i++) {
         int size = 10 * (self->number + 1);
-        jm_range_id range = jm_begin_as(self->session, JM_BATCH, "batch", NULL);
+        jm_range_id range = jm_begin_as(self->session, JM_CATEGORY_BATCH, "batch", NULL);
         self->result += batch(size);
         snprintf(attributes, sizeof attributes, "{\"size\":%d}", size);
         jm_end_with(self->session, range, attributes);
@@ -83,7 +83,7 @@ int main(int argc, char **argv) {
     }
     if (recording != NULL) {
         printf("The energy of the machine while each worker ran (they ran side by side):\n");
-        print_ranges(recording, jm_category_name(JM_PHASE));
+        print_ranges(recording, jm_category_name(JM_CATEGORY_PHASE));
     }
     jm_recording_free(recording);
     return 0;

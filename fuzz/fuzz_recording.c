@@ -25,7 +25,7 @@ static void make_good(void) {
     jm_recording_add_device(r, &device, &index, NULL);
     for (int s = 0; s < 2; s++) {
         jm_sensor sensor = {.size = sizeof sensor,
-                            .quantity = s ? JM_ENERGY : JM_POWER,
+                            .quantity = s ? JM_QUANTITY_ENERGY : JM_QUANTITY_POWER,
                             .source = "nvml",
                             .counter = s == 1};
         jm_recording_add_sensor(r, &sensor, &index, NULL);
@@ -41,7 +41,7 @@ static void make_good(void) {
                           .begin_ns = i * 1000000,
                           .end_ns = i * 2000000,
                           .name = "batch",
-                          .category = JM_BATCH,
+                          .category = JM_CATEGORY_BATCH,
                           .attributes = "{\"size\":32}"};
         jm_mark_info mark = {.size = sizeof mark, .t_ns = i * 3000000, .name = "mark"};
         jm_recording_add_range(r, &range, NULL);
@@ -91,10 +91,10 @@ static void put_changed(const uint8_t *data, size_t size) {
     free(bytes);
 }
 
-static int look(size_t columns, const char *const *values, void *user) {
+static int look(size_t columns, const jm_sql_value *values, void *user) {
     size_t *rows = user;
     for (size_t i = 0; i < columns; i++)
-        if (values[i] != NULL) *rows += strlen(values[i]) > 1000000;
+        if (values[i].text != NULL) *rows += strlen(values[i].text) > 1000000;
     return ++*rows > 40;
 }
 

@@ -26,7 +26,7 @@
  *     jm_end(session, train);
  *
  *     jm_energy e;
- *     jm_range_energy(session, train, JM_DEVICE_TOTAL, &e, NULL);
+ *     jm_range_energy(session, train, JM_DEVICE_TOTAL, NULL, &e, NULL);
  *     printf("train: %.1f J +- %.1f J\n", e.energy_j, e.u95_j);
  *     jm_session_close(session, NULL, NULL);
  *
@@ -123,6 +123,7 @@ JM_API const char *jm_status_text(int status);
 typedef struct jm_session jm_session;     /* measuring now */
 typedef struct jm_recording jm_recording; /* what was measured */
 typedef uint64_t jm_range_id;             /* 0 is no range */
+typedef struct jm_device jm_device;       /* section 6 */
 
 /* ---- 4. Sessions ----------------------------------------------------------------------------- */
 
@@ -180,6 +181,17 @@ JM_API bool jm_session_joined(const jm_session *session);
  * the session. NULL for a joined session: its data is in the outer recording. */
 JM_API const jm_recording *jm_session_recording(jm_session *session);
 
+/* The devices that are measured, also those of the outer session of a joined one. Set
+ * device->size before the call; texts belong to the session. JM_NOT_FOUND if the index is too
+ * large. */
+JM_API uint32_t jm_session_device_count(const jm_session *session);
+JM_API int jm_session_device(const jm_session *session, uint32_t index, jm_device *device);
+
+/* Adds a fact to the recording (see jm_recording_info). In a joined session it goes to the outer
+ * recording, where it cannot replace a fact of the outer session; a key of up to 1000 bytes, a
+ * value of up to 4000. */
+JM_API int jm_session_set_info(jm_session *session, const char *key, const char *value);
+
 /* Environment settings ("NAME=value") that let a child process join this session; the array ends
  * with NULL and belongs to the session. */
 JM_API const char *const *jm_session_environment(jm_session *session);
@@ -202,18 +214,18 @@ JM_API int jm_session_check(jm_session *session);
  * carry its pid. */
 
 typedef enum jm_category {
-    JM_USER = 0,
-    JM_SESSION,
-    JM_PHASE,
-    JM_EPOCH,
-    JM_BATCH,
-    JM_WARMUP,
-    JM_LAYER,
-    JM_KERNEL,
-    JM_NVTX
+    JM_CATEGORY_USER = 0,
+    JM_CATEGORY_SESSION,
+    JM_CATEGORY_PHASE,
+    JM_CATEGORY_EPOCH,
+    JM_CATEGORY_BATCH,
+    JM_CATEGORY_WARMUP,
+    JM_CATEGORY_LAYER,
+    JM_CATEGORY_KERNEL,
+    JM_CATEGORY_NVTX
 } jm_category;
 
-/* "phase" for JM_PHASE. */
+/* "phase" for JM_CATEGORY_PHASE. */
 JM_API const char *jm_category_name(int category);
 
 /* Begins a range of the calling thread; its parent is the innermost one open in the thread.
@@ -230,10 +242,6 @@ JM_API void jm_end(jm_session *session, jm_range_id range);
 /* Likewise, adding attributes that were not known at the beginning (loss, number of items). */
 JM_API void jm_end_with(jm_session *session, jm_range_id range, const char *attributes);
 
-/* A range with times known afterwards (a kernel by its device-side times). */
-JM_API jm_range_id jm_range_add(jm_session *session, jm_category category, const char *name,
-                                int64_t begin_ns, int64_t end_ns, const char *attributes);
-
 /* An instant. */
 JM_API void jm_mark(jm_session *session, const char *name, const char *attributes);
 
@@ -241,26 +249,26 @@ JM_API void jm_mark(jm_session *session, const char *name, const char *attribute
  * All readers may run while the session goes on, from any thread. Indices are stable. */
 
 typedef enum jm_quantity {
-    JM_POWER = 0,     /* W, what the sensor calls power now */
-    JM_POWER_AVERAGE, /* W, averaged by the device over a longer window */
-    JM_ENERGY,        /* J, counter */
-    JM_GPU_UTIL,      /* % of time in which a kernel ran */
-    JM_MEM_UTIL,      /* % of time in which memory was read or written */
-    JM_CPU_UTIL,      /* % of all CPUs */
-    JM_PROCESS_UTIL,  /* CPUs' worth of the measured process tree, % of all CPUs */
-    JM_MEM_USED,      /* bytes */
-    JM_TEMPERATURE,   /* degrees Celsius */
-    JM_SM_CLOCK,      /* MHz */
-    JM_MEM_CLOCK,     /* MHz */
-    JM_POWER_LIMIT,   /* W, enforced */
-    JM_THROTTLE,      /* bit set of NVML's throttle reasons */
-    JM_CAP_TIME       /* s, counter: time in which the power limit held clocks down */
+    JM_QUANTITY_POWER = 0,     /* W, what the sensor calls power now */
+    JM_QUANTITY_POWER_AVERAGE, /* W, averaged by the device over a longer window */
+    JM_QUANTITY_ENERGY,        /* J, counter */
+    JM_QUANTITY_GPU_UTIL,      /* % of time in which a kernel ran */
+    JM_QUANTITY_MEM_UTIL,      /* % of time in which memory was read or written */
+    JM_QUANTITY_CPU_UTIL,      /* % of all CPUs */
+    JM_QUANTITY_PROCESS_UTIL,  /* CPUs' worth of the measured process tree, % of all CPUs */
+    JM_QUANTITY_MEM_USED,      /* bytes */
+    JM_QUANTITY_TEMPERATURE,   /* degrees Celsius */
+    JM_QUANTITY_SM_CLOCK,      /* MHz */
+    JM_QUANTITY_MEM_CLOCK,     /* MHz */
+    JM_QUANTITY_POWER_LIMIT,   /* W, enforced */
+    JM_QUANTITY_THROTTLE,      /* bit set of NVML's throttle reasons */
+    JM_QUANTITY_CAP_TIME       /* s, counter: time in which the power limit held clocks down */
 } jm_quantity;
 
 JM_API const char *jm_quantity_name(int quantity); /* "power" */
 JM_API const char *jm_quantity_unit(int quantity); /* "W" */
 
-typedef struct jm_device {
+struct jm_device {
     size_t size;
     const char *name;   /* "gpu0", "cpu0", "dram0", "core0", "psys0", "node" */
     const char *vendor; /* "NVIDIA"; "" if unknown */
@@ -272,7 +280,7 @@ typedef struct jm_device {
     bool simulated;
     double power_limit_w; /* upper bound of its power; 0: not known */
     double power_floor_w; /* lower bound of its power; 0: none known */
-} jm_device;
+};
 
 typedef struct jm_sensor {
     size_t size;
@@ -306,6 +314,7 @@ typedef struct jm_samples {
     const double *value;
     const uint32_t *since_ns; /* 4294967295: that long or longer */
     const uint8_t *flags;
+    const void *reserved[3]; /* for columns to come */
 } jm_samples;
 
 typedef struct jm_range {
@@ -320,7 +329,16 @@ typedef struct jm_range {
     uint32_t thread; /* small numbers, in order of appearance */
     const char *name;
     const char *attributes; /* JSON object, or "" */
+    const char *device;     /* the device that ran it, by name, UUID or PCI address; "": the host */
+    uint32_t stream;        /* of that device */
 } jm_range;
+#define JM_RANGE_INIT                                                                              \
+    { sizeof(jm_range), 0, 0, 0, 0, JM_CATEGORY_USER, false, 0, 0, 0, 0, 0, 0 }
+
+/* Adds a range to a session whose times are known afterwards: a kernel, by its device-side times.
+ * Its category, times, name, attributes, device, stream and parent are taken; where parent is 0
+ * that is the innermost range open in the calling thread. Returns 0 where nothing is recorded. */
+JM_API jm_range_id jm_range_add(jm_session *session, const jm_range *range);
 
 typedef struct jm_mark_info {
     size_t size;
@@ -360,8 +378,12 @@ JM_API int64_t jm_recording_begin_ns(const jm_recording *recording);
 JM_API int64_t jm_recording_end_ns(const jm_recording *recording);
 JM_API int64_t jm_recording_utc_offset_ns(const jm_recording *recording);
 
-/* Facts by name ("command", "host", "kernel", "version", "exit_code"); NULL if not there. */
+/* Facts by name ("host", "kernel", "cpu_model", "version", "start"); NULL if not there. */
 JM_API const char *jm_recording_info(const jm_recording *recording, const char *key);
+/* All of them, in the order in which they came. JM_NOT_FOUND if the index is too large. */
+JM_API uint32_t jm_recording_info_count(const jm_recording *recording);
+JM_API int jm_recording_info_at(const jm_recording *recording, uint32_t index, const char **key,
+                                const char **value);
 
 JM_API uint32_t jm_recording_device_count(const jm_recording *recording);
 JM_API uint32_t jm_recording_sensor_count(const jm_recording *recording);
@@ -435,6 +457,7 @@ typedef struct jm_energy {
     double measured;     /* share of the window for which there are readings, 0..1 */
     uint32_t provenance; /* JM_FROM_* and JM_BOUND_ONLY */
     uint32_t flags;      /* JM_ENERGY_* */
+    double reserved[2];  /* 0 */
 } jm_energy;
 
 typedef enum jm_method {
@@ -493,13 +516,15 @@ JM_API int jm_energy_ranges(const jm_recording *recording, uint32_t device,
                             const jm_energy_options *options, jm_energy *out, size_t count,
                             jm_error *error);
 
-/* A range of a session that is still running: its energy so far, or whole if it has ended.
- * JM_CLOSED in a joined session (the outer recording has it). */
-JM_API int jm_range_energy(jm_session *session, jm_range_id range, uint32_t device, jm_energy *out,
-                           jm_error *error);
+/* A range of a session that is still running: its energy so far, or whole if it has ended. In a
+ * joined session the outer one is asked, which takes some 100 us; JM_CLOSED if that is gone,
+ * JM_HUNG if it does not answer within ten seconds. */
+JM_API int jm_range_energy(jm_session *session, jm_range_id range, uint32_t device,
+                           const jm_energy_options *options, jm_energy *out, jm_error *error);
 
-/* Idle power of a device: from a range named "idle" of category session or warmup if there is
- * one, else from the quietest second of the recording. `from_baseline` says which. */
+/* Idle power of a device, or of all (JM_DEVICE_TOTAL): from a range named "idle" of category
+ * session or warmup if there is one, else from the quietest second of the recording.
+ * `from_baseline` says which. */
 typedef struct jm_idle {
     size_t size;
     double power_w;
@@ -509,7 +534,7 @@ typedef struct jm_idle {
 JM_API int jm_energy_idle(const jm_recording *recording, uint32_t device, jm_idle *idle,
                           jm_error *error);
 
-/* Highest power reading in a window, W. JM_NO_DATA if there is none. */
+/* Highest power reading of one device in a window, W. JM_NO_DATA if there is none. */
 JM_API int jm_peak_power(const jm_recording *recording, uint32_t device, int64_t begin_ns,
                          int64_t end_ns, double *peak_w, jm_error *error);
 
@@ -520,13 +545,13 @@ JM_API const char *jm_provenance_text(uint32_t provenance, char *text, size_t si
 
 typedef struct jm_report_options {
     size_t size;
-    jm_energy_options energy;
-    uint32_t width; /* columns of the terminal. 0: 80 */
-    bool color;     /* use terminal colours */
-    uint32_t top;   /* rows of each table of ranges. 0: 10 */
+    const jm_energy_options *energy; /* NULL: the defaults */
+    uint32_t width;                  /* columns of the terminal. 0: 80 */
+    bool color;                      /* use terminal colours */
+    uint32_t top;                    /* rows of each table of ranges. 0: 10 */
 } jm_report_options;
 #define JM_REPORT_OPTIONS_INIT                                                                     \
-    { sizeof(jm_report_options), JM_ENERGY_OPTIONS_INIT, 0, false, 0 }
+    { sizeof(jm_report_options), 0, 0, false, 0 }
 
 /* The summary as text for a terminal, or as one JSON object (docs/json.md). */
 JM_API int jm_report_text(const jm_recording *recording, const jm_report_options *options,
@@ -538,9 +563,25 @@ JM_API int jm_report_json(const jm_recording *recording, const jm_report_options
 JM_API int jm_export(const jm_recording *recording, const char *dir,
                      const jm_report_options *options, jm_error *error);
 
-/* Runs one read-only SQL statement on a recording file; `row` gets each row as texts (NULL for
- * SQL NULL), the column names first, and stops the query by returning non-zero. */
-typedef int (*jm_row_fn)(size_t columns, const char *const *values, void *user);
+typedef enum jm_sql_type {
+    JM_SQL_NULL = 0,
+    JM_SQL_INTEGER,
+    JM_SQL_REAL,
+    JM_SQL_TEXT,
+    JM_SQL_BLOB
+} jm_sql_type;
+
+typedef struct jm_sql_value {
+    jm_sql_type type;
+    int64_t integer;  /* JM_SQL_INTEGER */
+    double real;      /* JM_SQL_REAL; also of an integer */
+    const char *text; /* of any type, numbers with all their digits; NULL for JM_SQL_NULL */
+    size_t length;    /* bytes of text */
+} jm_sql_value;
+
+/* Runs one read-only SQL statement on a recording file. `row` gets the column names first, as
+ * texts, then each row; it stops the query by returning non-zero. */
+typedef int (*jm_row_fn)(size_t columns, const jm_sql_value *values, void *user);
 JM_API int jm_sql(const char *path, const char *query, jm_row_fn row, void *user, jm_error *error);
 
 /* ---- 9. Devices and doctor ------------------------------------------------------------------- */
@@ -589,15 +630,15 @@ typedef struct jm_calibration {
 
 typedef struct jm_calibrate_options {
     size_t size;
-    jm_session_options session;
-    double seconds;    /* for each device. 0: 20 */
+    const jm_session_options *session; /* which devices, which root. NULL: the defaults */
+    double seconds;                    /* for each device. 0: 20 */
     const char *load;  /* shell command that loads the device in square waves. NULL: passive */
     const char *cache; /* file of results. NULL: $XDG_CACHE_HOME/joulemeter/calibration.json */
     int (*progress)(const char *step, double done, void *user); /* non-zero stops */
     void *user;
 } jm_calibrate_options;
 #define JM_CALIBRATE_OPTIONS_INIT                                                                  \
-    { sizeof(jm_calibrate_options), JM_SESSION_OPTIONS_INIT, 0, 0, 0, 0, 0 }
+    { sizeof(jm_calibrate_options), 0, 0, 0, 0, 0, 0 }
 
 /* Measures refresh, window, lag, noise and call cost of every power and energy sensor, keeps them
  * by UUID and driver version, and hands them over. Later sessions use what is kept. */

@@ -4,6 +4,7 @@
 
 #include "joulemeter.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -91,6 +92,10 @@ void jmi_list_free(char **names);
 int jmi_make_dirs(const char *path, jm_error *error);
 
 /* ---- threads ---- */
+
+/* Starts a thread that gets none of the program's signals; `thread` NULL: a detached one. Returns
+ * an errno. Untouched pages of the stack cost nothing. */
+int jmi_thread_start(pthread_t *thread, size_t stack_bytes, void *(*run)(void *), void *argument);
 
 /* Waits until *word != expected, a wake, or the CLOCK_MONOTONIC deadline; works across processes
  * on shared memory. Returns false on time-out. */

@@ -144,6 +144,7 @@ static int calibrate(jm_calibrate_options *options, bool json) {
 
 static int run(int argc, char **argv) {
     jm_calibrate_options settings = JM_CALIBRATE_OPTIONS_INIT;
+    jm_session_options session = JM_SESSION_OPTIONS_INIT;
     char *gpus = NULL;
     bool json = false;
     const cli_option options[] = {
@@ -158,7 +159,7 @@ static int run(int argc, char **argv) {
         {0, "cache", OPTION_TEXT, &settings.cache, "FILE",
          "keep results in FILE; default:\n~/.cache/joulemeter/calibration.json", 0, 0, NULL},
         {'j', "json", OPTION_FLAG, &json, NULL, "an array of JSON objects", 0, 0, NULL},
-        {0, "simulate", OPTION_TEXT, &settings.session.simulate, "SPEC",
+        {0, "simulate", OPTION_TEXT, &session.simulate, "SPEC",
          "simulated GPUs instead of real ones: h100 ...", 0, 0, NULL},
         {0}};
     int operands;
@@ -167,7 +168,8 @@ static int run(int argc, char **argv) {
         code =
             cli_fail(&cli_calibrate, CLI_USAGE,
                      "'%s' is not understood; a load is given with --load '%s'", argv[1], argv[1]);
-    settings.session.gpus = gpus;
+    session.gpus = gpus;
+    settings.session = &session;
     if (code == PARSE_DONE) code = calibrate(&settings, json);
     free(gpus);
     return code;

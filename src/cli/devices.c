@@ -23,7 +23,7 @@ static bool measures_energy(const jm_recording *recording, uint32_t device) {
     for (uint32_t i = 0; i < jm_recording_sensor_count(recording); i++) {
         jm_sensor sensor = {.size = sizeof sensor};
         if (jm_recording_sensor(recording, i, &sensor) == JM_OK && sensor.device == device &&
-            (sensor.quantity == JM_POWER || sensor.quantity == JM_ENERGY))
+            (sensor.quantity == JM_QUANTITY_POWER || sensor.quantity == JM_QUANTITY_ENERGY))
             return true;
     }
     return false;

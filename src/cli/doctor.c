@@ -70,7 +70,7 @@ static void print_verdict(page *p, const jm_recording *recording) {
         if (jm_recording_sensor(recording, i, &sensor) != JM_OK ||
             jm_recording_device(recording, sensor.device, &device) != JM_OK)
             continue;
-        if (sensor.quantity != JM_POWER && sensor.quantity != JM_ENERGY) continue;
+        if (sensor.quantity != JM_QUANTITY_POWER && sensor.quantity != JM_QUANTITY_ENERGY) continue;
         if (!any) output_add(&p->out, "Energy will come from:\n");
         any = true;
         output_add(&p->out, "  %-8s %s%s\n", device.name, sensor.source,

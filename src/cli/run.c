@@ -92,7 +92,7 @@ static int open_session(job *j) {
 static int measure_baseline(job *j) {
     int64_t begin = jm_now_ns();
     int64_t end = begin + (int64_t)(j->set.baseline_s * 1e9);
-    jm_range_id range = jm_begin_as(j->session, JM_WARMUP, "idle", NULL);
+    jm_range_id range = jm_begin_as(j->session, JM_CATEGORY_WARMUP, "idle", NULL);
     child_event event = CHILD_TIMEOUT;
     for (int64_t now; event != CHILD_INTERRUPTED && (now = jm_now_ns()) < end;) {
         char text[80];
@@ -117,7 +117,7 @@ static jm_range_id begin_command(job *j) {
     shorten(j->text, name, sizeof name);
     bool complete = attributes.errnum == 0 && attributes.length < 4000;
     jm_range_id range =
-        jm_begin_as(j->session, JM_SESSION, name, complete ? attributes.data : NULL);
+        jm_begin_as(j->session, JM_CATEGORY_SESSION, name, complete ? attributes.data : NULL);
     free(attributes.data);
     return range;
 }
@@ -141,7 +141,7 @@ static void wait_for_last_readings(job *j, int64_t duration_ns) {
     for (uint32_t i = 0; recording != NULL && i < jm_recording_sensor_count(recording); i++) {
         jm_sensor sensor = {.size = sizeof sensor};
         if (jm_recording_sensor(recording, i, &sensor) != JM_OK) continue;
-        if (sensor.quantity != JM_POWER && sensor.quantity != JM_ENERGY) continue;
+        if (sensor.quantity != JM_QUANTITY_POWER && sensor.quantity != JM_QUANTITY_ENERGY) continue;
         uint64_t needed = sensor.refresh_ns + sensor.lag_ns;
         if (needed > longest) longest = needed;
     }

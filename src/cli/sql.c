@@ -15,78 +15,64 @@ typedef struct printer {
     output out;
     grid table;
     char **names;
+    bool *texts; /* columns that hold texts */
     size_t columns;
     uint64_t rows;
 } printer;
 
-/* True for what JSON can take as a number as it stands. */
-static bool is_number(const char *text) {
-    const char *c = text + (*text == '-');
-    if (*c == '0' && c[1] >= '0' && c[1] <= '9') return false;
-    size_t whole = strspn(c, "0123456789");
-    if (whole == 0) return false;
-    c += whole;
-    if (*c == '.') {
-        size_t fraction = strspn(c + 1, "0123456789");
-        if (fraction == 0) return false;
-        c += 1 + fraction;
-    }
-    if (*c == 'e' || *c == 'E') {
-        c += 1 + (c[1] == '+' || c[1] == '-');
-        size_t exponent = strspn(c, "0123456789");
-        if (exponent == 0) return false;
-        c += exponent;
-    }
-    return *c == '\0';
-}
-
-static int take_names(printer *p, size_t columns, const char *const *values) {
+static int take_names(printer *p, size_t columns, const jm_sql_value *values) {
     p->columns = columns;
     p->names = calloc(columns + 1, sizeof *p->names);
-    if (p->names == NULL) return 1;
-    for (size_t i = 0; i < columns; i++) p->names[i] = strdup(values[i] == NULL ? "" : values[i]);
+    p->texts = calloc(columns + 1, sizeof *p->texts);
+    if (p->names == NULL || p->texts == NULL) return 1;
+    for (size_t i = 0; i < columns; i++) p->names[i] = strdup(values[i].text);
     if (p->format == FORMAT_TABLE) grid_open(&p->table, columns);
     return 0;
 }
 
-static void csv_row(printer *p, const char *const *values) {
+static void csv_row(printer *p, const jm_sql_value *values) {
     for (size_t i = 0; i < p->columns; i++) {
         if (i > 0) output_append(&p->out, ",", 1);
-        output_csv(&p->out, values[i] == NULL ? "" : values[i]);
+        output_csv(&p->out, values[i].text == NULL ? "" : values[i].text);
     }
     output_append(&p->out, "\n", 1);
 }
 
-static void json_row(printer *p, const char *const *values) {
+static void json_row(printer *p, const jm_sql_value *values) {
     output_add(&p->out, p->rows == 0 ? "\n  {" : ",\n  {");
     for (size_t i = 0; i < p->columns; i++) {
         if (i > 0) output_append(&p->out, ", ", 2);
         output_json(&p->out, p->names[i]);
         output_append(&p->out, ": ", 2);
-        if (values[i] != NULL && is_number(values[i]))
-            output_append(&p->out, values[i], strlen(values[i]));
+        bool finite = values[i].real - values[i].real == 0; /* JSON knows no infinity */
+        if (values[i].type == JM_SQL_INTEGER || (values[i].type == JM_SQL_REAL && finite))
+            output_append(&p->out, values[i].text, values[i].length);
         else
-            output_json(&p->out, values[i]);
+            output_json(&p->out, values[i].type == JM_SQL_REAL ? NULL : values[i].text);
     }
     output_append(&p->out, "}", 1);
 }
 
-/* A column is aligned to the right if all of its values are numbers. */
-static void print_table(printer *p) {
-    for (size_t c = 0; c < p->table.columns; c++) {
-        bool numbers = p->table.rows > 1;
-        for (size_t r = 1; r < p->table.rows && numbers; r++) {
-            const char *text = p->table.cells[r * p->table.columns + c];
-            numbers = text == NULL || text[0] == '\0' || is_number(text);
-        }
-        if (numbers) grid_right(&p->table, c);
+/* A column whose values are all numbers is aligned to the right. */
+static void table_row(printer *p, const jm_sql_value *values, bool names) {
+    const char **cells = calloc(p->columns + 1, sizeof *cells);
+    for (size_t i = 0; cells != NULL && i < p->columns; i++) {
+        cells[i] = values[i].text;
+        if (!names) p->texts[i] |= values[i].type == JM_SQL_TEXT || values[i].type == JM_SQL_BLOB;
     }
+    if (cells != NULL) grid_row(&p->table, cells);
+    free(cells);
+}
+
+static void print_table(printer *p) {
+    for (size_t c = 0; c < p->table.columns; c++)
+        if (p->table.rows > 1 && !p->texts[c]) grid_right(&p->table, c);
     grid_write(&p->table, &p->out, terminal_width(STDOUT_FILENO),
                terminal_has_color(STDOUT_FILENO));
     grid_close(&p->table);
 }
 
-static int row(size_t columns, const char *const *values, void *user) {
+static int row(size_t columns, const jm_sql_value *values, void *user) {
     printer *p = user;
     if (p->names == NULL) {
         if (take_names(p, columns, values) != 0) return 1;
@@ -94,13 +80,13 @@ static int row(size_t columns, const char *const *values, void *user) {
         if (p->format == FORMAT_CSV)
             csv_row(p, values);
         else
-            grid_row(&p->table, values);
+            table_row(p, values, true);
         return 0;
     }
     if (p->format == FORMAT_CSV) csv_row(p, values);
     if (p->format == FORMAT_JSON) json_row(p, values);
     if (p->format == FORMAT_TABLE) {
-        grid_row(&p->table, values);
+        table_row(p, values, false);
         if (p->table.rows == ROWS_ALIGNED) {
             print_table(p);
             grid_open(&p->table, p->columns);
@@ -120,6 +106,7 @@ static int query(const char *path, const char *text, sql_format format) {
     if (format == FORMAT_JSON) output_add(&p.out, p.rows == 0 ? "]\n" : "\n]\n");
     for (size_t i = 0; p.names != NULL && i < p.columns; i++) free(p.names[i]);
     free(p.names);
+    free(p.texts);
     if (status != JM_OK && p.out.errnum == 0) {
         if (p.rows == 0) p.out.length = 0;
         output_close(&p.out, &cli_sql);

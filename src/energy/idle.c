@@ -10,7 +10,7 @@ static bool find_idle_range(const jm_recording *recording, jm_window *window) {
     for (uint64_t i = 0; i < count; i++) {
         jm_range range = {.size = sizeof range};
         if (jm_recording_range(recording, i, &range) != JM_OK) return false;
-        if ((range.category == JM_WARMUP || range.category == JM_SESSION) &&
+        if ((range.category == JM_CATEGORY_WARMUP || range.category == JM_CATEGORY_SESSION) &&
             strcmp(range.name, "idle") == 0 && range.end_ns > range.begin_ns) {
             *window = (jm_window){range.begin_ns, range.end_ns};
             return true;
@@ -35,9 +35,7 @@ static bool quietest_second(jmi_views *views, int64_t begin, int64_t end, jm_win
     return isfinite(least);
 }
 
-int jm_energy_idle(const jm_recording *recording, uint32_t device, jm_idle *idle, jm_error *error) {
-    if (recording == NULL || idle == NULL)
-        return jmi_fail(error, JM_INVALID, "recording and idle must not be NULL");
+static int idle_of(const jm_recording *recording, uint32_t device, jm_idle *idle, jm_error *error) {
     jm_energy_options options = JM_ENERGY_OPTIONS_INIT;
     jmi_views *views = malloc(sizeof *views);
     if (views == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
@@ -55,7 +53,7 @@ int jm_energy_idle(const jm_recording *recording, uint32_t device, jm_idle *idle
             jmi_views_window(views, &window, &energy);
             found.power_w = energy.mean_power_w;
             found.u95_w = energy.duration_s > 0 ? energy.u95_j / energy.duration_s : 0;
-            status = jmi_give_struct(idle, &found, sizeof found);
+            *idle = found;
         }
         jmi_views_close(views);
     }
@@ -63,9 +61,39 @@ int jm_energy_idle(const jm_recording *recording, uint32_t device, jm_idle *idle
     return status;
 }
 
+/* Devices idle each in a second of its own where there is no baseline: the sum is the least that
+ * the machine could draw. */
+static int idle_of_total(const jm_recording *recording, jm_idle *idle, jm_error *error) {
+    *idle = (jm_idle){.size = sizeof *idle, .from_baseline = true};
+    bool any = false;
+    for (uint32_t d = 0; d < jm_recording_device_count(recording); d++) {
+        jm_device device = {.size = sizeof device};
+        jm_idle part;
+        if (jm_recording_device(recording, d, &device) != JM_OK || !device.in_total) continue;
+        int status = idle_of(recording, d, &part, error);
+        if (status == JM_NO_DATA) continue;
+        if (status != JM_OK) return status;
+        idle->power_w += part.power_w;
+        idle->u95_w = hypot(idle->u95_w, part.u95_w);
+        idle->from_baseline &= part.from_baseline;
+        any = true;
+    }
+    if (any) return JM_OK;
+    return jmi_fail(error, JM_NO_DATA, "the recording is too short to tell idle power");
+}
+
+int jm_energy_idle(const jm_recording *recording, uint32_t device, jm_idle *idle, jm_error *error) {
+    if (recording == NULL || idle == NULL)
+        return jmi_fail(error, JM_INVALID, "recording and idle must not be NULL");
+    jm_idle found;
+    int status = device == JM_DEVICE_TOTAL ? idle_of_total(recording, &found, error)
+                                           : idle_of(recording, device, &found, error);
+    return status == JM_OK ? jmi_give_struct(idle, &found, sizeof found) : status;
+}
+
 static bool is_power(const jm_sensor *sensor, uint32_t device) {
     return sensor->device == device &&
-           (sensor->quantity == JM_POWER || sensor->quantity == JM_POWER_AVERAGE);
+           (sensor->quantity == JM_QUANTITY_POWER || sensor->quantity == JM_QUANTITY_POWER_AVERAGE);
 }
 
 int jm_peak_power(const jm_recording *recording, uint32_t device, int64_t begin_ns, int64_t end_ns,

@@ -86,7 +86,7 @@ static size_t take_events(const jm_recording *recording, uint64_t ranges, event 
     for (uint64_t i = 0; i < ranges; i++) {
         jm_range range = {.size = sizeof range};
         if (jm_recording_range(recording, i, &range) != JM_OK) break;
-        if (range.category == JM_SESSION || range.end_ns <= range.begin_ns) continue;
+        if (range.category == JM_CATEGORY_SESSION || range.end_ns <= range.begin_ns) continue;
         uint32_t name = name_of(names, &range);
         names->time[name] += (double)(range.end_ns - range.begin_ns);
         events[count++] = (event){range.begin_ns, (uint32_t)i, (uint8_t)name, true};

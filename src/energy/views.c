@@ -25,7 +25,7 @@ int jmi_windows_check(const jm_window *windows, size_t count, jm_error *error) {
 
 /* Which power sensor tells most: the one that sees the largest share of time, then the finest. */
 static double rank_power(const jm_sensor *s) {
-    if (s->quantity != JM_POWER && s->quantity != JM_POWER_AVERAGE) return -1;
+    if (s->quantity != JM_QUANTITY_POWER && s->quantity != JM_QUANTITY_POWER_AVERAGE) return -1;
     double refresh = s->refresh_ns > 0 ? (double)s->refresh_ns : 1e9;
     /* an unknown window may be as short as those that are known */
     double window = s->window_ns > 0 ? (double)s->window_ns : 0.2 * refresh;
@@ -34,7 +34,7 @@ static double rank_power(const jm_sensor *s) {
 }
 
 static double rank_counter(const jm_sensor *s) {
-    if (s->quantity != JM_ENERGY) return -1;
+    if (s->quantity != JM_QUANTITY_ENERGY) return -1;
     return 1 / (1e-4 + (double)s->refresh_ns * 1e-9);
 }
 

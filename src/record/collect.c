@@ -51,6 +51,12 @@ uint64_t jmi_collect_count(jmi_collector *collector) {
     return count;
 }
 
+static uint32_t lanes_used(const jmi_collector *collector) {
+    uint32_t used =
+        atomic_load_explicit(&collector->ring->header->lanes_used, memory_order_acquire);
+    return used < JMI_LANES ? used : JMI_LANES;
+}
+
 /* ---- one lane ---- */
 
 /* Copies the next message. Returns the slots it takes; 0: nonsense. */
@@ -61,7 +67,7 @@ static uint32_t copy_message(jmi_collector *collector, size_t lane, uint64_t tai
     memcpy(slot, &slots[tail & (JMI_SLOTS - 1)], sizeof *slot);
     /* What follows must see the copy, not the ring again, which may have changed. */
     __asm__ volatile("" : : "r"(slot) : "memory");
-    uint32_t skip = slot->kind == JMI_KIND_ADD ? sizeof(int64_t) : 0;
+    uint32_t skip = slot->kind == JMI_KIND_ADD ? sizeof(jmi_added) : 0;
     if (slot->name_length > JMI_MAX_NAME || slot->attributes_length > JMI_MAX_ATTRIBUTES) return 0;
     uint32_t length = skip + slot->name_length + slot->attributes_length;
     uint32_t need = jmi_ring_need(length);
@@ -116,7 +122,8 @@ static bool drain_lane(jmi_collector *collector, size_t index, int batches) {
     if (owner == 0 && !state->active) return false;
     if (!state->active) {
         state->active = true;
-        state->pid = (uint32_t)(owner >> 32);
+        state->foreign = (owner & JMI_OWNER_FOREIGN) != 0;
+        state->pid = (uint32_t)(owner >> 32) & INT32_MAX;
         state->thread = collector->threads++;
     }
     /* Before the head: what was published before the release must be seen. */
@@ -132,21 +139,41 @@ static bool drain_lane(jmi_collector *collector, size_t index, int batches) {
     return false;
 }
 
-static bool process_is_gone(const jmi_collector *collector, const jmi_lane *lane,
-                            const jmi_lane_state *state) {
-    if (lane->pid_namespace != collector->ring->pid_namespace || state->pid == 0) return false;
-    return kill((pid_t)state->pid, 0) != 0 && errno == ESRCH;
+static bool is_gone(uint32_t pid) {
+    return pid != 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
-/* A thread found no lane: take back those of processes that died without a word. */
-static void reclaim(jmi_collector *collector) {
-    for (size_t i = 0; i < JMI_LANES; i++) {
-        jmi_lane_state *state = &collector->lanes[i];
-        jmi_lane *lane = &collector->ring->lanes[i];
-        if (!state->active || !process_is_gone(collector, lane, state)) continue;
-        drain_lane(collector, i, INT_MAX);
-        if (state->active) free_lane(state, lane);
+/* Ranges that are open, of one process or of all (0), end without an end of their own. */
+static void end_open(jmi_collector *collector, uint32_t pid, int64_t end_ns) {
+    jm_recording *recording = collector->recording;
+    jmi_recording_lock(recording);
+    for (size_t i = 0; i < collector->open.slot_count; i++) {
+        const jmi_open *open = &collector->open.slots[i];
+        if (open->id == 0) continue;
+        jmi_range_row *row = jmi_rows_at(&recording->ranges, open->index);
+        if (row == NULL || row->state != JMI_RANGE_OPEN || (pid != 0 && row->pid != pid)) continue;
+        row->end_ns = end_ns > row->begin_ns ? end_ns : row->begin_ns;
+        row->state = JMI_RANGE_UNFINISHED;
+        jmi_range_touch(recording, open->index);
     }
+    jmi_recording_unlock(recording);
+}
+
+/* Takes back the lanes of processes that died without a word, and ends what they had begun. */
+static void bury_dead(jmi_collector *collector) {
+    uint32_t used = lanes_used(collector), asked = 0;
+    bool gone = false;
+    for (size_t i = 0; i < used; i++) {
+        jmi_lane_state *state = &collector->lanes[i];
+        if (!state->active || state->foreign) continue;
+        if (state->pid != asked) gone = is_gone(state->pid);
+        asked = state->pid;
+        if (!gone) continue;
+        drain_lane(collector, i, INT_MAX);
+        if (state->active) free_lane(state, &collector->ring->lanes[i]);
+        end_open(collector, asked, collector->now_ns);
+    }
+    collector->buried_ns = collector->now_ns;
     atomic_store(&collector->ring->header->wanted, 0);
 }
 
@@ -156,11 +183,11 @@ static void reclaim(jmi_collector *collector) {
 static bool drain_round(jmi_collector *collector) {
     enum { BATCHES = 1 };
     jmi_ring_header *header = collector->ring->header;
-    uint32_t used = atomic_load_explicit(&header->lanes_used, memory_order_acquire);
-    if (used > JMI_LANES) used = JMI_LANES;
+    uint32_t used = lanes_used(collector);
     bool more = false;
     for (uint32_t i = 0; i < used; i++) more |= drain_lane(collector, i, BATCHES);
-    if (atomic_load_explicit(&header->wanted, memory_order_relaxed) != 0) reclaim(collector);
+    bool wanted = atomic_load_explicit(&header->wanted, memory_order_relaxed) != 0;
+    if (wanted || collector->now_ns - collector->buried_ns > JMI_NS_PER_S) bury_dead(collector);
     return more;
 }
 
@@ -177,13 +204,19 @@ static void take_counts(jmi_collector *collector) {
     jmi_ring_header *header = collector->ring->header;
     uint64_t dropped = atomic_load_explicit(&header->dropped, memory_order_relaxed);
     uint64_t cut = atomic_load_explicit(&header->cut, memory_order_relaxed);
+    uint64_t unseated = atomic_load_explicit(&header->unseated, memory_order_relaxed);
     jmi_recording_lock(collector->recording);
-    collector->recording->stats.dropped = dropped + collector->refused;
+    collector->recording->stats.dropped = dropped + unseated + collector->refused;
     jmi_recording_unlock(collector->recording);
     if (dropped > 0)
         jmi_recording_warn(collector->recording, "dropped",
                            "ranges or marks were lost because they came faster than they could be "
                            "taken; their number is in the sampler's statistics");
+    if (unseated > 0)
+        jmi_recording_warn(collector->recording, "threads",
+                           "more than %d threads marked ranges at the same time: what the others "
+                           "had to say is lost; their number is in the sampler's statistics",
+                           JMI_LANES);
     if (collector->refused > 0)
         jmi_recording_warn(collector->recording, "refused",
                            "ranges or marks were lost for want of memory; "
@@ -211,27 +244,12 @@ bool jmi_collect_try(jmi_collector *collector, int64_t until_ns) {
     return more;
 }
 
-static void end_open(jmi_collector *collector, int64_t end_ns) {
-    jm_recording *recording = collector->recording;
-    jmi_recording_lock(recording);
-    for (size_t i = 0; i < collector->open.slot_count; i++) {
-        const jmi_open *open = &collector->open.slots[i];
-        if (open->id == 0) continue;
-        jmi_range_row *row = jmi_rows_at(&recording->ranges, open->index);
-        if (row == NULL || row->state != JMI_RANGE_OPEN) continue;
-        row->end_ns = end_ns > row->begin_ns ? end_ns : row->begin_ns;
-        row->state = JMI_RANGE_UNFINISHED;
-        jmi_range_touch(recording, open->index);
-    }
-    jmi_recording_unlock(recording);
-}
-
 void jmi_collect_finish(jmi_collector *collector, int64_t end_ns) {
     /* A process that goes on marking must not keep us here: what it says after a while is late. */
     int64_t limit = jm_now_ns() + 2 * JMI_NS_PER_S;
     while (jmi_collect(collector, limit) && jm_now_ns() < limit) {
     }
     pthread_mutex_lock(&collector->lock);
-    end_open(collector, end_ns);
+    end_open(collector, 0, end_ns);
     pthread_mutex_unlock(&collector->lock);
 }

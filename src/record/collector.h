@@ -6,7 +6,7 @@
 #include "record/open_ranges.h"
 
 enum {
-    JMI_MAX_TEXT = 8 + JMI_MAX_NAME + JMI_MAX_ATTRIBUTES,
+    JMI_MAX_TEXT = (int)sizeof(jmi_added) + JMI_MAX_NAME + JMI_MAX_ATTRIBUTES,
     JMI_MAX_MERGED = 2 * JMI_MAX_ATTRIBUTES
 };
 /* What the collector knows of a lane; none of it can be written by others. */
@@ -17,7 +17,8 @@ typedef struct jmi_lane_state {
     uint32_t thread;
     uint32_t pid;
     bool active;
-    bool bad; /* nonsense was found: nothing is read any more until its owner is gone */
+    bool foreign; /* pid means nothing here */
+    bool bad;     /* nonsense was found: nothing is read any more until its owner is gone */
     jmi_open *stack;
     size_t depth, stack_capacity;
 } jmi_lane_state;
@@ -33,6 +34,7 @@ struct jmi_collector {
     uint64_t count;
     uint64_t refused;
     int64_t now_ns;
+    int64_t buried_ns; /* dead processes were looked for then */
     int64_t ring_made_ns;
     bool refuse;
     /* One message, copied out of the ring before anything in it is believed. */

@@ -118,7 +118,15 @@ static int check_version(sqlite3 *db, const char *path, jm_error *error) {
     int version = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int(statement, 0) : 0;
     sqlite3_finalize(statement);
     if (version > JMI_USER_VERSION)
-        return jmi_fail(error, JM_FORMAT, "%s was made by a newer version of joulemeter", path);
+        return jmi_fail(error, JM_FORMAT,
+                        "%s was made by a newer version of joulemeter (its layout is %d, this "
+                        "version reads %d): update joulemeter",
+                        path, version, JMI_USER_VERSION);
+    if (version == 1)
+        return jmi_fail(error, JM_FORMAT,
+                        "%s is of before joulemeter's first release (layout 1, this version reads "
+                        "%d); `joulemeter sql` still reads it",
+                        path, JMI_USER_VERSION);
     for (size_t i = 0; i < jmi_table_count; i++)
         if (version != JMI_USER_VERSION || !is_table(db, &jmi_tables[i]))
             return jmi_fail(error, JM_FORMAT, "%s is damaged: its table %s is not as it should be",

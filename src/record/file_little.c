@@ -63,7 +63,7 @@ static bool write_info(jmi_writing *w) {
     for (size_t i = 0;; i++) {
         jmi_recording_lock(recording);
         bool more = i < recording->info_count;
-        jmi_info info = more ? recording->info[i] : (jmi_info){NULL, NULL};
+        jmi_info info = more ? recording->info[i] : (jmi_info){0};
         w->file->state.info_changes = recording->info_changes;
         jmi_recording_unlock(recording);
         sqlite3_stmt *statement;

@@ -75,7 +75,7 @@ static const char *text_at(jm_recording *recording, sqlite3_stmt *row, int at) {
 static int category_of(const char *name) {
     for (int c = 0; name != NULL && jmi_category_valid(c); c++)
         if (strcmp(jm_category_name(c), name) == 0) return c;
-    return JM_USER;
+    return JM_CATEGORY_USER;
 }
 
 static int load_range(jm_recording *recording, sqlite3_stmt *row, jmi_range_row *range) {
@@ -89,6 +89,11 @@ static int load_range(jm_recording *recording, sqlite3_stmt *row, jmi_range_row 
     range->pid = (uint32_t)sqlite3_column_int64(row, 8);
     range->thread = (uint32_t)sqlite3_column_int64(row, 9);
     range->attributes = text_at(recording, row, 10);
+    int64_t device =
+        sqlite3_column_type(row, 11) == SQLITE_NULL ? -1 : sqlite3_column_int64(row, 11);
+    if (device >= 0 && device < jm_recording_device_count(recording))
+        range->device = (uint16_t)(device + 1);
+    range->stream = (uint32_t)sqlite3_column_int64(row, 12);
     if (range->name == NULL || range->attributes == NULL) return JM_MEMORY;
     if (sqlite3_column_type(row, 4) == SQLITE_NULL) { /* cut off while it was open */
         range->state = JMI_RANGE_UNFINISHED;
@@ -108,7 +113,7 @@ int jmi_recfile_load_ranges(jmi_store *store, jm_recording *recording, uint64_t 
     size_t i = 0;
     if (ready(file, &file->read_ranges,
               "SELECT seq, id, parent, begin_ns, end_ns, unfinished, category, name, pid, thread, "
-              "attributes FROM range WHERE seq >= ? ORDER BY seq LIMIT ?")) {
+              "attributes, device, stream FROM range WHERE seq >= ? ORDER BY seq LIMIT ?")) {
         sqlite3_stmt *row = file->read_ranges;
         sqlite3_bind_int64(row, 1, (int64_t)first + 1);
         sqlite3_bind_int64(row, 2, (int64_t)count);

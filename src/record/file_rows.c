@@ -6,7 +6,8 @@
 static bool insert_range(jmi_writing *w, uint64_t index, const jmi_range_row *row) {
     jmi_recfile *file = w->file;
     if (!jmi_write_prepare(file, &file->insert_range,
-                           "INSERT OR REPLACE INTO range VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"))
+                           "INSERT OR REPLACE INTO range VALUES "
+                           "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"))
         return false;
     sqlite3_stmt *statement = file->insert_range;
     sqlite3_bind_int64(statement, 1, (int64_t)index + 1);
@@ -22,6 +23,9 @@ static bool insert_range(jmi_writing *w, uint64_t index, const jmi_range_row *ro
     sqlite3_bind_int64(statement, 9, row->pid);
     sqlite3_bind_int64(statement, 10, row->thread);
     jmi_bind_text(statement, 11, row->attributes);
+    sqlite3_bind_null(statement, 12);
+    if (row->device != 0) sqlite3_bind_int64(statement, 12, row->device - 1);
+    sqlite3_bind_int64(statement, 13, row->stream);
     return jmi_write_run(statement);
 }
 

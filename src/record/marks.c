@@ -19,7 +19,7 @@ static const char cut_attributes[] = "{\"cut\":true}";
 enum { PARTS = 4 };
 typedef struct message {
     jmi_slot slot; /* without text */
-    int64_t end_ns;
+    jmi_added added;
     text parts[PARTS];
 } message;
 
@@ -47,8 +47,8 @@ static inline int64_t now_ns(void) {
     return (int64_t)now.tv_sec * JMI_NS_PER_S + now.tv_nsec;
 }
 
-static void drop(const jmi_ring *ring) {
-    atomic_fetch_add_explicit(&ring->header->dropped, 1, memory_order_relaxed);
+static void count(_Atomic uint64_t *lost) {
+    atomic_fetch_add_explicit(lost, 1, memory_order_relaxed);
 }
 
 /* The calling thread's lane, ready to be written. NULL: nothing is recorded. */
@@ -61,7 +61,7 @@ static inline jmi_writer_lane *writer_of(jm_session *session) {
             writer == NULL || writer->pid != jmi_ring_pid(ring) || writer->lane == NULL, 0)) {
         writer = jmi_ring_writer(ring);
         if (writer == NULL || writer->lane == NULL) {
-            drop(ring);
+            count(&ring->header->unseated);
             return NULL;
         }
     }
@@ -71,7 +71,7 @@ static inline jmi_writer_lane *writer_of(jm_session *session) {
 static inline bool room(jmi_writer_lane *writer, uint32_t need) {
     if (__builtin_expect(writer->head + need - writer->tail_seen <= JMI_SLOTS, 1)) return true;
     if (jmi_ring_wait(writer, need)) return true;
-    drop(writer->ring);
+    count(&writer->ring->header->dropped);
     return false;
 }
 
@@ -119,15 +119,15 @@ static uint64_t send(jmi_writer_lane *writer, message *m, const char *name,
                      const char *attributes) {
     uint32_t length = 0;
     if (m->slot.kind == JMI_KIND_ADD) {
-        m->parts[0] = (text){(const char *)&m->end_ns, sizeof m->end_ns};
-        length = sizeof m->end_ns;
+        m->parts[0] = (text){(const char *)&m->added, sizeof m->added};
+        length = sizeof m->added;
     }
     length += set_name(m, &m->parts[1], name);
     length += set_attributes(m, &m->parts[3], attributes);
     uint32_t need = jmi_ring_need(length);
     if (!room(writer, need)) return 0;
     bool cut = m->parts[2].length != 0 || m->parts[3].bytes == cut_attributes;
-    if (cut) atomic_fetch_add_explicit(&writer->ring->header->cut, 1, memory_order_relaxed);
+    if (cut) count(&writer->ring->header->cut);
     if (m->slot.kind == JMI_KIND_BEGIN || m->slot.kind == JMI_KIND_ADD)
         m->slot.id = writer->id_base | ++writer->counter;
     memcpy(&writer->slots[writer->head & (JMI_SLOTS - 1)], &m->slot, offsetof(jmi_slot, text));
@@ -153,14 +153,14 @@ jm_range_id jm_begin(jm_session *session, const char *name) {
     if (writer == NULL) return 0;
     int64_t now = now_ns();
     size_t length = name != NULL ? strnlen(name, JMI_SLOT_TEXT + 1) : 0;
-    if (length > JMI_SLOT_TEXT) return jm_begin_as(session, JM_USER, name, NULL);
+    if (length > JMI_SLOT_TEXT) return jm_begin_as(session, JM_CATEGORY_USER, name, NULL);
     if (!room(writer, 1)) return 0;
     jmi_slot *slot = &writer->slots[writer->head & (JMI_SLOTS - 1)];
     uint64_t id = writer->id_base | ++writer->counter;
     slot->t_ns = now;
     slot->id = id;
     slot->kind = JMI_KIND_BEGIN;
-    slot->category = JM_USER;
+    slot->category = JM_CATEGORY_USER;
     slot->name_length = (uint16_t)length;
     slot->attributes_length = 0;
     if (length > 0) memcpy(slot->text, name, length);
@@ -192,13 +192,32 @@ void jm_end_with(jm_session *session, jm_range_id range, const char *attributes)
     send(writer, &m, NULL, attributes);
 }
 
-jm_range_id jm_range_add(jm_session *session, jm_category category, const char *name,
-                         int64_t begin_ns, int64_t end_ns, const char *attributes) {
+jm_range_id jm_range_add(jm_session *session, const jm_range *range) {
+    jm_range r;
     jmi_writer_lane *writer = writer_of(session);
-    if (writer == NULL || end_ns < begin_ns || !jmi_category_valid((int)category)) return 0;
-    message m = {.slot = {.t_ns = begin_ns, .kind = JMI_KIND_ADD, .category = (uint8_t)category},
-                 .end_ns = end_ns};
-    return send(writer, &m, name, attributes);
+    if (writer == NULL || range == NULL ||
+        jmi_take_struct(&r, sizeof r, range, "jm_range", NULL) != JM_OK)
+        return 0;
+    size_t device = r.device != NULL ? strlen(r.device) : 0;
+    if (r.end_ns < r.begin_ns || !jmi_category_valid((int)r.category) ||
+        device >= sizeof(jmi_added){0}.device)
+        return 0;
+    message m = {
+        .slot = {.t_ns = r.begin_ns, .kind = JMI_KIND_ADD, .category = (uint8_t)r.category},
+        .added = {.end_ns = r.end_ns, .parent = r.parent, .stream = r.stream}};
+    if (device > 0) memcpy(m.added.device, r.device, device);
+    return send(writer, &m, r.name, r.attributes);
+}
+
+int jm_session_set_info(jm_session *session, const char *key, const char *value) {
+    if (session == NULL || key == NULL || key[0] == '\0' || value == NULL) return JM_INVALID;
+    if (strlen(key) > JMI_MAX_NAME || strlen(value) > JMI_MAX_ATTRIBUTES) return JM_INVALID;
+    if (!session->joined && session->pid == (int32_t)jmi_ring_pid(session->ring))
+        return jm_recording_set_info(session->recording, key, value);
+    jmi_writer_lane *writer = writer_of(session);
+    if (writer == NULL) return JM_CLOSED;
+    message m = {.slot = {.t_ns = now_ns(), .id = 1, .kind = JMI_KIND_INFO}};
+    return send(writer, &m, key, value) != 0 ? JM_OK : JM_FULL;
 }
 
 void jm_mark(jm_session *session, const char *name, const char *attributes) {

@@ -63,7 +63,8 @@ static bool take_range(jmi_collector *collector, jmi_lane_state *state, size_t l
     const jmi_slot *slot = &collector->slot;
     jm_recording *recording = collector->recording;
     bool whole = slot->kind == JMI_KIND_ADD;
-    size_t skip = whole ? sizeof(int64_t) : 0;
+    size_t skip = whole ? sizeof(jmi_added) : 0;
+    jmi_added added = {0};
     uint32_t counter = jmi_id_counter(slot->id);
     if (slot->id != (jmi_id_base(state->generation, lane) | counter)) return false;
     if (counter <= state->last_counter || !jmi_category_valid(slot->category)) return false;
@@ -74,14 +75,21 @@ static bool take_range(jmi_collector *collector, jmi_lane_state *state, size_t l
                          .thread = state->thread,
                          .category = slot->category,
                          .state = whole ? JMI_RANGE_ENDED : JMI_RANGE_OPEN};
-    if (whole) memcpy(&row.end_ns, collector->text, sizeof row.end_ns);
-    if (whole && (row.end_ns < row.begin_ns || row.end_ns > jm_now_ns() + day_ns)) return false;
+    if (whole) {
+        memcpy(&added, collector->text, sizeof added);
+        added.device[sizeof added.device - 1] = '\0';
+        row.end_ns = added.end_ns;
+        row.stream = added.stream;
+        row.device = jmi_device_find(recording, added.device);
+        row.parent = added.parent;
+        if (row.end_ns < row.begin_ns || row.end_ns > jm_now_ns() + day_ns) return false;
+    }
     if (collector->refuse) {
         refuse(collector);
         return true;
     }
     const char *name = collector->text + skip;
-    row.parent = parent_in(collector, state);
+    if (row.parent == 0) row.parent = parent_in(collector, state);
     row.name = jmi_text_locked(recording, name, strnlen(name, slot->name_length));
     const char *attributes = name + slot->name_length;
     row.attributes =
@@ -145,6 +153,18 @@ static void take_mark(jmi_collector *collector, const jmi_lane_state *state) {
         refuse(collector);
 }
 
+/* Facts of the outer session stay as they are. */
+static void take_info(jmi_collector *collector) {
+    const jmi_slot *slot = &collector->slot;
+    char *value = collector->text + slot->name_length;
+    char key[JMI_MAX_NAME + 1];
+    memcpy(key, collector->text, slot->name_length);
+    key[slot->name_length] = '\0';
+    if (key[0] == '\0' || collector->refuse) return;
+    int status = jmi_info_set(collector->recording, key, value, true);
+    if (status == JM_FULL || status == JM_MEMORY) refuse(collector);
+}
+
 /* Times of honest writers are between the ring's making and now. */
 static bool sane_time(jmi_collector *collector, const jmi_slot *slot) {
     if (slot->t_ns > collector->now_ns) collector->now_ns = jm_now_ns();
@@ -162,6 +182,7 @@ bool jmi_message_take(jmi_collector *collector, jmi_lane_state *state, size_t la
     case JMI_KIND_ADD: return take_range(collector, state, lane);
     case JMI_KIND_END: take_end(collector, state); return true;
     case JMI_KIND_MARK: take_mark(collector, state); return true;
+    case JMI_KIND_INFO: take_info(collector); return true;
     default: return false;
     }
 }

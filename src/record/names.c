@@ -2,30 +2,32 @@
 #include "record/recording.h"
 
 static const char *const categories[] = {
-    [JM_USER] = "user",   [JM_SESSION] = "session", [JM_PHASE] = "phase",
-    [JM_EPOCH] = "epoch", [JM_BATCH] = "batch",     [JM_WARMUP] = "warmup",
-    [JM_LAYER] = "layer", [JM_KERNEL] = "kernel",   [JM_NVTX] = "nvtx",
+    [JM_CATEGORY_USER] = "user",   [JM_CATEGORY_SESSION] = "session",
+    [JM_CATEGORY_PHASE] = "phase", [JM_CATEGORY_EPOCH] = "epoch",
+    [JM_CATEGORY_BATCH] = "batch", [JM_CATEGORY_WARMUP] = "warmup",
+    [JM_CATEGORY_LAYER] = "layer", [JM_CATEGORY_KERNEL] = "kernel",
+    [JM_CATEGORY_NVTX] = "nvtx",
 };
 
 static const struct {
     const char *name;
     const char *unit;
 } quantities[] = {
-    [JM_POWER] = {"power", "W"},
-    [JM_POWER_AVERAGE] = {"power_average", "W"},
-    [JM_ENERGY] = {"energy", "J"},
-    [JM_GPU_UTIL] = {"gpu_util", "%"},
-    [JM_MEM_UTIL] = {"mem_util", "%"},
-    [JM_CPU_UTIL] = {"cpu_util", "%"},
-    [JM_PROCESS_UTIL] = {"process_util", "%"},
-    [JM_MEM_USED] = {"mem_used", "B"},
-    [JM_TEMPERATURE] = {"temperature", "\xc2\xb0"
-                                       "C"},
-    [JM_SM_CLOCK] = {"sm_clock", "MHz"},
-    [JM_MEM_CLOCK] = {"mem_clock", "MHz"},
-    [JM_POWER_LIMIT] = {"power_limit", "W"},
-    [JM_THROTTLE] = {"throttle", ""},
-    [JM_CAP_TIME] = {"cap_time", "s"},
+    [JM_QUANTITY_POWER] = {"power", "W"},
+    [JM_QUANTITY_POWER_AVERAGE] = {"power_average", "W"},
+    [JM_QUANTITY_ENERGY] = {"energy", "J"},
+    [JM_QUANTITY_GPU_UTIL] = {"gpu_util", "%"},
+    [JM_QUANTITY_MEM_UTIL] = {"mem_util", "%"},
+    [JM_QUANTITY_CPU_UTIL] = {"cpu_util", "%"},
+    [JM_QUANTITY_PROCESS_UTIL] = {"process_util", "%"},
+    [JM_QUANTITY_MEM_USED] = {"mem_used", "B"},
+    [JM_QUANTITY_TEMPERATURE] = {"temperature", "\xc2\xb0"
+                                                "C"},
+    [JM_QUANTITY_SM_CLOCK] = {"sm_clock", "MHz"},
+    [JM_QUANTITY_MEM_CLOCK] = {"mem_clock", "MHz"},
+    [JM_QUANTITY_POWER_LIMIT] = {"power_limit", "W"},
+    [JM_QUANTITY_THROTTLE] = {"throttle", ""},
+    [JM_QUANTITY_CAP_TIME] = {"cap_time", "s"},
 };
 
 const char *jm_category_name(int category) {

@@ -56,7 +56,8 @@ static bool keep_readings(jmi_sampler *sampler, size_t source, const jmi_reading
         bool differs = jmi_keep(keeper, config->recording, series, &readings[k], at,
                                 config->interval_ns, config->keep_polls);
         jm_quantity quantity = series->sensor.quantity;
-        if (quantity == JM_POWER || quantity == JM_POWER_AVERAGE || quantity == JM_ENERGY)
+        if (quantity == JM_QUANTITY_POWER || quantity == JM_QUANTITY_POWER_AVERAGE ||
+            quantity == JM_QUANTITY_ENERGY)
             changed |= differs;
     }
     config->recording->stats.polls++;

@@ -105,6 +105,9 @@ static const char *keep(jm_recording *recording, const char *text) {
 
 static int add_range_locked(jm_recording *recording, jm_range *range, jm_error *error) {
     uint64_t index;
+    uint16_t device = jmi_device_find(recording, range->device);
+    if (device == 0 && range->device != NULL && range->device[0] != '\0')
+        return jmi_fail(error, JM_NOT_FOUND, "the recording has no device %.100s", range->device);
     bool may_exist = range->id <= recording->top_id || recording->store != NULL;
     if (range->id != 0 && may_exist && find_locked(recording, range->id, &index) == JM_OK)
         return jmi_fail(error, JM_INVALID, "there is a range with the id %llu already",
@@ -123,6 +126,8 @@ static int add_range_locked(jm_recording *recording, jm_range *range, jm_error *
                          .attributes = keep(recording, range->attributes),
                          .pid = range->pid,
                          .thread = range->thread,
+                         .stream = range->stream,
+                         .device = device,
                          .category = (uint8_t)range->category,
                          .state = range->unfinished ? JMI_RANGE_UNFINISHED : JMI_RANGE_ENDED};
     if (row.name == NULL || row.attributes == NULL ||
@@ -207,6 +212,8 @@ int jm_recording_range(const jm_recording *recording, uint64_t index, jm_range *
         ours.thread = row->thread;
         ours.name = row->name;
         ours.attributes = row->attributes;
+        ours.device = jmi_device_name(recording, row->device);
+        ours.stream = row->stream;
     }
     jmi_recording_unlock(recording);
     if (missing) return beyond ? JM_NOT_FOUND : JM_IO;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 void jmi_recording_lock(const jm_recording *recording) {
     pthread_mutex_lock(&((jm_recording *)recording)->lock);
@@ -123,6 +124,22 @@ int jm_recording_add_device(jm_recording *recording, const jm_device *device, ui
     return status;
 }
 
+uint16_t jmi_device_find(const jm_recording *recording, const char *text) {
+    if (text == NULL || text[0] == '\0') return 0;
+    for (size_t i = 0; i < recording->device_count; i++) {
+        const jm_device *device = &recording->devices[i];
+        if (strcmp(device->name, text) == 0 || strcmp(device->uuid, text) == 0 ||
+            strcasecmp(device->pci, text) == 0)
+            return (uint16_t)(i + 1);
+    }
+    return 0;
+}
+
+const char *jmi_device_name(const jm_recording *recording, uint16_t device) {
+    return device > 0 && device <= recording->device_count ? recording->devices[device - 1].name
+                                                           : "";
+}
+
 static int add_sensor_locked(jm_recording *recording, jm_sensor *sensor, uint32_t *index,
                              jm_error *error) {
     if (sensor->device >= recording->device_count)
@@ -213,20 +230,30 @@ int jm_recording_add_samples(jm_recording *recording, uint32_t sensor, const jm_
 
 /* ---- facts and warnings ---- */
 
-static int set_info_locked(jm_recording *recording, const char *key, const char *value) {
-    const char *kept = jmi_text_locked(recording, value, strlen(value));
-    if (kept == NULL) return JM_MEMORY;
+static jmi_info *find_info(const jm_recording *recording, const char *key, size_t *foreign) {
+    *foreign = 0;
     for (size_t i = 0; i < recording->info_count; i++) {
-        if (strcmp(recording->info[i].key, key) != 0) continue;
-        recording->info[i].value = kept;
-        recording->info_changes++;
-        return JM_OK;
+        if (strcmp(recording->info[i].key, key) == 0) return &recording->info[i];
+        *foreign += recording->info[i].foreign;
     }
+    return NULL;
+}
+
+int jmi_info_set(jm_recording *recording, const char *key, const char *value, bool foreign) {
+    size_t count;
+    jmi_info *info = find_info(recording, key, &count);
+    if (foreign && info != NULL && !info->foreign) return JM_PERMISSION;
+    if (foreign && info == NULL && count >= JMI_MAX_FOREIGN) return JM_FULL;
+    const char *kept = jmi_text_locked(recording, value, strlen(value));
     const char *kept_key = jmi_text_locked(recording, key, strlen(key));
-    if (kept_key == NULL || !jmi_reserve(&recording->info, &recording->info_capacity,
-                                         recording->info_count + 1, sizeof *recording->info))
-        return JM_MEMORY;
-    recording->info[recording->info_count++] = (jmi_info){kept_key, kept};
+    if (kept == NULL || kept_key == NULL) return JM_MEMORY;
+    if (info == NULL) {
+        if (!jmi_reserve(&recording->info, &recording->info_capacity, recording->info_count + 1,
+                         sizeof *recording->info))
+            return JM_MEMORY;
+        info = &recording->info[recording->info_count++];
+    }
+    *info = (jmi_info){kept_key, kept, foreign};
     recording->info_changes++;
     return JM_OK;
 }
@@ -234,19 +261,36 @@ static int set_info_locked(jm_recording *recording, const char *key, const char 
 int jm_recording_set_info(jm_recording *recording, const char *key, const char *value) {
     if (recording == NULL || key == NULL || key[0] == '\0' || value == NULL) return JM_INVALID;
     jmi_recording_lock(recording);
-    int status = set_info_locked(recording, key, value);
+    int status = jmi_info_set(recording, key, value, false);
     jmi_recording_unlock(recording);
     return status;
 }
 
 const char *jm_recording_info(const jm_recording *recording, const char *key) {
     if (key == NULL) return NULL;
-    const char *value = NULL;
+    size_t foreign;
     jmi_recording_lock(recording);
-    for (size_t i = 0; i < recording->info_count; i++)
-        if (strcmp(recording->info[i].key, key) == 0) value = recording->info[i].value;
+    const jmi_info *info = find_info(recording, key, &foreign);
+    const char *value = info != NULL ? info->value : NULL;
     jmi_recording_unlock(recording);
     return value;
+}
+
+uint32_t jm_recording_info_count(const jm_recording *recording) {
+    jmi_recording_lock(recording);
+    uint32_t count = (uint32_t)recording->info_count;
+    jmi_recording_unlock(recording);
+    return count;
+}
+
+int jm_recording_info_at(const jm_recording *recording, uint32_t index, const char **key,
+                         const char **value) {
+    jmi_recording_lock(recording);
+    bool there = index < recording->info_count;
+    if (there && key != NULL) *key = recording->info[index].key;
+    if (there && value != NULL) *value = recording->info[index].value;
+    jmi_recording_unlock(recording);
+    return there ? JM_OK : JM_NOT_FOUND;
 }
 
 void jmi_recording_warn(jm_recording *recording, const char *kind, const char *format, ...) {

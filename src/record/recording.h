@@ -18,6 +18,7 @@ enum {
     JMI_SAMPLE_BYTES = 8 + 8 + 4 + 1,
     JMI_MAX_DEVICES = 4096,
     JMI_MAX_SENSORS = 65536,
+    JMI_MAX_FOREIGN = 1000,   /* facts that processes which joined may add */
     JMI_MAX_NAME = 1000,      /* bytes of a range's or mark's name */
     JMI_MAX_ATTRIBUTES = 4000 /* bytes of its attributes */
 };
@@ -84,6 +85,8 @@ typedef struct jmi_range_row {
     const char *attributes;
     uint32_t pid;
     uint32_t thread;
+    uint32_t stream;
+    uint16_t device; /* index + 1 of the device that ran it; 0: the host */
     uint8_t category;
     uint8_t state; /* jmi_range_state */
     uint8_t dirty; /* changed since it was written to the store */
@@ -100,6 +103,7 @@ typedef struct jmi_mark_row {
 typedef struct jmi_info {
     const char *key;
     const char *value;
+    bool foreign; /* said by a process that joined */
 } jmi_info;
 
 typedef struct jmi_warning {
@@ -170,6 +174,15 @@ void jmi_recording_warn(jm_recording *recording, const char *kind, const char *f
 
 /* Bytes of memory that the recording takes. Under the lock. */
 size_t jmi_recording_bytes(const jm_recording *recording);
+
+/* Index + 1 of the device with this name, UUID or PCI address; 0: none. Under the lock. */
+uint16_t jmi_device_find(const jm_recording *recording, const char *text);
+/* Its name; "" for 0. Under the lock. */
+const char *jmi_device_name(const jm_recording *recording, uint16_t device);
+
+/* Sets a fact. A foreign one replaces none of ours, and there are at most JMI_MAX_FOREIGN of them
+ * (JM_FULL). Under the lock. */
+int jmi_info_set(jm_recording *recording, const char *key, const char *value, bool foreign);
 
 /* Takes note of a time, for begin and end. Under the lock. */
 void jmi_recording_note(jm_recording *recording, int64_t t_ns);

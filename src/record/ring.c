@@ -37,18 +37,6 @@ uint32_t jmi_ring_pid_slow(jmi_ring *ring) {
     return pid;
 }
 
-static int attach(jmi_ring *ring, jm_error *error) {
-    ring->lanes = (jmi_lane *)(void *)((char *)ring->header + ring->header->lanes_offset);
-    ring->slots = (char *)ring->header + ring->header->slots_offset;
-    ring->pid_namespace = namespace_of("/proc/self/ns/pid");
-    if (!make_process_page(ring))
-        return jmi_fail_errno(error, errno, "cannot make room for ranges");
-    if (pthread_key_create(&ring->key, thread_exits) != 0)
-        return jmi_fail(error, JM_FULL, "too many sessions are open (no thread key is left)");
-    ring->has_key = true;
-    return JM_OK;
-}
-
 static int map(jmi_ring *ring, jm_error *error) {
     void *memory = mmap(NULL, ring->size, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
     if (memory == MAP_FAILED) return jmi_fail_errno(error, errno, "cannot map the ring of ranges");
@@ -62,12 +50,32 @@ static size_t round_up(size_t bytes) {
     return (bytes + 4095) & ~(size_t)4095;
 }
 
-static const size_t lanes_at = 4096;
+static const size_t questions_at = 4096;
+static size_t devices_at(void) {
+    return questions_at + round_up(JMI_QUESTIONS * sizeof(jmi_question));
+}
+static size_t lanes_at(void) {
+    return devices_at() + round_up(JMI_RING_DEVICES * sizeof(jmi_ring_device));
+}
 static size_t slots_at(void) {
-    return lanes_at + round_up(JMI_LANES * sizeof(jmi_lane));
+    return lanes_at() + round_up(JMI_LANES * sizeof(jmi_lane));
 }
 static size_t ring_size(void) {
     return slots_at() + (size_t)JMI_LANES * JMI_SLOTS * JMI_SLOT_BYTES;
+}
+
+static int attach(jmi_ring *ring, jm_error *error) {
+    ring->lanes = (jmi_lane *)(void *)((char *)ring->header + ring->header->lanes_offset);
+    ring->slots = (char *)ring->header + ring->header->slots_offset;
+    ring->questions = (jmi_question *)(void *)((char *)ring->header + questions_at);
+    ring->devices = (jmi_ring_device *)(void *)((char *)ring->header + devices_at());
+    ring->foreign = namespace_of("/proc/self/ns/pid") != ring->header->pid_namespace;
+    if (!make_process_page(ring))
+        return jmi_fail_errno(error, errno, "cannot make room for ranges");
+    if (pthread_key_create(&ring->key, thread_exits) != 0)
+        return jmi_fail(error, JM_FULL, "too many sessions are open (no thread key is left)");
+    ring->has_key = true;
+    return JM_OK;
 }
 
 static void fill_header(jmi_ring_header *header) {
@@ -75,7 +83,7 @@ static void fill_header(jmi_ring_header *header) {
     header->lane_count = JMI_LANES;
     header->slot_count = JMI_SLOTS;
     header->creator_pid = getpid();
-    header->lanes_offset = lanes_at;
+    header->lanes_offset = lanes_at();
     header->slots_offset = slots_at();
     header->size = ring_size();
     header->created_ns = jm_now_ns();
@@ -127,7 +135,7 @@ static int check_header(const jmi_ring_header *header, jm_error *error) {
     if (header->magic != JMI_RING_MAGIC)
         return jmi_fail(error, JM_FORMAT, "the outer session's ring is none");
     if (header->version != JMI_RING_VERSION || header->lane_count != JMI_LANES ||
-        header->slot_count != JMI_SLOTS || header->lanes_offset != lanes_at ||
+        header->slot_count != JMI_SLOTS || header->lanes_offset != lanes_at() ||
         header->slots_offset != slots_at() || header->size != ring_size())
         return jmi_fail(error, JM_NOT_SUPPORTED,
                         "the outer session is of another version of joulemeter");
@@ -215,9 +223,9 @@ static bool claim(jmi_writer_lane *writer, size_t index) {
     jmi_lane *lane = &ring->lanes[index];
     uint64_t free_lane = 0;
     uint64_t owner = (uint64_t)writer->pid << 32 | (uint32_t)syscall(SYS_gettid);
+    if (ring->foreign) owner |= JMI_OWNER_FOREIGN;
     if (atomic_load_explicit(&lane->owner, memory_order_relaxed) != 0) return false;
     if (!atomic_compare_exchange_strong(&lane->owner, &free_lane, owner)) return false;
-    lane->pid_namespace = ring->pid_namespace;
     uint32_t used = atomic_load(&ring->header->lanes_used);
     while (used < index + 1 &&
            !atomic_compare_exchange_weak(&ring->header->lanes_used, &used, (uint32_t)index + 1)) {
@@ -235,6 +243,8 @@ static bool claim(jmi_writer_lane *writer, size_t index) {
 
 static void claim_any(jmi_writer_lane *writer) {
     jmi_ring_header *header = writer->ring->header;
+    /* The collector looks for lanes to take back; until it has, looking again finds none. */
+    if (atomic_load_explicit(&header->wanted, memory_order_relaxed) != 0) return;
     for (size_t i = 0; i < JMI_LANES; i++)
         if (claim(writer, i)) return;
     if (atomic_exchange(&header->wanted, 1) == 0) {

@@ -2,7 +2,7 @@
  * the one thread that collects them. It lies in a memory file, so that forked children and a
  * measured command can write into it too.
  *
- *     header | lane headers | slots of lane 0 | slots of lane 1 | ...
+ *     header | questions | devices | lane headers | slots of lane 0 | slots of lane 1 | ...
  *
  * A lane belongs to one thread at a time, which alone writes its head; the collector alone writes
  * its tail. A message is one slot, or more if its texts are longer than the slot has room; all its
@@ -18,7 +18,9 @@
 #define JMI_RING_MAGIC UINT64_C(0x676e69726d756f6a) /* "joumring" */
 
 enum {
-    JMI_RING_VERSION = 1,
+    JMI_RING_VERSION = 2,
+    JMI_QUESTIONS = 16,     /* that may be asked at a time */
+    JMI_RING_DEVICES = 256, /* that processes which join are told of */
     JMI_LANES = 512,
     JMI_SLOTS = 8192, /* of a lane; a power of two */
     JMI_SLOT_BYTES = 64,
@@ -29,8 +31,18 @@ typedef enum jmi_kind {
     JMI_KIND_BEGIN = 1,
     JMI_KIND_END,
     JMI_KIND_MARK,
-    JMI_KIND_ADD /* its text begins with the 8 bytes of the end time */
+    JMI_KIND_ADD, /* its text begins with a jmi_added */
+    JMI_KIND_INFO /* a fact: key as name, value as attributes */
 } jmi_kind;
+
+/* What a range that is handed over whole has beyond one that begins. */
+typedef struct jmi_added {
+    int64_t end_ns;
+    uint64_t parent; /* 0: the innermost one open in the lane */
+    uint32_t stream;
+    char device[44]; /* name, UUID (40 bytes) or PCI address; "": the host */
+} jmi_added;
+_Static_assert(sizeof(jmi_added) == 64, "no padding is sent");
 
 typedef struct jmi_slot {
     int64_t t_ns;
@@ -45,13 +57,38 @@ typedef struct jmi_slot {
 _Static_assert(sizeof(jmi_slot) == JMI_SLOT_BYTES, "a slot is a cache line");
 
 typedef struct jmi_lane {
-    alignas(64) _Atomic uint64_t owner; /* process << 32 | thread; 0: free */
-    uint64_t pid_namespace;             /* in which that process id holds */
-    _Atomic uint32_t generation;        /* of ids: another one for each owner */
-    _Atomic uint32_t released;          /* the owner writes no more */
+    /* foreign << 63 | process << 32 | thread; 0: free. Foreign: that process id means nothing
+     * where the ring was made (another pid namespace). */
+    alignas(64) _Atomic uint64_t owner;
+    _Atomic uint32_t generation; /* of ids: another one for each owner */
+    _Atomic uint32_t released;   /* the owner writes no more */
     alignas(64) _Atomic uint64_t head;
     alignas(64) _Atomic uint64_t tail;
 } jmi_lane;
+
+#define JMI_OWNER_FOREIGN (UINT64_C(1) << 63)
+
+/* An energy that a process which joined wants to know. It claims a question, fills it in, says
+ * that it is asked and waits until it is answered. */
+enum { JMI_QUESTION_FREE, JMI_QUESTION_CLAIMED, JMI_QUESTION_ASKED, JMI_QUESTION_ANSWERED };
+typedef struct jmi_question {
+    alignas(64) _Atomic uint32_t state; /* futex */
+    _Atomic uint32_t pid;               /* of who asks; | 1u << 31 if foreign */
+    uint64_t range;
+    uint32_t device;
+    int32_t status;
+    uint32_t method;
+    uint32_t no_activity;
+    double gain_u, offset_u_w;
+    jm_energy energy;
+} jmi_question;
+
+/* A device of the session, written before anybody can join. */
+typedef struct jmi_ring_device {
+    char name[32], vendor[32], model[128], uuid[64], pci[32], driver[64];
+    double power_limit_w, power_floor_w;
+    uint32_t in_total, simulated;
+} jmi_ring_device;
 
 typedef struct jmi_ring_header {
     uint64_t magic;
@@ -59,6 +96,7 @@ typedef struct jmi_ring_header {
     uint32_t lane_count;
     uint32_t slot_count;
     int32_t creator_pid;
+    uint32_t device_count;
     uint64_t lanes_offset;
     uint64_t slots_offset;
     uint64_t size;
@@ -69,7 +107,9 @@ typedef struct jmi_ring_header {
     alignas(64) _Atomic uint32_t closed;
     _Atomic uint32_t lanes_used;          /* lanes from 0 that were ever claimed */
     _Atomic uint32_t wanted;              /* a thread found no free lane */
+    alignas(64) _Atomic uint32_t asked;   /* futex: counts questions */
     alignas(64) _Atomic uint64_t dropped; /* messages lost for want of room */
+    _Atomic uint64_t unseated;            /* messages lost for want of a lane */
     _Atomic uint64_t cut;                 /* texts that were too long */
 } jmi_ring_header;
 
@@ -93,6 +133,8 @@ typedef struct jmi_writer_lane {
 
 struct jmi_ring {
     jmi_ring_header *header;
+    jmi_question *questions;
+    jmi_ring_device *devices;
     jmi_lane *lanes;
     char *slots;
     size_t size;
@@ -102,7 +144,7 @@ struct jmi_ring {
     pthread_key_t key;
     bool has_key;
     _Atomic(jmi_writer_lane *) writers;
-    uint64_t pid_namespace;
+    bool foreign; /* process ids of ours mean nothing where the ring was made */
     /* Called by a writer that finds its lane full; only in the process that made the ring. */
     void (*help)(void *context);
     void *help_context;

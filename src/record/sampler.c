@@ -134,19 +134,8 @@ static int start_thread(jmi_sampler *sampler) {
     if (self == NULL) return ENOMEM;
     self->sampler = sampler;
     self->generation = atomic_load(&sampler->generation);
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    /* The program's signals are not for this thread. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     atomic_fetch_add(&sampler->refs, 1);
-    pthread_t thread;
-    int failed = pthread_create(&thread, &attributes, thread_main, self);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+    int failed = jmi_thread_start(NULL, STACK_BYTES, thread_main, self);
     if (failed != 0) {
         atomic_fetch_sub(&sampler->refs, 1);
         free(self);
@@ -242,8 +231,11 @@ void jmi_sampler_stop(jmi_sampler *sampler) {
     }
     /* A thread that still waits for its driver keeps the sources; nothing else of ours. */
     pthread_mutex_lock(&sampler->lock);
-    atomic_fetch_add(&sampler->generation, 1);
+    uint32_t lost = atomic_fetch_add(&sampler->generation, 1);
     pthread_mutex_unlock(&sampler->lock);
+    /* Where none does, the devices are free when we return: another session may want them. */
+    int64_t deadline = jm_now_ns() + JMI_NS_PER_S;
+    while (lost == 0 && atomic_load(&sampler->refs) > 1 && jm_now_ns() < deadline) usleep(50);
     unref(sampler);
 }
 

@@ -11,8 +11,8 @@ enum {
 };
 
 static bool of_interest(const jm_sensor *sensor) {
-    return sensor->quantity == JM_POWER || sensor->quantity == JM_POWER_AVERAGE ||
-           sensor->quantity == JM_ENERGY;
+    return sensor->quantity == JM_QUANTITY_POWER || sensor->quantity == JM_QUANTITY_POWER_AVERAGE ||
+           sensor->quantity == JM_QUANTITY_ENERGY;
 }
 
 /* How often is it worth asking a sensor that refreshes every T? */
@@ -51,7 +51,7 @@ static bool worth_any_rate(const jmi_source *source, const jm_sensor *sensors) {
     if (source->drain != NULL || source->min_period_ns >= 100 * ms_ns) return false;
     for (uint32_t i = 0; i < source->sensor_count; i++) {
         jm_quantity quantity = sensors[source->sensor[i]].quantity;
-        if (quantity == JM_POWER || quantity == JM_ENERGY) return true;
+        if (quantity == JM_QUANTITY_POWER || quantity == JM_QUANTITY_ENERGY) return true;
     }
     return false;
 }

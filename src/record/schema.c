@@ -16,7 +16,7 @@
  * range       named pieces of time. seq counts from 1. end_ns is NULL while it is open; unfinished
  *             says that it had no end and was closed with the recording. parent is the id of the
  *             range that was open around it in its thread, or NULL. attributes is a JSON object
- *             or ''.
+ *             or ''. device is what ran it (NULL: the host), stream that device's stream.
  * mark        named instants.
  * warning     what the user should know of, in sentences.
  * sampler     one row: polls, failed and late polls, ranges and marks that were dropped, CPU time
@@ -47,7 +47,8 @@ const jmi_table jmi_tables[] = {
     {"range", "CREATE TABLE range (seq INTEGER PRIMARY KEY, id INTEGER NOT NULL, parent INTEGER, "
               "begin_ns INTEGER NOT NULL, end_ns INTEGER, unfinished INTEGER NOT NULL, "
               "category TEXT NOT NULL, name TEXT NOT NULL, pid INTEGER NOT NULL, "
-              "thread INTEGER NOT NULL, attributes TEXT NOT NULL) STRICT"},
+              "thread INTEGER NOT NULL, attributes TEXT NOT NULL, device INTEGER, "
+              "stream INTEGER NOT NULL) STRICT"},
     {"mark", "CREATE TABLE mark (seq INTEGER PRIMARY KEY, t_ns INTEGER NOT NULL, "
              "name TEXT NOT NULL, pid INTEGER NOT NULL, thread INTEGER NOT NULL, "
              "attributes TEXT NOT NULL) STRICT"},
@@ -68,6 +69,7 @@ const char jmi_views[] =
     "CREATE VIEW ranges AS SELECT (g.begin_ns - r.begin_ns) / 1e9 AS begin_s, "
     "(coalesce(g.end_ns, r.end_ns) - g.begin_ns) / 1e9 AS duration_s, g.category AS category, "
     "g.name AS name, g.pid AS pid, g.thread AS thread, g.attributes AS attributes, "
-    "g.unfinished OR g.end_ns IS NULL AS unfinished FROM range g JOIN recording r;"
+    "g.unfinished OR g.end_ns IS NULL AS unfinished, d.name AS device, g.stream AS stream "
+    "FROM range g JOIN recording r LEFT JOIN device d ON d.id = g.device;"
     "CREATE VIEW marks AS SELECT (m.t_ns - r.begin_ns) / 1e9 AS t_s, m.name AS name, "
     "m.pid AS pid, m.thread AS thread, m.attributes AS attributes FROM mark m JOIN recording r;";

@@ -6,7 +6,7 @@
 
 enum {
     JMI_APPLICATION_ID = 0x4a4f554c, /* "JOUL", bytes 68 to 71 of the file */
-    JMI_USER_VERSION = 1
+    JMI_USER_VERSION = 2
 };
 
 typedef struct jmi_table {

@@ -15,6 +15,10 @@ static bool in_fork(const jm_session *session) {
     return session->pid != (int32_t)getpid();
 }
 
+bool jmi_session_is_remote(const jm_session *session) {
+    return session->joined || in_fork(session);
+}
+
 /* ---- warnings ---- */
 
 /* Hands new warnings to the program, without any lock that it may need. */
@@ -32,6 +36,7 @@ static void tell_warnings(jm_session *session) {
 static void after_round(void *context) {
     jm_session *session = context;
     jmi_writer_limits(session->writer);
+    jmi_answerer_wake(session->answerer);
     tell_warnings(session);
 }
 
@@ -71,11 +76,62 @@ static bool make_environment(jm_session *session, const jmi_sensor_set *set) {
     return true;
 }
 
+/* ---- devices, as processes that join are told of them ---- */
+
+static void list_devices(jm_session *session) {
+    uint32_t count = jm_recording_device_count(session->recording);
+    if (count > JMI_RING_DEVICES) count = JMI_RING_DEVICES;
+    for (uint32_t i = 0; i < count; i++) {
+        jm_device d = {.size = sizeof d};
+        jm_recording_device(session->recording, i, &d);
+        jmi_ring_device *entry = &session->ring->devices[i];
+        snprintf(entry->name, sizeof entry->name, "%s", d.name);
+        snprintf(entry->vendor, sizeof entry->vendor, "%s", d.vendor);
+        snprintf(entry->model, sizeof entry->model, "%s", d.model);
+        snprintf(entry->uuid, sizeof entry->uuid, "%s", d.uuid);
+        snprintf(entry->pci, sizeof entry->pci, "%s", d.pci);
+        snprintf(entry->driver, sizeof entry->driver, "%s", d.driver);
+        entry->power_limit_w = d.power_limit_w;
+        entry->power_floor_w = d.power_floor_w;
+        entry->in_total = d.in_total;
+        entry->simulated = d.simulated;
+    }
+    session->ring->header->device_count = count;
+}
+
+uint32_t jm_session_device_count(const jm_session *session) {
+    if (session == NULL) return 0;
+    if (!jmi_session_is_remote(session)) return jm_recording_device_count(session->recording);
+    uint32_t count = session->ring->header->device_count;
+    return count < JMI_RING_DEVICES ? count : JMI_RING_DEVICES;
+}
+
+int jm_session_device(const jm_session *session, uint32_t index, jm_device *device) {
+    if (session == NULL || device == NULL) return JM_INVALID;
+    if (!jmi_session_is_remote(session))
+        return jm_recording_device(session->recording, index, device);
+    if (index >= jm_session_device_count(session)) return JM_NOT_FOUND;
+    const jmi_ring_device *entry = &session->ring->devices[index];
+    jm_device ours = {.size = sizeof ours,
+                      .name = entry->name,
+                      .vendor = entry->vendor,
+                      .model = entry->model,
+                      .uuid = entry->uuid,
+                      .pci = entry->pci,
+                      .driver = entry->driver,
+                      .in_total = entry->in_total != 0,
+                      .simulated = entry->simulated != 0,
+                      .power_limit_w = entry->power_limit_w,
+                      .power_floor_w = entry->power_floor_w};
+    return jmi_give_struct(device, &ours, sizeof ours);
+}
+
 /* ---- opening ---- */
 
 static void free_session(jm_session *session) {
     for (size_t i = 0; i < session->environment_count; i++) free(session->environment[i]);
     free(session->environment);
+    jmi_answerer_free(session->answerer);
     jmi_writer_free(session->writer);
     jmi_collector_free(session->collector);
     jmi_ring_free(session->ring);
@@ -114,9 +170,11 @@ static int open_parts(jm_session *session, const jm_session_options *options,
     if (status == JM_OK) status = open_recording(session, options, set, error);
     if (status == JM_OK)
         status = jmi_collector_new(&session->collector, session->ring, session->recording, error);
+    if (status == JM_OK) status = jmi_answerer_new(&session->answerer, session, session->ring);
     if (status == JM_OK && !make_environment(session, set))
         status = jmi_fail(error, JM_MEMORY, "out of memory for a session");
     if (status != JM_OK) return status;
+    list_devices(session);
     jmi_writer_config writing = {.recording = session->recording,
                                  .collector = session->collector,
                                  .path = options->path,
@@ -232,6 +290,8 @@ int jm_session_close(jm_session *session, jm_recording **recording, jm_error *er
     session->ring->help = NULL;
     jmi_sampler_stop(session->sampler);
     jmi_ring_close(session->ring);
+    jmi_answerer_free(session->answerer);
+    session->answerer = NULL;
     int64_t end = jm_now_ns();
     jmi_collect_finish(session->collector, end);
     jmi_recording_lock(session->recording);
@@ -251,7 +311,7 @@ bool jm_session_joined(const jm_session *session) {
 }
 
 const jm_recording *jm_session_recording(jm_session *session) {
-    if (session == NULL || session->joined || in_fork(session)) return NULL;
+    if (session == NULL || jmi_session_is_remote(session)) return NULL;
     jmi_collect(session->collector, jm_now_ns() + 50 * 1000 * 1000);
     return session->recording;
 }
@@ -263,21 +323,21 @@ const char *const *jm_session_environment(jm_session *session) {
 
 int jm_session_follow(jm_session *session, int32_t pid) {
     if (session == NULL || pid <= 0) return JM_INVALID;
-    if (session->joined || in_fork(session)) return JM_CLOSED;
+    if (jmi_session_is_remote(session)) return JM_CLOSED;
     jmi_sampler_follow(session->sampler, pid);
     return JM_OK;
 }
 
 int jm_session_check(jm_session *session) {
     if (session == NULL) return JM_INVALID;
-    if (session->joined || in_fork(session)) return JM_OK;
+    if (jmi_session_is_remote(session)) return JM_OK;
     jmi_sampler_check(session->sampler);
     return JM_OK;
 }
 
 int jm_session_flush(jm_session *session, jm_error *error) {
     if (session == NULL) return jmi_fail(error, JM_INVALID, "session is NULL");
-    if (session->joined || in_fork(session)) return JM_OK;
+    if (jmi_session_is_remote(session)) return JM_OK;
     jmi_sampler_check(session->sampler);
     jmi_collect(session->collector, jm_now_ns() + JMI_NS_PER_S);
     return jmi_writer_flush(session->writer, error);
@@ -285,7 +345,7 @@ int jm_session_flush(jm_session *session, jm_error *error) {
 
 int jmi_session_range(jm_session *session, jm_range_id id, jm_range *range) {
     if (session == NULL) return JM_INVALID;
-    if (session->joined || in_fork(session)) return JM_CLOSED;
+    if (jmi_session_is_remote(session)) return JM_CLOSED;
     jmi_sampler_check(session->sampler);
     jmi_collect(session->collector, jm_now_ns() + JMI_NS_PER_S);
     uint64_t index;

@@ -3,6 +3,7 @@
 #define JMI_SESSION_H
 
 #include "record/collect.h"
+#include "record/questions.h"
 #include "record/sampler.h"
 
 typedef struct jmi_writer jmi_writer;
@@ -15,6 +16,7 @@ struct jm_session {
     jmi_collector *collector;
     jmi_sampler *sampler;
     jmi_writer *writer;
+    jmi_answerer *answerer;
     char **environment;
     size_t environment_count, environment_capacity;
     jm_warning_fn on_warning;
@@ -32,7 +34,10 @@ int jmi_session_open_with(jm_session **session, const jm_session_options *option
 int jmi_session_options(jm_session_options *ours, const jm_session_options *theirs,
                         jm_error *error);
 
-/* A range of a running session, brought up to date. JM_CLOSED if the session is joined. */
+/* The session is measured elsewhere: it is joined, or a fork's copy. */
+bool jmi_session_is_remote(const jm_session *session);
+
+/* A range of a running session, brought up to date. JM_CLOSED if the session is remote. */
 int jmi_session_range(jm_session *session, jm_range_id id, jm_range *range);
 
 /* Devices and sensors of a set, index by index. */

@@ -28,8 +28,13 @@ static int authorize(void *unused, int action, const char *first, const char *se
 static int fail_query(sqlite3 *db, jm_error *error) {
     if (sqlite3_errcode(db) == SQLITE_AUTH)
         return jmi_fail(error, JM_INVALID, "the query is not allowed: it may only read");
+    const char *why = sqlite3_errmsg(db);
+    bool unknown = strstr(why, "no such table") != NULL || strstr(why, "no such column") != NULL;
     return jmi_fail(error, sqlite3_errcode(db) == SQLITE_NOMEM ? JM_MEMORY : JM_INVALID,
-                    "the query failed: %s", sqlite3_errmsg(db));
+                    "the query failed: %s%s", why,
+                    unknown ? " (there are the views samples, ranges and marks, and the tables "
+                              "recording, info, device, sensor, sample, range, mark, warning)"
+                            : "");
 }
 
 /* Space and comments may follow the one statement. */
@@ -61,26 +66,46 @@ static int prepare(sqlite3 *db, const char *query, sqlite3_stmt **statement, jm_
 }
 
 /* Numbers with all their digits, whatever the locale. */
-static const char *value_text(sqlite3_stmt *statement, int column, char *buffer, size_t size) {
-    double value = sqlite3_column_double(statement, column);
-    bool finite = value - value == 0;
-    if (sqlite3_column_type(statement, column) == SQLITE_FLOAT && finite)
-        return jmi_format_double(value, buffer, size);
-    return (const char *)sqlite3_column_text(statement, column);
+static jm_sql_value take_value(sqlite3_stmt *statement, int column, char *buffer, size_t size) {
+    jm_sql_value value = {.real = sqlite3_column_double(statement, column)};
+    bool finite = value.real - value.real == 0;
+    switch (sqlite3_column_type(statement, column)) {
+    case SQLITE_NULL: return (jm_sql_value){.type = JM_SQL_NULL};
+    case SQLITE_INTEGER:
+        value.type = JM_SQL_INTEGER;
+        value.integer = sqlite3_column_int64(statement, column);
+        break;
+    case SQLITE_FLOAT: value.type = JM_SQL_REAL; break;
+    case SQLITE_BLOB: value.type = JM_SQL_BLOB; break;
+    default: value.type = JM_SQL_TEXT; break;
+    }
+    if (value.type == JM_SQL_REAL && finite) {
+        value.text = jmi_format_double(value.real, buffer, size);
+        value.length = strlen(value.text);
+    } else {
+        value.text = (const char *)sqlite3_column_text(statement, column);
+        value.length = (size_t)sqlite3_column_bytes(statement, column);
+    }
+    if (value.text == NULL) value.text = ""; /* an empty blob has none */
+    return value;
 }
 
 enum { NUMBER_BYTES = 32 };
 
 /* Hands the column names over, then each row. */
-static int hand_over(sqlite3_stmt *statement, const char **values, char *numbers, jm_row_fn row,
+static int hand_over(sqlite3_stmt *statement, jm_sql_value *values, char *numbers, jm_row_fn row,
                      void *user, jm_error *error) {
     int columns = sqlite3_column_count(statement);
-    for (int i = 0; i < columns; i++) values[i] = sqlite3_column_name(statement, i);
+    for (int i = 0; i < columns; i++) {
+        const char *name = sqlite3_column_name(statement, i);
+        if (name == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
+        values[i] = (jm_sql_value){.type = JM_SQL_TEXT, .text = name, .length = strlen(name)};
+    }
     bool stopped = row((size_t)columns, values, user) != 0;
     int code = SQLITE_ROW;
     while (!stopped && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         for (int i = 0; i < columns; i++)
-            values[i] = value_text(statement, i, numbers + (size_t)i * NUMBER_BYTES, NUMBER_BYTES);
+            values[i] = take_value(statement, i, numbers + (size_t)i * NUMBER_BYTES, NUMBER_BYTES);
         stopped = row((size_t)columns, values, user) != 0;
     }
     if (stopped) return jmi_fail(error, JM_INTERRUPTED, "the query was stopped");
@@ -89,7 +114,7 @@ static int hand_over(sqlite3_stmt *statement, const char **values, char *numbers
 
 static int run(sqlite3_stmt *statement, jm_row_fn row, void *user, jm_error *error) {
     size_t columns = (size_t)sqlite3_column_count(statement);
-    const char **values = jmi_alloc(columns, sizeof *values);
+    jm_sql_value *values = jmi_alloc(columns, sizeof *values);
     char *numbers = jmi_alloc(columns, NUMBER_BYTES);
     int status = JM_MEMORY;
     if (values != NULL && numbers != NULL)

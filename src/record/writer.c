@@ -210,15 +210,7 @@ static void ring_bell(jmi_writer *writer) {
 }
 
 static bool start_thread(jmi_writer *writer) {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    writer->has_thread = pthread_create(&writer->thread, &attributes, thread_main, writer) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+    writer->has_thread = jmi_thread_start(&writer->thread, STACK_BYTES, thread_main, writer) == 0;
     return writer->has_thread;
 }
 

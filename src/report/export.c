@@ -272,10 +272,10 @@ int jm_export(const jm_recording *recording, const char *dir, const jm_report_op
     jm_report_options ours;
     jmi_summary summary;
     int status = jmi_report_options(&ours, options, error);
-    if (status == JM_OK) status = jmi_summary_make(&summary, recording, &ours.energy, error);
+    if (status == JM_OK) status = jmi_summary_make(&summary, recording, ours.energy, error);
     if (status != JM_OK) return status;
     status = jmi_make_dirs(dir, error);
-    if (status == JM_OK) status = write_files(&summary, dir, &ours.energy, error);
+    if (status == JM_OK) status = write_files(&summary, dir, ours.energy, error);
     jmi_summary_free(&summary);
     return status;
 }

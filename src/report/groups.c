@@ -98,8 +98,9 @@ static int add_ranges(builder *b, const jmi_summary *summary, jm_error *error) {
 /* The order in which people think of them, outermost first. */
 static int rank(jm_category category) {
     static const unsigned char ranks[] = {
-        [JM_SESSION] = 0, [JM_PHASE] = 1, [JM_EPOCH] = 2, [JM_BATCH] = 3, [JM_WARMUP] = 4,
-        [JM_USER] = 5,    [JM_NVTX] = 6,  [JM_LAYER] = 7, [JM_KERNEL] = 8};
+        [JM_CATEGORY_SESSION] = 0, [JM_CATEGORY_PHASE] = 1,  [JM_CATEGORY_EPOCH] = 2,
+        [JM_CATEGORY_BATCH] = 3,   [JM_CATEGORY_WARMUP] = 4, [JM_CATEGORY_USER] = 5,
+        [JM_CATEGORY_NVTX] = 6,    [JM_CATEGORY_LAYER] = 7,  [JM_CATEGORY_KERNEL] = 8};
     return (size_t)category < JMI_COUNT(ranks) ? ranks[category] : 9;
 }
 

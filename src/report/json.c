@@ -296,9 +296,9 @@ int jm_report_json(const jm_recording *recording, const jm_report_options *optio
     jm_report_options ours;
     jmi_summary summary;
     int status = jmi_report_options(&ours, options, error);
-    if (status == JM_OK) status = jmi_summary_make(&summary, recording, &ours.energy, error);
+    if (status == JM_OK) status = jmi_summary_make(&summary, recording, ours.energy, error);
     if (status != JM_OK) return status;
-    status = jmi_json_write(&summary, &ours.energy, json, error);
+    status = jmi_json_write(&summary, ours.energy, json, error);
     jmi_summary_free(&summary);
     return status;
 }

@@ -15,7 +15,6 @@ int jmi_report_options(jm_report_options *ours, const jm_report_options *theirs,
         if (status != JM_OK) return status;
     }
     ours->size = sizeof *ours;
-    ours->energy.size = sizeof ours->energy;
     if (ours->width == 0) ours->width = 80;
     if (ours->width < 40) ours->width = 40;
     if (ours->top == 0) ours->top = 10;
@@ -55,7 +54,7 @@ static void choose_window(jmi_summary *summary) {
     for (uint64_t i = 0; i < count; i++) {
         jm_range range = {.size = sizeof range};
         if (jm_recording_range(recording, i, &range) != JM_OK) continue;
-        if (range.category != JM_SESSION || strcmp(range.name, "idle") == 0) continue;
+        if (range.category != JM_CATEGORY_SESSION || strcmp(range.name, "idle") == 0) continue;
         if (range.begin_ns < begin) begin = range.begin_ns;
         if (range.end_ns > end) end = range.end_ns;
         read_command(summary, &range);

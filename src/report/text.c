@@ -108,7 +108,7 @@ int jm_report_text(const jm_recording *recording, const jm_report_options *optio
     jm_report_options ours;
     jmi_summary summary;
     int status = jmi_report_options(&ours, options, error);
-    if (status == JM_OK) status = jmi_summary_make(&summary, recording, &ours.energy, error);
+    if (status == JM_OK) status = jmi_summary_make(&summary, recording, ours.energy, error);
     if (status != JM_OK) return status;
     jmi_page p = {.summary = &summary, .options = &ours, .width = ours.width};
     p.style = (jmi_style){.utf8 = jmi_locale_is_utf8(), .color = ours.color};

@@ -4,7 +4,8 @@
 #include <string.h>
 
 static bool in_time_order(jm_category category) {
-    return category == JM_PHASE || category == JM_EPOCH || category == JM_WARMUP;
+    return category == JM_CATEGORY_PHASE || category == JM_CATEGORY_EPOCH ||
+           category == JM_CATEGORY_WARMUP;
 }
 
 static int by_time(const void *left, const void *right) {
@@ -56,8 +57,8 @@ static void write_category(jmi_page *p, const jmi_group *groups, size_t count) {
 
 /* The command itself and a baseline before it have their own lines. */
 bool jmi_page_lists(const jmi_summary *s, const jmi_group *group) {
-    if (group->category == JM_SESSION) return false;
-    return !(group->category == JM_WARMUP && strcmp(group->name, "idle") == 0 &&
+    if (group->category == JM_CATEGORY_SESSION) return false;
+    return !(group->category == JM_CATEGORY_WARMUP && strcmp(group->name, "idle") == 0 &&
              group->last_ns <= s->begin_ns);
 }
 

@@ -23,8 +23,8 @@ static void describe_times(const jmi_page *p, const jm_sensor *sensor, char *out
 }
 
 static bool is_energy_sensor(const jm_sensor *sensor) {
-    return sensor->quantity == JM_POWER || sensor->quantity == JM_POWER_AVERAGE ||
-           sensor->quantity == JM_ENERGY;
+    return sensor->quantity == JM_QUANTITY_POWER || sensor->quantity == JM_QUANTITY_POWER_AVERAGE ||
+           sensor->quantity == JM_QUANTITY_ENERGY;
 }
 
 static void add_gauge(const jmi_page *p, jmi_text *text, const jmi_summary_sensor *entry) {
@@ -32,18 +32,18 @@ static void add_gauge(const jmi_page *p, jmi_text *text, const jmi_summary_senso
     const char *unit = jm_quantity_unit(entry->sensor.quantity);
     const char *what = NULL;
     switch (entry->sensor.quantity) {
-    case JM_GPU_UTIL: what = "utilisation"; break;
-    case JM_MEM_UTIL: what = "memory bus"; break;
-    case JM_CPU_UTIL: what = "CPU use"; break;
-    case JM_PROCESS_UTIL: what = "the command's part"; break;
-    case JM_TEMPERATURE: what = "temperature"; break;
-    case JM_SM_CLOCK: what = "clock"; break;
+    case JM_QUANTITY_GPU_UTIL: what = "utilisation"; break;
+    case JM_QUANTITY_MEM_UTIL: what = "memory bus"; break;
+    case JM_QUANTITY_CPU_UTIL: what = "CPU use"; break;
+    case JM_QUANTITY_PROCESS_UTIL: what = "the command's part"; break;
+    case JM_QUANTITY_TEMPERATURE: what = "temperature"; break;
+    case JM_QUANTITY_SM_CLOCK: what = "clock"; break;
     default: return;
     }
     if (entry->samples == 0 || !isfinite(entry->mean)) return;
-    if (entry->sensor.quantity == JM_TEMPERATURE && entry->max - entry->min < 1)
+    if (entry->sensor.quantity == JM_QUANTITY_TEMPERATURE && entry->max - entry->min < 1)
         snprintf(mean, sizeof mean, "%.0f %s", entry->max, p->style.utf8 ? "°C" : "C");
-    else if (entry->sensor.quantity == JM_TEMPERATURE)
+    else if (entry->sensor.quantity == JM_QUANTITY_TEMPERATURE)
         snprintf(mean, sizeof mean, "%.0f to %.0f %s", entry->min, entry->max,
                  p->style.utf8 ? "°C" : "C");
     else if (strcmp(unit, "%") == 0 && entry->mean < 9.95)

@@ -133,7 +133,7 @@ static int mean_power(struct run *run, jmi_polling *polling, double seconds, boo
 
 static const jmi_track *gauge_of(const jmi_polling *polling, const jmi_sensor_set *set) {
     for (size_t i = 0; i < polling->track_count; i++)
-        if (set->sensors[polling->tracks[i].sensor].quantity == JM_POWER)
+        if (set->sensors[polling->tracks[i].sensor].quantity == JM_QUANTITY_POWER)
             return &polling->tracks[i];
     return NULL;
 }
@@ -171,7 +171,7 @@ static double expected_period_s(const jmi_sensor_set *set, const jmi_polling *po
     uint64_t longest = 0;
     for (size_t i = 0; i < polling->track_count; i++) {
         const jm_sensor *sensor = &set->sensors[polling->tracks[i].sensor];
-        if (sensor->quantity == JM_POWER && sensor->refresh_ns > longest)
+        if (sensor->quantity == JM_QUANTITY_POWER && sensor->refresh_ns > longest)
             longest = sensor->refresh_ns;
     }
     return (double)longest * 1e-9;
@@ -258,12 +258,13 @@ int jm_calibrate(jm_calibrations **result, const jm_calibrate_options *options, 
     struct run run = {.options = &ours, .error = error};
     int status = jmi_take_struct(&ours, sizeof ours, options, "jm_calibrate_options", error);
     if (status != JM_OK) return status;
-    if (options == NULL) ours.session = (jm_session_options)JM_SESSION_OPTIONS_INIT;
     if (ours.seconds < 0 || ours.seconds > 86400 || isnan(ours.seconds))
         return jmi_fail(error, JM_INVALID, "a calibration takes 0 to 86400 seconds a device");
     run.result = new_result();
     if (run.result == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
-    status = jmi_sensors_open(&run.set, &ours.session, error);
+    jm_session_options session;
+    status = jmi_take_struct(&session, sizeof session, ours.session, "jm_session_options", error);
+    if (status == JM_OK) status = jmi_sensors_open(&run.set, &session, error);
     if (status == JM_OK) {
         run.cache = jmi_calibration_cache_load(ours.cache);
         status = calibrate_all(&run);

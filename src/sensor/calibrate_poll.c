@@ -16,7 +16,7 @@ uint32_t jmi_polling_group(const jmi_sensor_set *set, uint32_t device) {
 }
 
 static bool is_wanted(const jmi_sensor_set *set, const jm_sensor *sensor, uint32_t group) {
-    return sensor->quantity <= JM_ENERGY && !sensor->modelled &&
+    return sensor->quantity <= JM_QUANTITY_ENERGY && !sensor->modelled &&
            jmi_polling_group(set, sensor->device) == group;
 }
 

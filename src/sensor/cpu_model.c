@@ -139,7 +139,7 @@ static void report(jmi_sensor_set *set, const jmi_cpu_info *info, const jmi_cpu_
 static void add_model(jmi_sensor_set *set, uint32_t device, struct model *model) {
     jm_sensor sensor = {
         .device = device,
-        .quantity = JM_POWER,
+        .quantity = JM_QUANTITY_POWER,
         .source = "cpu model",
         .modelled = true,
         .refresh_ns = PERIOD_NS,

@@ -1,11 +1,11 @@
 /* A driver that hangs takes a thread with it, not the program. */
 #include "sensor/internal.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #define TIMEOUT_S 30.0
+
+enum { STACK_BYTES = 8 << 20 }; /* a driver's, while it opens, may be deep */
 
 struct job {
     jmi_sensor_set *set;
@@ -36,28 +36,14 @@ static int64_t timeout_ns(void) {
     return (int64_t)(seconds * 1e9);
 }
 
-/* Signals are the program's business: the thread takes none of them. */
-static bool start(struct job *job) {
-    pthread_t thread;
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    if (pthread_attr_init(&attributes) != 0) return false;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    bool started = pthread_create(&thread, &attributes, run_job, job) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return started;
-}
-
 int jmi_guard(jmi_sensor_set *set, int (*work)(jmi_sensor_set *set)) {
     struct job *job = jmi_alloc(1, sizeof *job);
     if (job == NULL) return JM_MEMORY;
     job->set = set;
     job->work = work;
     job->users = 2;
-    if (!start(job)) { /* no thread to be had: then unguarded */
+    if (jmi_thread_start(NULL, STACK_BYTES, run_job, job) !=
+        0) { /* no thread to be had: then unguarded */
         free(job);
         return work(set);
     }

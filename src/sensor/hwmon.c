@@ -71,7 +71,7 @@ static void add_channel(jmi_sensor_set *set, uint32_t device, const struct chann
     }
     jm_sensor sensor = {
         .device = device,
-        .quantity = channel->kind == JMI_FILE_ENERGY ? JM_ENERGY : JM_POWER,
+        .quantity = channel->kind == JMI_FILE_ENERGY ? JM_QUANTITY_ENERGY : JM_QUANTITY_POWER,
         .source = channel->source,
         .counter = channel->kind == JMI_FILE_ENERGY,
         .refresh_ns = channel->window_ns,

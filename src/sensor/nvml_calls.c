@@ -117,21 +117,24 @@ static int get_cap_time(jmi_nvml_gpu *gpu, uint64_t *raw) {
 }
 
 const jmi_nvml_call jmi_nvml_power = {
-    "power", "nvml power", JM_POWER, 1e-3, 0, false, 1e-3, get_power,
+    "power", "nvml power", JM_QUANTITY_POWER, 1e-3, 0, false, 1e-3, get_power,
 };
 const jmi_nvml_call jmi_nvml_energy = {
-    "energy", "nvml energy", JM_ENERGY, 1e-3, 0, true, 1e-3, get_energy,
+    "energy", "nvml energy", JM_QUANTITY_ENERGY, 1e-3, 0, true, 1e-3, get_energy,
 };
 const jmi_nvml_call jmi_nvml_slow_calls[] = {
-    {"gpu_util", "nvml utilization", JM_GPU_UTIL, 1, SLOW_NS, false, 1, get_gpu_util},
-    {"mem_util", "nvml memory utilization", JM_MEM_UTIL, 1, SLOW_NS, false, 1, get_mem_util},
-    {"mem_used", "nvml memory", JM_MEM_USED, 1, SLOW_NS, false, 1, get_mem_used},
-    {"temperature", "nvml temperature", JM_TEMPERATURE, 1, SLOW_NS, false, 1, get_temperature},
-    {"sm_clock", "nvml sm clock", JM_SM_CLOCK, 1, SLOW_NS, false, 1, get_sm_clock},
-    {"mem_clock", "nvml memory clock", JM_MEM_CLOCK, 1, SLOW_NS, false, 1, get_mem_clock},
-    {"throttle", "nvml throttle reasons", JM_THROTTLE, 1, SLOW_NS, false, 1, get_throttle},
-    {"cap_time", "nvml cap time", JM_CAP_TIME, 1e-9, SLOW_NS, true, 1e-9, get_cap_time},
-    {"power_limit", "nvml enforced limit", JM_POWER_LIMIT, 1e-3, RARE_NS, false, 1e-3, get_limit},
+    {"gpu_util", "nvml utilization", JM_QUANTITY_GPU_UTIL, 1, SLOW_NS, false, 1, get_gpu_util},
+    {"mem_util", "nvml memory utilization", JM_QUANTITY_MEM_UTIL, 1, SLOW_NS, false, 1,
+     get_mem_util},
+    {"mem_used", "nvml memory", JM_QUANTITY_MEM_USED, 1, SLOW_NS, false, 1, get_mem_used},
+    {"temperature", "nvml temperature", JM_QUANTITY_TEMPERATURE, 1, SLOW_NS, false, 1,
+     get_temperature},
+    {"sm_clock", "nvml sm clock", JM_QUANTITY_SM_CLOCK, 1, SLOW_NS, false, 1, get_sm_clock},
+    {"mem_clock", "nvml memory clock", JM_QUANTITY_MEM_CLOCK, 1, SLOW_NS, false, 1, get_mem_clock},
+    {"throttle", "nvml throttle reasons", JM_QUANTITY_THROTTLE, 1, SLOW_NS, false, 1, get_throttle},
+    {"cap_time", "nvml cap time", JM_QUANTITY_CAP_TIME, 1e-9, SLOW_NS, true, 1e-9, get_cap_time},
+    {"power_limit", "nvml enforced limit", JM_QUANTITY_POWER_LIMIT, 1e-3, RARE_NS, false, 1e-3,
+     get_limit},
 };
 const size_t jmi_nvml_slow_call_count = JMI_COUNT(jmi_nvml_slow_calls);
 
@@ -213,8 +216,8 @@ void jmi_nvml_add_calls(jmi_sensor_set *set, jmi_nvml_gpu *gpu, const jmi_nvml_c
             sensor.refresh_ns = timing->refresh_ms * UINT64_C(1000000);
             sensor.window_ns = sensor.counter ? 0 : timing->window_ms * UINT64_C(1000000);
             sensor.noise = sensor.counter ? 0 : timing->noise_w;
-            if (sensor.quantity == JM_POWER && timing->window_ms >= 500)
-                sensor.quantity = JM_POWER_AVERAGE;
+            if (sensor.quantity == JM_QUANTITY_POWER && timing->window_ms >= 500)
+                sensor.quantity = JM_QUANTITY_POWER_AVERAGE;
         }
         all->call[i] = list[i];
         all->counter[i] = (jmi_counter){.unit = list[i]->unit, .resets = true};

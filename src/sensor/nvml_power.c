@@ -8,7 +8,7 @@ static const jmi_nvml_field_spec field_instant = {
     "nvml power_instant",
     JMI_NVML_FIELD_POWER_INSTANT,
     JMI_NVML_SCOPE_GPU,
-    JM_POWER,
+    JM_QUANTITY_POWER,
     1e-3,
     false,
 };
@@ -17,19 +17,20 @@ static const jmi_nvml_field_spec field_average = {
     "nvml power_average",
     JMI_NVML_FIELD_POWER_AVERAGE,
     JMI_NVML_SCOPE_GPU,
-    JM_POWER_AVERAGE,
+    JM_QUANTITY_POWER_AVERAGE,
     1e-3,
     false,
 };
 static const jmi_nvml_field_spec field_energy = {
-    "energy_field", "nvml energy", JMI_NVML_FIELD_ENERGY, JMI_NVML_SCOPE_GPU, JM_ENERGY, 1e-3, true,
+    "energy_field", "nvml energy", JMI_NVML_FIELD_ENERGY, JMI_NVML_SCOPE_GPU, JM_QUANTITY_ENERGY,
+    1e-3,           true,
 };
 static const jmi_nvml_field_spec field_module = {
     "module_power",
     "nvml module power",
     JMI_NVML_FIELD_POWER_INSTANT,
     JMI_NVML_SCOPE_MODULE,
-    JM_POWER,
+    JM_QUANTITY_POWER,
     1e-3,
     false,
 };
@@ -38,7 +39,7 @@ static const jmi_nvml_field_spec field_memory = {
     "nvml memory power",
     JMI_NVML_FIELD_POWER_INSTANT,
     JMI_NVML_SCOPE_MEMORY,
-    JM_POWER,
+    JM_QUANTITY_POWER,
     1e-3,
     false,
 };

@@ -98,7 +98,7 @@ static void add_ring(jmi_sensor_set *set, struct ring *ring, uint64_t refresh_ns
                      uint64_t cost_ns) {
     jm_sensor sensor = {
         .device = ring->gpu->device,
-        .quantity = JM_POWER,
+        .quantity = JM_QUANTITY_POWER,
         .source = "nvml ring",
         .source_time = true,
         .refresh_ns = refresh_ns,

@@ -117,14 +117,14 @@ static void add_usage(jmi_sensor_set *set, uint32_t node, int fd) {
     if (usage->tree == NULL) set->failed = true;
     jm_sensor sensor = {
         .device = node,
-        .quantity = JM_CPU_UTIL,
+        .quantity = JM_QUANTITY_CPU_UTIL,
         .source = "procfs stat",
         .refresh_ns = PERIOD_NS,
         .window_ns = PERIOD_NS,
         .quantum = 0,
     };
     source.sensor[0] = jmi_set_sensor(set, &sensor);
-    sensor.quantity = JM_PROCESS_UTIL;
+    sensor.quantity = JM_QUANTITY_PROCESS_UTIL;
     sensor.source = "procfs process tree";
     source.sensor[1] = jmi_set_sensor(set, &sensor);
     jmi_reading readings[2];
@@ -244,7 +244,7 @@ static void add_temperature(jmi_sensor_set *set, uint32_t node) {
     }
     jm_sensor sensor = {
         .device = node,
-        .quantity = JM_TEMPERATURE,
+        .quantity = JM_QUANTITY_TEMPERATURE,
         .source = "cpu temperature",
         .quantum = 1,
     };

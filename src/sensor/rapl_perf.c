@@ -225,7 +225,7 @@ static void add_package(struct walk *walk, struct package *package, const size_t
         const char *name;
         jm_sensor sensor = {
             .device = jmi_rapl_device(set, event->domain, number, die, &name),
-            .quantity = JM_ENERGY,
+            .quantity = JM_QUANTITY_ENERGY,
             .source = "rapl perf",
             .counter = true,
             .refresh_ns = 1000000,

@@ -143,7 +143,7 @@ static void add_zone(jmi_sensor_set *set, const struct zone *zone, int fd, uint6
     }
     jm_sensor sensor = {
         .device = device,
-        .quantity = JM_ENERGY,
+        .quantity = JM_QUANTITY_ENERGY,
         .source = "rapl powercap",
         .counter = true,
         .refresh_ns = 1000000,

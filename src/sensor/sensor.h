@@ -48,7 +48,8 @@ typedef struct jmi_sensor_set {
     jmi_intern *texts; /* every text above lives here */
     void *nvml;        /* shared state of an interface, closed last */
     void (*nvml_close)(void *nvml);
-    _Atomic int32_t pid; /* process tree for JM_PROCESS_UTIL; changed by jm_session_follow */
+    _Atomic int32_t
+        pid; /* process tree for JM_QUANTITY_PROCESS_UTIL; changed by jm_session_follow */
     char *
         *environment; /* NAME=value for child processes (simulated GPU); NULL-terminated or NULL */
 

@@ -124,7 +124,8 @@ uint32_t jmi_set_device_named(jmi_sensor_set *set, const char *name, const jm_de
 bool jmi_set_measures(const jmi_sensor_set *set, const char *name) {
     uint32_t device = jmi_set_find(set, name);
     for (size_t i = 0; device != UINT32_MAX && i < set->sensor_count; i++)
-        if (set->sensors[i].device == device && set->sensors[i].quantity <= JM_ENERGY) return true;
+        if (set->sensors[i].device == device && set->sensors[i].quantity <= JM_QUANTITY_ENERGY)
+            return true;
     return false;
 }
 

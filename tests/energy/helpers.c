@@ -32,7 +32,7 @@ static uint32_t add_sensor(jm_recording *recording, const jm_sensor *sensor) {
 uint32_t add_power(jm_recording *recording, uint32_t device, double refresh_s, double window_s) {
     return add_sensor(recording, &(jm_sensor){.size = sizeof(jm_sensor),
                                               .device = device,
-                                              .quantity = JM_POWER,
+                                              .quantity = JM_QUANTITY_POWER,
                                               .source = "test power",
                                               .refresh_ns = (uint64_t)llround(refresh_s * 1e9),
                                               .window_ns = (uint64_t)llround(window_s * 1e9),
@@ -42,7 +42,7 @@ uint32_t add_power(jm_recording *recording, uint32_t device, double refresh_s, d
 uint32_t add_counter(jm_recording *recording, uint32_t device, double refresh_s) {
     return add_sensor(recording, &(jm_sensor){.size = sizeof(jm_sensor),
                                               .device = device,
-                                              .quantity = JM_ENERGY,
+                                              .quantity = JM_QUANTITY_ENERGY,
                                               .source = "test counter",
                                               .counter = true,
                                               .refresh_ns = (uint64_t)llround(refresh_s * 1e9),

@@ -207,7 +207,7 @@ static void what_is_modelled_or_simulated_says_so(void **state) {
     uint32_t cpu = add_device(r, "cpu0", 0), sensor, index;
     jm_sensor model = {.size = sizeof model,
                        .device = cpu,
-                       .quantity = JM_POWER,
+                       .quantity = JM_QUANTITY_POWER,
                        .source = "cpu model",
                        .modelled = true,
                        .refresh_ns = 100000000,

@@ -51,7 +51,7 @@ static jm_recording *recording_of(const table *nvml, const table *edges, bool ra
     uint32_t device = add_device(r, "gpu0", 300), sensor;
     jm_sensor power = {.size = sizeof power,
                        .device = device,
-                       .quantity = JM_POWER,
+                       .quantity = JM_QUANTITY_POWER,
                        .source = "trace",
                        .refresh_ns = 100000000,
                        .window_ns = 25000000,
@@ -70,7 +70,7 @@ static jm_recording *recording_of(const table *nvml, const table *edges, bool ra
         if (on < 0) {
             on = edge;
         } else {
-            add_range(r, JM_BATCH, "load", on * 1e-3, edge * 1e-3);
+            add_range(r, JM_CATEGORY_BATCH, "load", on * 1e-3, edge * 1e-3);
             on = -1;
         }
     }

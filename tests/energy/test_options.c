@@ -131,7 +131,7 @@ static void null_and_none(void **state) {
     assert_int_equal(jm_energy_idle(r, 7, &idle, NULL), JM_NOT_FOUND);
     assert_int_equal(jm_peak_power(NULL, 0, 0, 1, &watts, NULL), JM_INVALID);
     assert_int_equal(jm_peak_power(r, 0, 0, 1, NULL, NULL), JM_INVALID);
-    assert_int_equal(jm_range_energy(NULL, 1, 0, &e, NULL), JM_INVALID);
+    assert_int_equal(jm_range_energy(NULL, 1, 0, NULL, &e, NULL), JM_INVALID);
     jm_recording_free(r);
 }
 
@@ -229,11 +229,11 @@ static void groups_are_sums(void **state) {
 
 static void idle_from_the_baseline(void **state) {
     (void)state;
-    static const jm_category good[] = {JM_WARMUP, JM_SESSION};
+    static const jm_category good[] = {JM_CATEGORY_WARMUP, JM_CATEGORY_SESSION};
     for (size_t i = 0; i < 2; i++) {
         jm_recording *r = record_gpu(idle_then_load, 0.1, 0.1, 12);
-        add_range(r, JM_USER, "idle", 6, 9); /* anybody's word for it */
-        add_range(r, JM_WARMUP, "not idle", 6, 9);
+        add_range(r, JM_CATEGORY_USER, "idle", 6, 9); /* anybody's word for it */
+        add_range(r, JM_CATEGORY_WARMUP, "not idle", 6, 9);
         add_range(r, good[i], "idle", 0.5, 3.5);
         jm_idle idle = {.size = sizeof idle};
         assert_int_equal(jm_energy_idle(r, 0, &idle, NULL), JM_OK);
@@ -280,7 +280,7 @@ static void a_gap_is_not_quiet(void **state) {
 static void a_baseline_without_readings_is_none(void **state) {
     (void)state;
     jm_recording *r = record_gpu(idle_then_load, 0.1, 0.1, 12);
-    add_range(r, JM_WARMUP, "idle", -5, -2); /* before the sensor was there */
+    add_range(r, JM_CATEGORY_WARMUP, "idle", -5, -2); /* before the sensor was there */
     jm_idle idle = {.size = sizeof idle};
     assert_int_equal(jm_energy_idle(r, 0, &idle, NULL), JM_OK);
     assert_false(idle.from_baseline);

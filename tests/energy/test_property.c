@@ -47,9 +47,9 @@ static void add_some_sensor(jm_recording *r, uint32_t device, uint64_t *random) 
     bool counter = random_bits(random) % 2;
     jm_sensor described = {.size = sizeof described,
                            .device = device,
-                           .quantity = counter                   ? JM_ENERGY
-                                       : random_bits(random) % 2 ? JM_POWER
-                                                                 : JM_POWER_AVERAGE,
+                           .quantity = counter                   ? JM_QUANTITY_ENERGY
+                                       : random_bits(random) % 2 ? JM_QUANTITY_POWER
+                                                                 : JM_QUANTITY_POWER_AVERAGE,
                            .source = "random",
                            .counter = counter,
                            .modelled = random_bits(random) % 8 == 0,

@@ -26,7 +26,7 @@ static jm_recording *on_off(energy_fn energy, double period, double noise_w) {
                      .noise_w = noise_w};
     follow(r, s, &source, 0, 20, 0);
     for (int i = 0; i * period < 20; i++)
-        add_range(r, JM_BATCH, "on", i * period, i * period + 0.04);
+        add_range(r, JM_CATEGORY_BATCH, "on", i * period, i * period + 0.04);
     return r;
 }
 
@@ -51,11 +51,11 @@ static uint8_t class_at(const jmi_timeline *line, double t_s) {
 static void the_innermost_range_counts(void **state) {
     (void)state;
     jm_recording *r = recording_new();
-    add_range(r, JM_PHASE, "train", 1, 9);
-    add_range(r, JM_BATCH, "batch", 2, 5);
-    add_range(r, JM_LAYER, "layer", 3, 4);
-    add_range(r, JM_BATCH, "batch", 6, 7);
-    add_range(r, JM_SESSION, "python train.py", 0, 10); /* says nothing of the load */
+    add_range(r, JM_CATEGORY_PHASE, "train", 1, 9);
+    add_range(r, JM_CATEGORY_BATCH, "batch", 2, 5);
+    add_range(r, JM_CATEGORY_LAYER, "layer", 3, 4);
+    add_range(r, JM_CATEGORY_BATCH, "batch", 6, 7);
+    add_range(r, JM_CATEGORY_SESSION, "python train.py", 0, 10); /* says nothing of the load */
     jmi_timeline line = timeline_of(r);
     assert_int_equal(line.classes, 4);
     uint8_t train = class_at(&line, 1.5), batch = class_at(&line, 2.5),
@@ -80,9 +80,9 @@ static void the_innermost_range_counts(void **state) {
 static void overlapping_ranges(void **state) {
     (void)state; /* two threads: the one begun last counts, until it ends */
     jm_recording *r = recording_new();
-    add_range(r, JM_USER, "copy", 1, 4);
-    add_range(r, JM_USER, "compute", 2, 6);
-    add_range(r, JM_USER, "nothing", 3, 3);
+    add_range(r, JM_CATEGORY_USER, "copy", 1, 4);
+    add_range(r, JM_CATEGORY_USER, "compute", 2, 6);
+    add_range(r, JM_CATEGORY_USER, "nothing", 3, 3);
     jmi_timeline line = timeline_of(r);
     uint8_t copy = class_at(&line, 1.5), compute = class_at(&line, 2.5);
     assert_true(copy != compute && copy != 0);
@@ -99,9 +99,9 @@ static void digits_make_no_classes(void **state) {
     char name[32];
     for (int i = 0; i < 200; i++) {
         snprintf(name, sizeof name, "epoch %d of 200", i);
-        add_range(r, JM_EPOCH, name, i, i + 0.5);
+        add_range(r, JM_CATEGORY_EPOCH, name, i, i + 0.5);
     }
-    add_range(r, JM_BATCH, "epoch 1 of 200", 300, 301); /* another category */
+    add_range(r, JM_CATEGORY_BATCH, "epoch 1 of 200", 300, 301); /* another category */
     jmi_timeline line = timeline_of(r);
     assert_int_equal(line.classes, 3);
     assert_int_equal(class_at(&line, 0.2), class_at(&line, 199.2));
@@ -116,7 +116,7 @@ static void many_names_share_a_class(void **state) {
     char name[32];
     for (int i = 0; i < 3000; i++) { /* longer ranges for the first letters */
         snprintf(name, sizeof name, "%c%c%c", 'a' + i % 26, 'a' + i / 26 % 26, 'a' + i / 676);
-        add_range(r, JM_LAYER, name, i, i + 0.9 - i * 1e-4);
+        add_range(r, JM_CATEGORY_LAYER, name, i, i + 0.9 - i * 1e-4);
     }
     jmi_timeline line = timeline_of(r);
     assert_int_equal(line.classes, JMI_CLASSES);
@@ -131,8 +131,8 @@ static void ranges_that_say_nothing(void **state) {
     jm_recording *r = recording_new();
     jmi_timeline line;
     assert_int_equal(jmi_timeline_build(&line, r, NULL), JM_NO_DATA);
-    add_range(r, JM_SESSION, "all", 0, 10);
-    add_range(r, JM_USER, "empty", 2, 2);
+    add_range(r, JM_CATEGORY_SESSION, "all", 0, 10);
+    add_range(r, JM_CATEGORY_USER, "empty", 2, 2);
     assert_int_equal(jmi_timeline_build(&line, r, NULL), JM_NO_DATA);
     jmi_timeline_free(&line);
     jm_recording_free(r);
@@ -141,7 +141,7 @@ static void ranges_that_say_nothing(void **state) {
 static void times_are_found_from_anywhere(void **state) {
     (void)state;
     jm_recording *r = recording_new();
-    for (int i = 0; i < 500; i++) add_range(r, JM_BATCH, "b", i, i + 0.3 + 0.001 * i);
+    for (int i = 0; i < 500; i++) add_range(r, JM_CATEGORY_BATCH, "b", i, i + 0.3 + 0.001 * i);
     jmi_timeline line = timeline_of(r);
     uint64_t random = 4;
     for (int i = 0; i < 20000; i++) {
@@ -203,9 +203,9 @@ static void ranges_that_tell_nothing_change_nothing(void **state) {
     jm_recording *plain = record_gpu(slow_sine, 0.1, 0.1, 20);
     jm_recording *outside = record_gpu(slow_sine, 0.1, 0.1, 20);
     jm_recording *whole = record_gpu(slow_sine, 0.1, 0.1, 20);
-    add_range(outside, JM_USER, "before", -30, -20);
-    add_range(outside, JM_USER, "after", 40, 50);
-    add_range(whole, JM_USER, "all of it", -30, 50);
+    add_range(outside, JM_CATEGORY_USER, "before", -30, -20);
+    add_range(outside, JM_CATEGORY_USER, "after", 40, 50);
+    add_range(whole, JM_CATEGORY_USER, "all of it", -30, 50);
     for (double a = 0.5; a < 15; a += 0.77) {
         jm_energy p = energy_of(plain, 0, a, a + 2.2), o = energy_of(outside, 0, a, a + 2.2),
                   w = energy_of(whole, 0, a, a + 2.2);
@@ -227,7 +227,7 @@ static void misleading_ranges(void **state) {
         for (int i = 0; i < 100; i++) {
             double begin = random_between(&random, 0, 20);
             char name[2] = {(char)('a' + random_bits(&random) % 20), '\0'};
-            add_range(r, JM_USER, name, begin, begin + random_between(&random, 0, 2));
+            add_range(r, JM_CATEGORY_USER, name, begin, begin + random_between(&random, 0, 2));
         }
         for (double a = 1; a < 15; a += 2.3) {
             double truth = slow_sine(a + 3) - slow_sine(a);
@@ -248,7 +248,7 @@ static void every_range_in_order(void **state) {
         begin[i] = random_between(&random, -1, 20);
         end[i] = begin[i] + random_between(&random, -0.1, 3);
         if (end[i] < begin[i]) end[i] = begin[i];
-        add_range(r, JM_USER, i % 2 ? "odd" : "even", begin[i], end[i]);
+        add_range(r, JM_CATEGORY_USER, i % 2 ? "odd" : "even", begin[i], end[i]);
     }
     static jm_energy out[MANY], total[MANY];
     assert_int_equal(jm_energy_ranges(r, 0, NULL, out, MANY, NULL), JM_OK);
@@ -274,7 +274,7 @@ static void very_many_ranges(void **state) {
                  (char)('a' + i % 16), i);
         double begin = 20.0 * (double)i / (double)many;
         double length = i % 100 == 0 ? 0.02 : i % 10 == 0 ? 0.002 : 0.00015;
-        add_range(r, JM_KERNEL, name, begin, begin + length);
+        add_range(r, JM_CATEGORY_KERNEL, name, begin, begin + length);
     }
     jm_energy *out = malloc(many * sizeof *out);
     int64_t before = jm_now_ns();

@@ -299,7 +299,7 @@ static void the_clock_may_begin_anywhere(void **state) {
             bool changed = i > 0 && i % 50 == 0;
             add_sample(r, s, b + 0.02 * i, value, 0.02, changed ? JM_SAMPLE_CHANGED : 0);
         }
-        for (int i = 1; i < 30; i += 2) add_range(r, JM_BATCH, "on", b + i, b + i + 1);
+        for (int i = 1; i < 30; i += 2) add_range(r, JM_CATEGORY_BATCH, "on", b + i, b + i + 1);
         jm_energy long_one = energy_of(r, 0, b + 2.3, b + 27.9),
                   short_one = energy_of(r, 0, b + 7.4, b + 7.401);
         if (k == 0) wanted = long_one.energy_j;

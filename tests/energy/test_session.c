@@ -29,7 +29,7 @@ static jm_energy range_energy(jm_session *session, jm_range_id range, uint32_t d
     jm_energy e;
     jm_error error = {0};
     memset(&e, 0xFF, sizeof e);
-    if (jm_range_energy(session, range, device, &e, &error) != JM_OK)
+    if (jm_range_energy(session, range, device, NULL, &e, &error) != JM_OK)
         fail_msg("range: %s", error.message);
     check_energy(&e);
     return e;
@@ -76,15 +76,15 @@ static void a_range_that_has_just_begun(void **state) {
     jm_range_id range = jm_begin(session, "at once");
     jm_energy e;
     jm_error error = {0};
-    int status = jm_range_energy(session, range, 0, &e, &error);
+    int status = jm_range_energy(session, range, 0, NULL, &e, &error);
     assert_true(status == JM_OK || status == JM_NO_DATA); /* no sample may be there yet */
     if (status == JM_OK) check_energy(&e);
-    assert_int_equal(jm_range_energy(session, range + 1000, 0, &e, &error), JM_NOT_FOUND);
+    assert_int_equal(jm_range_energy(session, range + 1000, 0, NULL, &e, &error), JM_NOT_FOUND);
     assert_true(error.message[0] != '\0');
-    assert_int_equal(jm_range_energy(session, 0, 0, &e, &error), JM_NOT_FOUND);
-    assert_int_equal(jm_range_energy(session, range, 0, NULL, &error), JM_INVALID);
+    assert_int_equal(jm_range_energy(session, 0, 0, NULL, &e, &error), JM_NOT_FOUND);
+    assert_int_equal(jm_range_energy(session, range, 0, NULL, NULL, &error), JM_INVALID);
     pause_s(0.1);
-    assert_int_equal(jm_range_energy(session, range, 77, &e, &error), JM_NOT_FOUND);
+    assert_int_equal(jm_range_energy(session, range, 77, NULL, &e, &error), JM_NOT_FOUND);
     jm_session_close(session, NULL, NULL);
 }
 

@@ -126,7 +126,8 @@ static void the_same_whatever_the_order(void **state) {
     for (size_t k = 0; k < JMI_COUNT(kinds); k++) {
         jm_recording *r = record_gpu(square_wave, kinds[k].refresh_s, kinds[k].window_s, 12);
         for (int i = 0; i < 11; i++)
-            add_range(r, JM_BATCH, "batch", i, (double)i + 0.5); /* activity has its own hints */
+            add_range(r, JM_CATEGORY_BATCH, "batch", i,
+                      (double)i + 0.5); /* activity has its own hints */
         uint64_t random = 7;
         for (size_t i = 0; i < MANY; i++) windows[i] = some_window(&random);
         for (size_t i = 0; i < MANY; i++) turned[i] = windows[MANY - 1 - i];
@@ -204,7 +205,7 @@ static void impossible_times(void **state) {
     static const int64_t times[] = {INT64_MIN, INT64_MIN / 2, INT64_MIN / 4, -1,       0,
                                     1,         INT64_MAX / 4, INT64_MAX / 2, INT64_MAX};
     jm_recording *r = record_gpu(square_wave, 0.1, 0.1, 5);
-    add_range(r, JM_BATCH, "batch", 1, 2);
+    add_range(r, JM_CATEGORY_BATCH, "batch", 1, 2);
     for (size_t i = 0; i < JMI_COUNT(times); i++)
         for (size_t j = 0; j < JMI_COUNT(times); j++) {
             jm_window window = {times[i], times[j]};

@@ -29,7 +29,17 @@ class EnergyOptions(ctypes.Structure):
 class Energy(ctypes.Structure):
     _fields_ = [(name, ctypes.c_double) for name in (
         "energy_j", "u95_j", "u_random_j", "u_systematic_j", "lower_j", "upper_j", "duration_s",
-        "mean_power_w", "measured")] + [("provenance", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
+        "mean_power_w", "measured")] + [("provenance", ctypes.c_uint32), ("flags", ctypes.c_uint32),
+                                        ("reserved", ctypes.c_double * 2)]
+
+
+class Range(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("id", ctypes.c_uint64), ("parent", ctypes.c_uint64),
+                ("begin_ns", ctypes.c_int64), ("end_ns", ctypes.c_int64),
+                ("category", ctypes.c_int), ("unfinished", ctypes.c_bool),
+                ("pid", ctypes.c_uint32), ("thread", ctypes.c_uint32), ("name", ctypes.c_char_p),
+                ("attributes", ctypes.c_char_p), ("device", ctypes.c_char_p),
+                ("stream", ctypes.c_uint32)]
 
 
 def library():
@@ -45,7 +55,7 @@ def library():
     jm.jm_begin_as.argtypes = [pointer, ctypes.c_int, text, text]
     jm.jm_begin_as.restype = ctypes.c_uint64
     jm.jm_end.argtypes = [pointer, ctypes.c_uint64]
-    jm.jm_range_add.argtypes = [pointer, ctypes.c_int, text, i64, i64, text]
+    jm.jm_range_add.argtypes = [pointer, ctypes.POINTER(Range)]
     jm.jm_range_add.restype = ctypes.c_uint64
     jm.jm_recording_open.argtypes = [ctypes.POINTER(pointer), text, ctypes.POINTER(Error)]
     jm.jm_recording_free.argtypes = [pointer]
@@ -85,7 +95,9 @@ class Marks:
 
     def add(self, category, name, begin_ns, end_ns):
         if self.jm is not None:
-            self.jm.jm_range_add(self.session, category, name.encode(), begin_ns, end_ns, None)
+            whole = Range(size=ctypes.sizeof(Range), category=category, name=name.encode(),
+                          begin_ns=begin_ns, end_ns=end_ns)
+            self.jm.jm_range_add(self.session, ctypes.byref(whole))
 
 
 def energies(path, device, windows):

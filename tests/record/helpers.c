@@ -52,7 +52,7 @@ jmi_sensor_set *fake_set(fake_source *const *sources, size_t count) {
         uint32_t sensor =
             jmi_set_sensor(set, &(jm_sensor){.size = sizeof(jm_sensor),
                                              .device = device,
-                                             .quantity = JM_POWER,
+                                             .quantity = JM_QUANTITY_POWER,
                                              .source = "fake",
                                              .refresh_ns = (uint64_t)sources[i]->refresh_ns});
         jmi_source source = {.interface = "fake",
@@ -72,7 +72,7 @@ void fake_add_temperature(jmi_sensor_set *set) {
         jmi_source *source = &set->sources[i];
         jm_sensor sensor = {.size = sizeof sensor,
                             .device = source->device,
-                            .quantity = JM_TEMPERATURE,
+                            .quantity = JM_QUANTITY_TEMPERATURE,
                             .source = "fake"};
         source->sensor[source->sensor_count++] = jmi_set_sensor(set, &sensor);
     }
@@ -172,7 +172,7 @@ jm_recording *sawtooth(uint64_t samples) {
     assert_int_equal(jm_recording_add_device(recording, &gpu, &device, NULL), JM_OK);
     jm_sensor power = {.size = sizeof power,
                        .device = device,
-                       .quantity = JM_POWER,
+                       .quantity = JM_QUANTITY_POWER,
                        .source = "made up",
                        .refresh_ns = 1000000};
     assert_int_equal(jm_recording_add_sensor(recording, &power, &sensor, NULL), JM_OK);

@@ -134,7 +134,7 @@ static jm_recording *everything(uint64_t samples) {
     assert_int_equal(jm_recording_add_device(r, &cpu, &device, NULL), JM_OK);
     jm_sensor energy = {.size = sizeof energy,
                         .device = device,
-                        .quantity = JM_ENERGY,
+                        .quantity = JM_QUANTITY_ENERGY,
                         .source = "rapl perf",
                         .counter = true,
                         .refresh_ns = 1000000,
@@ -257,7 +257,7 @@ static void test_live_file(void **state) {
     assert_true(exists(path, ""));
     jm_range_id outer = jm_begin(s, "outer");
     for (int i = 0; i < 30; i++) {
-        jm_range_id id = jm_begin_as(s, JM_BATCH, "batch", "{\"n\":1}");
+        jm_range_id id = jm_begin_as(s, JM_CATEGORY_BATCH, "batch", "{\"n\":1}");
         jm_mark(s, "mark", NULL);
         sleep_ms(5);
         if (i % 5 == 0) assert_int_equal(jm_session_flush(s, NULL), JM_OK);
@@ -588,7 +588,7 @@ static void test_hostile_rows(void **state) {
         {"UPDATE chunk SET first_id = first_id + 1", JM_OK}, /* its samples cannot be read */
         {"DELETE FROM sample", JM_OK},
         {"UPDATE sample SET t_ns = 5", JM_OK},
-        {"INSERT INTO range VALUES (4611686018427387904, 1, 1, 1, 1, 1, '', '', 1, 1, '')",
+        {"INSERT INTO range VALUES (4611686018427387904, 1, 1, 1, 1, 1, '', '', 1, 1, '', NULL, 0)",
          JM_FORMAT},
         {"DELETE FROM range WHERE seq = 3", JM_OK},
         {"UPDATE range SET begin_ns = 9223372036854775807", JM_OK},
@@ -604,7 +604,7 @@ static void test_hostile_rows(void **state) {
          "SELECT id + 1 FROM x) SELECT id, 0 AS sensor, id AS t_ns, 1.0 AS value, 0 AS since_ns, "
          "0 AS flags FROM x",
          JM_FORMAT},
-        {"PRAGMA user_version = 2", JM_FORMAT},
+        {"PRAGMA user_version = 3", JM_FORMAT},
         {"PRAGMA user_version = 0", JM_FORMAT},
         {"PRAGMA application_id = 7", JM_FORMAT},
     };
@@ -682,11 +682,11 @@ typedef struct table {
     int stop_at;
 } table;
 
-static int take_row(size_t columns, const char *const *values, void *user) {
+static int take_row(size_t columns, const jm_sql_value *values, void *user) {
     table *t = user;
     assert_true(columns > 0);
     snprintf(t->rows == 0 ? t->first : t->last, sizeof t->last, "%s",
-             values[0] != NULL ? values[0] : "NULL");
+             values[0].text != NULL ? values[0].text : "NULL");
     return ++t->rows == t->stop_at;
 }
 

@@ -9,13 +9,13 @@
 
 static void test_names(void **state) {
     (void)state;
-    assert_string_equal(jm_category_name(JM_PHASE), "phase");
-    assert_string_equal(jm_category_name(JM_NVTX), "nvtx");
+    assert_string_equal(jm_category_name(JM_CATEGORY_PHASE), "phase");
+    assert_string_equal(jm_category_name(JM_CATEGORY_NVTX), "nvtx");
     assert_string_equal(jm_category_name(-1), "unknown");
     assert_string_equal(jm_category_name(99), "unknown");
-    assert_string_equal(jm_quantity_name(JM_POWER_AVERAGE), "power_average");
-    assert_string_equal(jm_quantity_unit(JM_CAP_TIME), "s");
-    assert_string_equal(jm_quantity_unit(JM_THROTTLE), "");
+    assert_string_equal(jm_quantity_name(JM_QUANTITY_POWER_AVERAGE), "power_average");
+    assert_string_equal(jm_quantity_unit(JM_QUANTITY_CAP_TIME), "s");
+    assert_string_equal(jm_quantity_unit(JM_QUANTITY_THROTTLE), "");
     assert_string_equal(jm_quantity_name(1000), "unknown");
 }
 

@@ -23,23 +23,32 @@ static jm_range range_at(const jm_recording *r, uint64_t index) {
     return range;
 }
 
+static jm_range_id add(jm_session *session, const char *name, int64_t begin_ns, int64_t end_ns) {
+    jm_range range = JM_RANGE_INIT;
+    range.category = JM_CATEGORY_KERNEL;
+    range.name = name;
+    range.begin_ns = begin_ns;
+    range.end_ns = end_ns;
+    return jm_range_add(session, &range);
+}
+
 static void test_nesting(void **state) {
     (void)state;
     jm_session *s = open_plain(NULL);
     jm_range_id a = jm_begin(s, "a");
-    jm_range_id b = jm_begin_as(s, JM_BATCH, "b", "{\"size\":32}");
+    jm_range_id b = jm_begin_as(s, JM_CATEGORY_BATCH, "b", "{\"size\":32}");
     jm_mark(s, "half way", "{\"x\":1}");
     jm_end_with(s, b, "{\"loss\":0.5}");
     jm_range_id c = jm_begin(s, "c");
     jm_end(s, a); /* overlaps c */
     jm_range_id d = jm_begin(s, "d");
     int64_t now = jm_now_ns();
-    jm_range_id k = jm_range_add(s, JM_KERNEL, "gemm", now - 1000, now - 500, NULL);
+    jm_range_id k = add(s, "gemm", now - 1000, now - 500);
     jm_end(s, d);
     jm_end(s, d); /* twice does not matter */
     jm_end(s, 0);
     jm_end(s, 12345);
-    assert_int_equal(jm_range_add(s, JM_KERNEL, "x", 5, 4, NULL), 0);
+    assert_int_equal(add(s, "x", 5, 4), 0);
     assert_int_equal(jm_begin_as(s, (jm_category)55, "x", NULL), 0);
     jm_recording *r = close_session(s);
     assert_int_equal(jm_recording_range_count(r), 5);
@@ -47,7 +56,7 @@ static void test_nesting(void **state) {
     assert_true(range.id == a && range.parent == 0 && !range.unfinished);
     assert_int_equal(range.pid, getpid());
     range = range_at(r, 1);
-    assert_true(range.id == b && range.parent == a && range.category == JM_BATCH);
+    assert_true(range.id == b && range.parent == a && range.category == JM_CATEGORY_BATCH);
     assert_string_equal(range.attributes, "{\"size\":32,\"loss\":0.5}");
     range = range_at(r, 2);
     assert_true(range.id == c && range.parent == a && range.unfinished);
@@ -66,11 +75,11 @@ static void test_nesting(void **state) {
 static void test_null_session(void **state) {
     (void)state;
     assert_int_equal(jm_begin(NULL, "x"), 0);
-    assert_int_equal(jm_begin_as(NULL, JM_USER, "x", NULL), 0);
+    assert_int_equal(jm_begin_as(NULL, JM_CATEGORY_USER, "x", NULL), 0);
     jm_end(NULL, 1);
     jm_end_with(NULL, 1, NULL);
     jm_mark(NULL, "x", NULL);
-    assert_int_equal(jm_range_add(NULL, JM_USER, "x", 0, 1, NULL), 0);
+    assert_int_equal(add(NULL, "x", 0, 1), 0);
     assert_int_equal(jm_session_close(NULL, NULL, NULL), JM_OK);
 }
 
@@ -87,7 +96,7 @@ static void test_texts(void **state) {
         char *copy = strdup(text);
         memset(text, 'A' + i % 26, (size_t)name);
         text[name] = '\0';
-        assert_int_not_equal(jm_begin_as(s, JM_LAYER, text, copy), 0);
+        assert_int_not_equal(jm_begin_as(s, JM_CATEGORY_LAYER, text, copy), 0);
         free(copy);
         if (i % 50 == 0) jm_session_recording(s); /* drains */
     }
@@ -112,7 +121,7 @@ static void test_long_texts(void **state) {
     char *text = malloc(20001);
     for (int i = 0; i < 10000; i++) memcpy(text + 2 * i, "\xc3\xa9", 2);
     text[20000] = '\0';
-    jm_range_id id = jm_begin_as(s, JM_USER, text, text);
+    jm_range_id id = jm_begin_as(s, JM_CATEGORY_USER, text, text);
     jm_mark(s, text + 1, "{}");
     jm_end(s, id);
     free(text);

@@ -335,7 +335,8 @@ static void test_clock_step(void **state) {
 
 static jmi_schedule plan(uint64_t refresh_ns, uint64_t cost_ns, uint64_t poll_ns, bool power) {
     jmi_schedule schedule;
-    jm_sensor sensor = {.quantity = power ? JM_POWER : JM_TEMPERATURE, .refresh_ns = refresh_ns};
+    jm_sensor sensor = {.quantity = power ? JM_QUANTITY_POWER : JM_QUANTITY_TEMPERATURE,
+                        .refresh_ns = refresh_ns};
     jmi_source source = {.sensor_count = 1, .cost_ns = cost_ns};
     jmi_schedule_init(&schedule, &source, &sensor, 20 * (uint64_t)ms, poll_ns, 0);
     return schedule;
@@ -352,7 +353,7 @@ static void test_periods(void **state) {
     assert_int_equal(plan(100 * m, 3 * m, 0, true).period_ns, 300 * m); /* dear calls */
     assert_int_equal(plan(100 * m, 3 * m, m, true).period_ns, m);       /* the user's wish */
     jmi_schedule schedule;
-    jm_sensor sensor = {.quantity = JM_ENERGY};
+    jm_sensor sensor = {.quantity = JM_QUANTITY_ENERGY};
     jmi_source source = {.sensor_count = 1, .cost_ns = 10 * m, .max_period_ns = 50 * m};
     jmi_schedule_init(&schedule, &source, &sensor, 20 * m, 0, 0);
     assert_int_equal(schedule.period_ns, 50 * m); /* or a wrap is missed */

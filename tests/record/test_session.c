@@ -134,10 +134,10 @@ static int be_measured(bool close_descriptors) {
     if (!jm_session_joined(s)) return 3;
     if (jm_session_recording(s) != NULL) return 4;
     jm_range range = {.size = sizeof range};
-    jm_range_id id = jm_begin_as(s, JM_PHASE, "train", "{\"inner\":1}");
+    jm_range_id id = jm_begin_as(s, JM_CATEGORY_PHASE, "train", "{\"inner\":1}");
     if (id == 0 || jmi_session_range(s, id, &range) != JM_CLOSED) return 5;
     for (int i = 0; i < 50000; i++) {
-        jm_range_id batch = jm_begin_as(s, JM_BATCH, "batch", NULL);
+        jm_range_id batch = jm_begin_as(s, JM_CATEGORY_BATCH, "batch", NULL);
         if (batch == 0) return 6;
         jm_end(s, batch);
     }
@@ -163,7 +163,7 @@ static void test_join(void **state) {
         assert_int_equal(jm_recording_range(r, 0, &range), JM_OK);
         assert_string_equal(range.name, "train");
         assert_string_equal(range.attributes, "{\"inner\":1}");
-        assert_true(range.category == JM_PHASE && !range.unfinished);
+        assert_true(range.category == JM_CATEGORY_PHASE && !range.unfinished);
         assert_int_not_equal(range.pid, getpid());
         assert_int_equal(jm_recording_range(r, 1, &inner), JM_OK);
         assert_true(inner.parent == range.id);
@@ -224,7 +224,7 @@ static void be_killed(const char *path) {
     fake_source gpu = {.base = 1};
     jm_session *s = open_fake((fake_source *[]){&gpu}, 1, &options);
     for (;;) {
-        jm_range_id id = jm_begin_as(s, JM_BATCH, "batch", "{\"size\":1}");
+        jm_range_id id = jm_begin_as(s, JM_CATEGORY_BATCH, "batch", "{\"size\":1}");
         for (volatile int i = 0; i < 2000; i++) {
         }
         jm_end(s, id);

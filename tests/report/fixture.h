@@ -94,17 +94,19 @@ static inline jm_recording *fixture_new(void) {
     fixture_ok(jm_recording_new(&recording, &error), &error);
     uint32_t gpu = fixture_device(recording, "gpu0", "NVIDIA H100", true);
     uint32_t cpu = fixture_device(recording, "cpu0", "Some CPU", false);
-    uint32_t gpu_power = fixture_sensor(recording, gpu, JM_POWER, "nvml power_instant", false);
-    uint32_t cpu_power = fixture_sensor(recording, cpu, JM_POWER, "cpu model", true);
+    uint32_t gpu_power =
+        fixture_sensor(recording, gpu, JM_QUANTITY_POWER, "nvml power_instant", false);
+    uint32_t cpu_power = fixture_sensor(recording, cpu, JM_QUANTITY_POWER, "cpu model", true);
     fixture_samples(recording, gpu_power, 601, fixture_gpu_w);
     fixture_samples(recording, cpu_power, 601, fixture_cpu_w);
-    fixture_range(recording, JM_WARMUP, "idle", 0.1, 1.9, "");
-    fixture_range(recording, JM_SESSION, "train.py", 2, 12,
+    fixture_range(recording, JM_CATEGORY_WARMUP, "idle", 0.1, 1.9, "");
+    fixture_range(recording, JM_CATEGORY_SESSION, "train.py", 2, 12,
                   "{\"command\":\"python train.py\",\"exit_code\":3}");
-    fixture_range(recording, JM_PHASE, "load", 2, 4, "");
-    fixture_range(recording, JM_PHASE, "train", 4, 12, "");
+    fixture_range(recording, JM_CATEGORY_PHASE, "load", 2, 4, "");
+    fixture_range(recording, JM_CATEGORY_PHASE, "train", 4, 12, "");
     for (int i = 0; i < 50; i++)
-        fixture_range(recording, JM_BATCH, "batch", 4 + 0.1 * i, 4.1 + 0.1 * i, "{\"size\":32}");
+        fixture_range(recording, JM_CATEGORY_BATCH, "batch", 4 + 0.1 * i, 4.1 + 0.1 * i,
+                      "{\"size\":32}");
     return recording;
 }
 

@@ -92,7 +92,7 @@ static void ranges_are_grouped(void **state) {
     assert_true(batch->energy.lower_j <= batch->energy.energy_j);
     assert_true(fabs(batch->share - 0.5) < 0.03);
     assert_int_equal(load->calls, 1);
-    assert_true(s.groups[0].category == JM_SESSION);
+    assert_true(s.groups[0].category == JM_CATEGORY_SESSION);
     jmi_summary_free(&s);
     jm_recording_free(recording);
 }
@@ -100,7 +100,7 @@ static void ranges_are_grouped(void **state) {
 static void the_same_name_in_two_categories_is_two_groups(void **state) {
     (void)state;
     jm_recording *recording = fixture_new();
-    fixture_range(recording, JM_USER, "batch", 5, 6, "");
+    fixture_range(recording, JM_CATEGORY_USER, "batch", 5, 6, "");
     jmi_summary s = make_summary(recording);
     assert_int_equal(s.group_count, 6);
     jmi_summary_free(&s);
@@ -118,9 +118,9 @@ static const jmi_group *find_group(const jmi_summary *s, const char *name) {
 static void bounds_stay_bounds(void **state) {
     (void)state;
     jm_recording *recording = fixture_new();
-    fixture_range(recording, JM_KERNEL, "short", 5, 5.001, "");
+    fixture_range(recording, JM_CATEGORY_KERNEL, "short", 5, 5.001, "");
     for (int i = 0; i < 40; i++)
-        fixture_range(recording, JM_KERNEL, "often", 6 + 0.1 * i, 6.001 + 0.1 * i, "");
+        fixture_range(recording, JM_CATEGORY_KERNEL, "often", 6 + 0.1 * i, 6.001 + 0.1 * i, "");
     jmi_summary s = make_summary(recording);
     const jmi_group *alone = find_group(&s, "short"), *often = find_group(&s, "often");
     jm_energy expected;
@@ -140,7 +140,7 @@ static void bounds_stay_bounds(void **state) {
 static void what_no_sensor_saw_is_said(void **state) {
     (void)state;
     jm_recording *recording = fixture_new();
-    fixture_range(recording, JM_PHASE, "afterwards", 20, 30, "");
+    fixture_range(recording, JM_CATEGORY_PHASE, "afterwards", 20, 30, "");
     jmi_summary s = make_summary(recording);
     const jmi_group *late = find_group(&s, "afterwards");
     assert_false(jmi_is_measured(&late->energy));
@@ -159,12 +159,12 @@ static void many_names(void **state) {
     for (int i = 0; i < 3000; i++) {
         char name[32];
         snprintf(name, sizeof name, "layer%d", i % 1500);
-        fixture_range(recording, JM_LAYER, name, 4 + 0.001 * i, 4.001 + 0.001 * i, "");
+        fixture_range(recording, JM_CATEGORY_LAYER, name, 4 + 0.001 * i, 4.001 + 0.001 * i, "");
     }
     jmi_summary s = make_summary(recording);
     assert_int_equal(s.group_count, 5 + 1500);
     for (size_t i = 0; i < s.group_count; i++)
-        if (s.groups[i].category == JM_LAYER) assert_int_equal(s.groups[i].calls, 2);
+        if (s.groups[i].category == JM_CATEGORY_LAYER) assert_int_equal(s.groups[i].calls, 2);
     jmi_summary_free(&s);
     jm_recording_free(recording);
 }
@@ -224,8 +224,8 @@ static void failed_readings_are_missing_not_zero(void **state) {
     jm_recording *recording = NULL;
     fixture_ok(jm_recording_new(&recording, NULL), &(jm_error){0});
     uint32_t gpu = fixture_device(recording, "gpu0", "lost", false);
-    fixture_samples(recording, fixture_sensor(recording, gpu, JM_POWER, "nvml", false), 100,
-                    missing_w);
+    fixture_samples(recording, fixture_sensor(recording, gpu, JM_QUANTITY_POWER, "nvml", false),
+                    100, missing_w);
     json_t *root = make_json(recording);
     const json_t *device = json_array_get(json_object_get(root, "devices"), 0);
     assert_true(json_is_null(json_object_get(device, "energy_j")));
@@ -239,7 +239,7 @@ static void failed_readings_are_missing_not_zero(void **state) {
 static void hostile_texts_stay_texts(void **state) {
     (void)state;
     jm_recording *recording = fixture_new();
-    fixture_range(recording, JM_USER, "\033[31m\"quote\" \xFF\x01", 5, 6, "{not json");
+    fixture_range(recording, JM_CATEGORY_USER, "\033[31m\"quote\" \xFF\x01", 5, 6, "{not json");
     json_t *root = make_json(recording);
     const json_t *last = json_array_get(json_object_get(root, "ranges"), 54);
     assert_true(json_is_string(json_object_get(last, "name")));

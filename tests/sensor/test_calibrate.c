@@ -253,9 +253,11 @@ static int run(jm_calibrations **result, const char *spec, double seconds, const
                jm_error *error) {
     static char cache[1024];
     snprintf(cache, sizeof cache, "%s/joulemeter/calibration.json", folder);
+    jm_session_options session = JM_SESSION_OPTIONS_INIT;
     jm_calibrate_options options = JM_CALIBRATE_OPTIONS_INIT;
-    options.session.root = folder;
-    options.session.simulate = spec;
+    options.session = &session;
+    session.root = folder;
+    session.simulate = spec;
     options.seconds = seconds;
     options.load = load;
     options.cache = cache;
@@ -349,9 +351,11 @@ static void can_be_stopped(void **state) {
     (void)state;
     if (!have_simgpu()) skip();
     int calls = 0;
+    jm_session_options session = JM_SESSION_OPTIONS_INIT;
     jm_calibrate_options options = JM_CALIBRATE_OPTIONS_INIT;
-    options.session.root = folder;
-    options.session.simulate = "h100,constant:100";
+    options.session = &session;
+    session.root = folder;
+    session.simulate = "h100,constant:100";
     options.progress = stop_at_once;
     options.user = &calls;
     jm_calibrations *result;
@@ -363,10 +367,12 @@ static void can_be_stopped(void **state) {
 
 static void nothing_to_calibrate_says_so(void **state) {
     (void)state;
+    jm_session_options session = JM_SESSION_OPTIONS_INIT;
     jm_calibrate_options options = JM_CALIBRATE_OPTIONS_INIT;
+    options.session = &session;
     jm_calibrations *result;
     jm_error error;
-    options.session.root = folder;
+    session.root = folder;
     setenv("JOULEMETER_NVML_LIBRARY", "/nonexistent", 1);
     assert_int_equal(jm_calibrate(&result, &options, &error), JM_NO_DATA);
     unsetenv("JOULEMETER_NVML_LIBRARY");

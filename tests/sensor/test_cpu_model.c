@@ -121,13 +121,14 @@ static void the_model_reads_what_passed(void **state) {
     jmi_sensor_set *set = tree_open_with(root, options);
     check_findings(set);
     for (size_t i = 0; i < set->sensor_count; i++)
-        assert_int_equal(set->sensors[i].modelled, set->sensors[i].quantity == JM_POWER);
-    assert_int_equal(read_one(set, "cpu0", JM_POWER).status, JM_NO_DATA); /* nothing ticked */
+        assert_int_equal(set->sensors[i].modelled, set->sensors[i].quantity == JM_QUANTITY_POWER);
+    assert_int_equal(read_one(set, "cpu0", JM_QUANTITY_POWER).status,
+                     JM_NO_DATA); /* nothing ticked */
     tree_write(root, "/proc/stat", "cpu  50 0 0 1050 0 0 0 0\n");
-    jmi_reading reading = read_one(set, "cpu0", JM_POWER);
+    jmi_reading reading = read_one(set, "cpu0", JM_QUANTITY_POWER);
     assert_int_equal(reading.status, JM_OK);
     assert_true(fabs(reading.value - jmi_cpu_model_w(100, 0.5)) < 1e-9);
-    assert_true(read_one(set, "cpu0", JM_POWER).value == reading.value);
+    assert_true(read_one(set, "cpu0", JM_QUANTITY_POWER).value == reading.value);
     jmi_sensors_close(set);
 
     options.flags = JM_SESSION_NO_CPU;

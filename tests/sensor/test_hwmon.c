@@ -31,10 +31,10 @@ static void amd_gpus(void **state) {
     assert_string_equal(gpu->pci, "0000:c1:00.0");
     assert_true(gpu->power_limit_w == 300);
     assert_true(gpu->in_total);
-    assert_true(fabs(read_one(set, "gpu0", JM_POWER).value - 35) < 1e-9);
-    assert_true(fabs(read_one(set, "gpu1", JM_POWER).value - 50) < 1e-9);
+    assert_true(fabs(read_one(set, "gpu0", JM_QUANTITY_POWER).value - 35) < 1e-9);
+    assert_true(fabs(read_one(set, "gpu1", JM_QUANTITY_POWER).value - 50) < 1e-9);
     tree_write(root, H "hwmon10/power1_input", "%s", "");
-    assert_int_equal(read_one(set, "gpu1", JM_POWER).status, JM_FORMAT);
+    assert_int_equal(read_one(set, "gpu1", JM_QUANTITY_POWER).status, JM_FORMAT);
     jmi_sensors_close(set);
     tree_free(root);
 }
@@ -54,7 +54,7 @@ static void amd_gpus_can_be_selected(void **state) {
     options.gpus = "2";
     jmi_sensor_set *set = tree_open_with(root, options);
     assert_null(device_of(set, "gpu0"));
-    assert_true(fabs(read_one(set, "gpu2", JM_POWER).value - 3) < 1e-9);
+    assert_true(fabs(read_one(set, "gpu2", JM_QUANTITY_POWER).value - 3) < 1e-9);
     jmi_sensors_close(set);
     options.gpus = "3";
     jm_error error;
@@ -85,11 +85,12 @@ static void intel_gpus_count_energy(void **state) {
     tree_write(root, H "hwmon1/name", "i915\n");
     tree_write(root, H "hwmon1/energy1_input", "9000000\n");
     jmi_sensor_set *set = tree_open(root);
-    assert_int_equal(count_sensors(set, "gpu0", JM_ENERGY), 1); /* the card, not its chip again */
+    assert_int_equal(count_sensors(set, "gpu0", JM_QUANTITY_ENERGY),
+                     1); /* the card, not its chip again */
     tree_write(root, H "hwmon0/energy2_input", "7500000\n");
     tree_write(root, H "hwmon1/energy1_input", "9250000\n");
-    assert_true(fabs(read_one(set, "gpu0", JM_ENERGY).value - 2.5) < 1e-9);
-    assert_true(fabs(read_one(set, "gpu1", JM_ENERGY).value - 0.25) < 1e-9);
+    assert_true(fabs(read_one(set, "gpu0", JM_QUANTITY_ENERGY).value - 2.5) < 1e-9);
+    assert_true(fabs(read_one(set, "gpu1", JM_QUANTITY_ENERGY).value - 0.25) < 1e-9);
     jmi_sensors_close(set);
     tree_free(root);
 }
@@ -120,8 +121,8 @@ static void jetson_rails(void **state) {
     assert_true(device_of(set, "soc0")->in_total);
     assert_true(device_of(set, "rail0")->in_total);
     assert_string_equal(device_of(set, "soc0")->model, "VDD_CPU_GPU_CV");
-    assert_true(fabs(read_one(set, "board0", JM_POWER).value - 10) < 1e-9);
-    assert_true(fabs(read_one(set, "soc0", JM_POWER).value - 4) < 1e-9);
+    assert_true(fabs(read_one(set, "board0", JM_QUANTITY_POWER).value - 10) < 1e-9);
+    assert_true(fabs(read_one(set, "soc0", JM_QUANTITY_POWER).value - 4) < 1e-9);
     assert_null(device_of(set, "cpu0")); /* no model on top of a measurement */
     jmi_sensors_close(set);
     tree_free(root);
@@ -168,10 +169,10 @@ static void grace_sockets(void **state) {
     assert_false(device_of(set, "core0")->in_total);
     assert_false(device_of(set, "sysio0")->in_total);
     assert_false(device_of(set, "module0")->in_total);
-    assert_int_equal(count_sensors(set, "cpu0", JM_POWER), 1); /* the meter, no model */
-    assert_true(fabs(read_one(set, "cpu1", JM_POWER).value - 104) < 1e-9);
+    assert_int_equal(count_sensors(set, "cpu0", JM_QUANTITY_POWER), 1); /* the meter, no model */
+    assert_true(fabs(read_one(set, "cpu1", JM_QUANTITY_POWER).value - 104) < 1e-9);
     for (size_t i = 0; i < set->sensor_count; i++)
-        if (set->sensors[i].quantity == JM_POWER)
+        if (set->sensors[i].quantity == JM_QUANTITY_POWER)
             assert_int_equal(set->sensors[i].window_ns, 50000000);
     jmi_sensors_close(set);
     tree_free(root);
@@ -185,8 +186,9 @@ static void a_server_meter_is_the_platform(void **state) {
     tree_write(root, H "hwmon0/power1_average", "420000000\n");
     jmi_sensor_set *set = tree_open(root);
     assert_false(device_of(set, "psys0")->in_total);
-    assert_true(fabs(read_one(set, "psys0", JM_POWER).value - 420) < 1e-9);
-    assert_int_equal(count_sensors(set, "cpu0", JM_POWER), 1); /* the CPU itself is modelled */
+    assert_true(fabs(read_one(set, "psys0", JM_QUANTITY_POWER).value - 420) < 1e-9);
+    assert_int_equal(count_sensors(set, "cpu0", JM_QUANTITY_POWER),
+                     1); /* the CPU itself is modelled */
     jmi_sensors_close(set);
     tree_free(root);
 }
@@ -202,8 +204,8 @@ static void amd_energy_counts_sockets(void **state) {
     tree_write(root, H "hwmon0/energy2_input", "1000000\n");
     jmi_sensor_set *set = tree_open(root);
     tree_write(root, H "hwmon0/energy2_input", "2000000\n");
-    assert_true(fabs(read_one(set, "cpu0", JM_ENERGY).value - 1) < 1e-9);
-    assert_int_equal(count_sensors(set, "cpu0", JM_POWER), 0);
+    assert_true(fabs(read_one(set, "cpu0", JM_QUANTITY_ENERGY).value - 1) < 1e-9);
+    assert_int_equal(count_sensors(set, "cpu0", JM_QUANTITY_POWER), 0);
     jmi_sensors_close(set);
     tree_free(root);
 }

@@ -12,32 +12,33 @@ static void an_h100(void **state) {
     assert_true(gpu->driver[0] != '\0' && gpu->in_total && gpu->simulated);
     assert_true(gpu->power_limit_w == 700);
     const jm_sensor *instant = sensor_of(set, "nvml power_instant");
-    assert_int_equal(instant->quantity, JM_POWER);
+    assert_int_equal(instant->quantity, JM_QUANTITY_POWER);
     assert_int_equal(instant->refresh_ns, 100000000);
     assert_int_equal(instant->window_ns, 25000000);
     assert_false(instant->calibrated);
     const jm_sensor *average = sensor_of(set, "nvml power_average");
-    assert_int_equal(average->quantity, JM_POWER_AVERAGE);
+    assert_int_equal(average->quantity, JM_QUANTITY_POWER_AVERAGE);
     assert_int_equal(average->window_ns, 1000000000);
     assert_null(sensor_of(set, "nvml power")); /* says what the average says */
     assert_int_equal(status_of(set, "power"), JM_OK);
-    assert_true(fabs(read_one(set, "gpu0", JM_POWER).value - 300) < 20);
-    static const jm_quantity slow[] = {JM_GPU_UTIL,    JM_MEM_UTIL, JM_MEM_USED,
-                                       JM_TEMPERATURE, JM_SM_CLOCK, JM_MEM_CLOCK,
-                                       JM_POWER_LIMIT, JM_THROTTLE, JM_CAP_TIME};
+    assert_true(fabs(read_one(set, "gpu0", JM_QUANTITY_POWER).value - 300) < 20);
+    static const jm_quantity slow[] = {
+        JM_QUANTITY_GPU_UTIL,    JM_QUANTITY_MEM_UTIL, JM_QUANTITY_MEM_USED,
+        JM_QUANTITY_TEMPERATURE, JM_QUANTITY_SM_CLOCK, JM_QUANTITY_MEM_CLOCK,
+        JM_QUANTITY_POWER_LIMIT, JM_QUANTITY_THROTTLE, JM_QUANTITY_CAP_TIME};
     for (size_t i = 0; i < JMI_COUNT(slow); i++)
         assert_int_equal(read_one(set, "gpu0", slow[i]).status, JM_OK);
-    assert_true(read_one(set, "gpu0", JM_POWER_LIMIT).value == 700);
+    assert_true(read_one(set, "gpu0", JM_QUANTITY_POWER_LIMIT).value == 700);
     jmi_sensors_close(set);
 }
 
 static void energy_counts_from_the_opening(void **state) {
     (void)state;
     jmi_sensor_set *set = must_open("h100,constant:300,counter_base=1e6");
-    double first = read_one(set, "gpu0", JM_ENERGY).value;
+    double first = read_one(set, "gpu0", JM_QUANTITY_ENERGY).value;
     assert_true(first >= 0 && first < 100);
     pause_s(0.5);
-    jmi_reading reading = read_one(set, "gpu0", JM_ENERGY);
+    jmi_reading reading = read_one(set, "gpu0", JM_QUANTITY_ENERGY);
     assert_true(fabs(reading.value - first - 150) < 60);
     jmi_sensors_close(set);
 }
@@ -49,10 +50,10 @@ static void power_and_energy_come_in_one_call(void **state) {
     for (size_t i = 0; i < set->source_count; i++) {
         const jmi_source *source = &set->sources[i];
         for (size_t k = 0; k < source->sensor_count; k++) {
-            if (set->sensors[source->sensor[k]].quantity != JM_ENERGY) continue;
+            if (set->sensors[source->sensor[k]].quantity != JM_QUANTITY_ENERGY) continue;
             sources++;
             assert_int_equal(source->sensor_count, 2);
-            assert_int_equal(set->sensors[source->sensor[0]].quantity, JM_POWER);
+            assert_int_equal(set->sensors[source->sensor[0]].quantity, JM_QUANTITY_POWER);
             assert_true(source->can_hang);
             assert_int_equal(source->min_period_ns, 2000000); /* T / 50 */
         }
@@ -82,7 +83,7 @@ static void generations_differ(void **state) {
         jmi_sensor_set *set = must_open(cases[i].spec);
         const jm_sensor *power = power_of(set);
         assert_non_null(power);
-        assert_int_equal(power->quantity, JM_POWER);
+        assert_int_equal(power->quantity, JM_QUANTITY_POWER);
         assert_int_equal(power->refresh_ns, cases[i].refresh_ms * 1000000);
         assert_int_equal(power->window_ns, cases[i].window_ms * 1000000);
         jmi_sensors_close(set);
@@ -95,7 +96,8 @@ static void the_module_is_not_added(void **state) {
     const jm_device *module = device_of(set, "module0");
     assert_non_null(module);
     assert_false(module->in_total);
-    assert_true(read_one(set, "module0", JM_POWER).value > read_one(set, "gpu0", JM_POWER).value);
+    assert_true(read_one(set, "module0", JM_QUANTITY_POWER).value >
+                read_one(set, "gpu0", JM_QUANTITY_POWER).value);
     jmi_sensors_close(set);
     set = must_open("h100,constant:300");
     assert_null(device_of(set, "module0"));

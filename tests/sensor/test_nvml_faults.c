@@ -23,8 +23,8 @@ static void a_missing_call_disables_one_reading(void **state) {
         jmi_sensor_set *set = must_open(spec);
         assert_int_equal(status_of(set, cases[i].what), cases[i].status);
         /* Power, whichever way, is still read. */
-        bool power = count_sensors(set, "gpu0", JM_POWER) > 0 ||
-                     count_sensors(set, "gpu0", JM_POWER_AVERAGE) > 0;
+        bool power = count_sensors(set, "gpu0", JM_QUANTITY_POWER) > 0 ||
+                     count_sensors(set, "gpu0", JM_QUANTITY_POWER_AVERAGE) > 0;
         assert_true(power);
         jmi_sensors_close(set);
     }
@@ -34,11 +34,12 @@ static void without_fields_power_is_the_plain_one(void **state) {
     (void)state;
     jmi_sensor_set *set = must_open("h100,constant:300,fault=nosym=nvmlDeviceGetFieldValues");
     const jm_sensor *plain = sensor_of(set, "nvml power");
-    assert_int_equal(plain->quantity, JM_POWER_AVERAGE); /* an average over a second there */
+    assert_int_equal(plain->quantity,
+                     JM_QUANTITY_POWER_AVERAGE); /* an average over a second there */
     assert_int_equal(plain->window_ns, 1000000000);
     assert_non_null(sensor_of(set, "nvml energy"));
-    assert_true(fabs(read_one(set, "gpu0", JM_POWER_AVERAGE).value - 300) < 20);
-    assert_int_equal(read_one(set, "gpu0", JM_ENERGY).status, JM_OK);
+    assert_true(fabs(read_one(set, "gpu0", JM_QUANTITY_POWER_AVERAGE).value - 300) < 20);
+    assert_int_equal(read_one(set, "gpu0", JM_QUANTITY_ENERGY).status, JM_OK);
     jmi_sensors_close(set);
 }
 
@@ -54,7 +55,7 @@ static void a_lost_gpu_is_left_alone(void **state) {
     jmi_sensor_set *set = must_open("h100,constant:300,fault=lost@200");
     int lost = 0;
     for (int round = 0; round < 400 && lost == 0; round++)
-        lost = read_one(set, "gpu0", JM_POWER).status == JM_LOST;
+        lost = read_one(set, "gpu0", JM_QUANTITY_POWER).status == JM_LOST;
     assert_true(lost);
     /* All of the board's sources know it, and no value is made up. */
     for (size_t i = 0; i < set->source_count; i++) {
@@ -90,7 +91,7 @@ static void a_counter_reset_is_flagged(void **state) {
     bool reset = false;
     double last = 0;
     for (int i = 0; i < 100; i++) {
-        jmi_reading reading = read_one(set, "gpu0", JM_ENERGY);
+        jmi_reading reading = read_one(set, "gpu0", JM_QUANTITY_ENERGY);
         assert_int_equal(reading.status, JM_OK);
         assert_true(reading.value >= last && reading.value < 500);
         reset = reset || (reading.flags & JM_SAMPLE_RESET) != 0;
@@ -108,7 +109,7 @@ static void dear_calls_are_made_rarely(void **state) {
         const jmi_source *source = &set->sources[i];
         if (strcmp(source->interface, "nvml") != 0 || source->drain != NULL) continue;
         assert_true(source->cost_ns >= 3000000);
-        bool power = set->sensors[source->sensor[0]].quantity <= JM_ENERGY;
+        bool power = set->sensors[source->sensor[0]].quantity <= JM_QUANTITY_ENERGY;
         if (power) /* no more than is needed to see each value */
             assert_true(source->min_period_ns >= 25000000 && source->min_period_ns <= 100000000);
         else

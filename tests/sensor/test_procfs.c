@@ -122,15 +122,15 @@ static void utilisation_is_of_what_passed(void **state) {
     node_files(root);
     jmi_sensor_set *set = tree_open(root);
     /* No tick since it was opened: no value, and not 0. */
-    assert_int_equal(read_one(set, "node", JM_CPU_UTIL).status, JM_NO_DATA);
+    assert_int_equal(read_one(set, "node", JM_QUANTITY_CPU_UTIL).status, JM_NO_DATA);
     tree_write(root, "/proc/stat", "cpu  130 0 100 1070 0 0 0 0 0 0\n");
-    jmi_reading reading = read_one(set, "node", JM_CPU_UTIL);
+    jmi_reading reading = read_one(set, "node", JM_QUANTITY_CPU_UTIL);
     assert_int_equal(reading.status, JM_OK);
     assert_true(fabs(reading.value - 30) < 1e-9);
     /* Nothing ticked: the last value stands. */
-    assert_true(fabs(read_one(set, "node", JM_CPU_UTIL).value - 30) < 1e-9);
+    assert_true(fabs(read_one(set, "node", JM_QUANTITY_CPU_UTIL).value - 30) < 1e-9);
     tree_write(root, "/proc/stat", "nonsense\n");
-    assert_int_equal(read_one(set, "node", JM_CPU_UTIL).status, JM_FORMAT);
+    assert_int_equal(read_one(set, "node", JM_QUANTITY_CPU_UTIL).status, JM_FORMAT);
     jmi_sensors_close(set);
     tree_free(root);
 }
@@ -151,9 +151,9 @@ static void hottest_package(void **state) {
         tree_write(root, file, "%d\n", 45000 + i * 1500);
     }
     jmi_sensor_set *set = tree_open(root);
-    assert_true(fabs(read_one(set, "node", JM_TEMPERATURE).value - 46.5) < 1e-9);
+    assert_true(fabs(read_one(set, "node", JM_QUANTITY_TEMPERATURE).value - 46.5) < 1e-9);
     tree_write(root, "/sys/class/hwmon/hwmon1/temp1_input", "-2000\n"); /* broken: left out */
-    assert_true(fabs(read_one(set, "node", JM_TEMPERATURE).value - 45) < 1e-9);
+    assert_true(fabs(read_one(set, "node", JM_QUANTITY_TEMPERATURE).value - 45) < 1e-9);
     jmi_sensors_close(set);
     tree_free(root);
 }
@@ -319,15 +319,15 @@ static void the_followed_process_can_change(void **state) {
     jmi_sensor_set *set = tree_open_with(root, options);
     tree_write(root, "/proc/stat", "cpu  150 0 100 1050 0 0 0 0 0 0\n");
     process(root, 10, 1, 125, 0, 5, "");
-    assert_true(fabs(read_one(set, "node", JM_PROCESS_UTIL).value - 25) < 1e-9);
+    assert_true(fabs(read_one(set, "node", JM_QUANTITY_PROCESS_UTIL).value - 25) < 1e-9);
     set->pid = 20;
     tree_write(root, "/proc/stat", "cpu  200 0 100 1100 0 0 0 0 0 0\n");
-    assert_int_equal(read_one(set, "node", JM_PROCESS_UTIL).status, JM_NO_DATA);
+    assert_int_equal(read_one(set, "node", JM_QUANTITY_PROCESS_UTIL).status, JM_NO_DATA);
     tree_write(root, "/proc/stat", "cpu  250 0 100 1150 0 0 0 0 0 0\n");
     process(root, 20, 1, 5050, 0, 5, "");
-    assert_true(fabs(read_one(set, "node", JM_PROCESS_UTIL).value - 50) < 1e-9);
+    assert_true(fabs(read_one(set, "node", JM_QUANTITY_PROCESS_UTIL).value - 50) < 1e-9);
     set->pid = 30; /* there is none */
-    assert_int_equal(read_one(set, "node", JM_PROCESS_UTIL).status, JM_NO_DATA);
+    assert_int_equal(read_one(set, "node", JM_QUANTITY_PROCESS_UTIL).status, JM_NO_DATA);
     jmi_sensors_close(set);
     tree_free(root);
 }

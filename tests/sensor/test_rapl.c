@@ -56,16 +56,17 @@ static void two_sockets_with_all_domains(void **state) {
     static const char *const names[] = {"cpu0",  "cpu1",  "dram0", "dram1",
                                         "core0", "core1", "psys0"};
     for (size_t i = 0; i < JMI_COUNT(names); i++) {
-        assert_int_equal(count_sensors(set, names[i], JM_ENERGY), 1);
+        assert_int_equal(count_sensors(set, names[i], JM_QUANTITY_ENERGY), 1);
         assert_int_equal(device_of(set, names[i])->in_total, i < 4);
     }
     assert_int_equal(count_totals(set), 4);
-    assert_int_equal(count_sensors(set, "cpu0", JM_POWER), 0); /* no model beside a measurement */
+    assert_int_equal(count_sensors(set, "cpu0", JM_QUANTITY_POWER),
+                     0); /* no model beside a measurement */
     set_energy(root, "intel-rapl:1:1", 3002000);
-    jmi_reading reading = read_one(set, "dram1", JM_ENERGY);
+    jmi_reading reading = read_one(set, "dram1", JM_QUANTITY_ENERGY);
     assert_int_equal(reading.status, JM_OK);
     assert_true(fabs(reading.value - 3) < 1e-9);
-    assert_true(fabs(read_one(set, "dram0", JM_ENERGY).value) < 1e-9);
+    assert_true(fabs(read_one(set, "dram0", JM_QUANTITY_ENERGY).value) < 1e-9);
     jmi_sensors_close(set);
     tree_free(root);
 }
@@ -82,7 +83,8 @@ static void each_zone_wraps_at_its_own_range(void **state) {
         for (int i = 1; i <= 5; i++) {
             raw = (raw + 30000000000) % 65712999614;
             set_energy(root, "intel-rapl:0:0", raw);
-            assert_true(fabs(read_one(set, "dram0", JM_ENERGY).value - 30000.0 * i) < 1e-3);
+            assert_true(fabs(read_one(set, "dram0", JM_QUANTITY_ENERGY).value - 30000.0 * i) <
+                        1e-3);
         }
         jmi_sensors_close(set);
         tree_free(root);
@@ -145,7 +147,7 @@ static void only_mmio_zones_are_used(void **state) {
     cpu_files(root, "GenuineIntel");
     zone(root, "intel-rapl-mmio:0", "package-0", 1, 262143328850);
     jmi_sensor_set *set = tree_open(root);
-    assert_int_equal(count_sensors(set, "cpu0", JM_ENERGY), 1);
+    assert_int_equal(count_sensors(set, "cpu0", JM_QUANTITY_ENERGY), 1);
     jmi_sensors_close(set);
     tree_free(root);
 }
@@ -171,7 +173,7 @@ static void three_hundred_zones(void **state) {
         snprintf(name, sizeof name, "dram%u", i);
         snprintf(folder, sizeof folder, "intel-rapl:%u:1", i);
         set_energy(root, folder, i + 1000000u * i);
-        assert_true(fabs(read_one(set, name, JM_ENERGY).value - i) < 1e-9);
+        assert_true(fabs(read_one(set, name, JM_QUANTITY_ENERGY).value - i) < 1e-9);
     }
     assert_int_equal(count_totals(set), 200);
     jmi_sensors_close(set);
@@ -189,12 +191,12 @@ static void the_width_is_never_guessed(void **state) {
     tree_write(root, POWERCAP "intel-rapl:2/energy_uj", "garbage\n");
     zone(root, "intel-rapl:3", "nonsense", 1000, 262143328850);
     jmi_sensor_set *set = tree_open(root);
-    assert_int_equal(count_sensors(set, "cpu0", JM_ENERGY), 0);
+    assert_int_equal(count_sensors(set, "cpu0", JM_QUANTITY_ENERGY), 0);
     assert_null(device_of(set, "cpu1"));
     assert_int_equal(finding_of(set, "rapl-powercap", "cpu0", "energy")->status, JM_FORMAT);
     assert_int_equal(finding_of(set, "rapl-powercap", "cpu1", "energy")->status, JM_FORMAT);
     assert_int_equal(finding_of(set, "rapl-powercap", "cpu2", "energy")->status, JM_FORMAT);
-    assert_int_equal(count_sensors(set, "cpu0", JM_POWER), 1); /* the model steps in */
+    assert_int_equal(count_sensors(set, "cpu0", JM_QUANTITY_POWER), 1); /* the model steps in */
     jmi_sensors_close(set);
     tree_free(root);
 }
@@ -223,11 +225,11 @@ static void a_zone_that_goes_away_is_missing_not_zero(void **state) {
     zone(root, "intel-rapl:0", "package-0", 1000, 262143328850);
     jmi_sensor_set *set = tree_open(root);
     tree_write(root, POWERCAP "intel-rapl:0/energy_uj", "%s", "");
-    assert_int_equal(read_one(set, "cpu0", JM_ENERGY).status, JM_FORMAT);
+    assert_int_equal(read_one(set, "cpu0", JM_QUANTITY_ENERGY).status, JM_FORMAT);
     tree_write(root, POWERCAP "intel-rapl:0/energy_uj", "-5\n");
-    assert_int_equal(read_one(set, "cpu0", JM_ENERGY).status, JM_FORMAT);
+    assert_int_equal(read_one(set, "cpu0", JM_QUANTITY_ENERGY).status, JM_FORMAT);
     tree_write(root, POWERCAP "intel-rapl:0/energy_uj", "99999999999999999999999\n");
-    assert_int_equal(read_one(set, "cpu0", JM_ENERGY).status, JM_FORMAT);
+    assert_int_equal(read_one(set, "cpu0", JM_QUANTITY_ENERGY).status, JM_FORMAT);
     jmi_sensors_close(set);
     tree_free(root);
 }
@@ -287,14 +289,14 @@ static void perf_comes_first(void **state) {
     zone(root, "intel-rapl:1", "package-1", 1, 262143328850);
     jmi_sensor_set *set = tree_open(root);
     check_findings(set);
-    assert_int_equal(count_sensors(set, "cpu0", JM_ENERGY), 1);
-    assert_int_equal(count_sensors(set, "cpu1", JM_ENERGY), 1);
-    assert_int_equal(count_sensors(set, "psys0", JM_ENERGY), 1);
+    assert_int_equal(count_sensors(set, "cpu0", JM_QUANTITY_ENERGY), 1);
+    assert_int_equal(count_sensors(set, "cpu1", JM_QUANTITY_ENERGY), 1);
+    assert_int_equal(count_sensors(set, "psys0", JM_QUANTITY_ENERGY), 1);
     assert_int_equal(count_totals(set), 4); /* two packages, two memories */
     count(root, "ram", 18, 77000 + 2000 + ((uint64_t)1 << 33));
-    assert_true(fabs(read_one(set, "dram1", JM_ENERGY).value - 2) < 1e-9);
+    assert_true(fabs(read_one(set, "dram1", JM_QUANTITY_ENERGY).value - 2) < 1e-9);
     for (size_t i = 0; i < set->sensor_count; i++)
-        if (set->sensors[i].quantity == JM_ENERGY)
+        if (set->sensors[i].quantity == JM_QUANTITY_ENERGY)
             assert_string_equal(set->sensors[i].source, "rapl perf");
     jmi_sensors_close(set);
     tree_free(root);
@@ -306,7 +308,7 @@ static void amd_has_only_packages(void **state) {
     char *root = perf_tree("AuthenticAMD", "0");
     count_all(root, 0, 5);
     jmi_sensor_set *set = tree_open(root);
-    assert_int_equal(count_sensors(set, "cpu0", JM_ENERGY), 1);
+    assert_int_equal(count_sensors(set, "cpu0", JM_QUANTITY_ENERGY), 1);
     assert_null(device_of(set, "dram0"));
     assert_null(device_of(set, "psys0"));
     assert_int_equal(finding_of(set, "rapl-perf", "", "energy-ram")->status, JM_NOT_SUPPORTED);
@@ -338,7 +340,7 @@ static void perf_mirrored_dies(void **state) {
     jmi_sensor_set *set = tree_open(root);
     assert_null(device_of(set, "cpu0-die1"));
     assert_non_null(device_of(set, "cpu1-die1"));
-    assert_int_equal(count_sensors(set, "psys0", JM_ENERGY), 1);
+    assert_int_equal(count_sensors(set, "psys0", JM_QUANTITY_ENERGY), 1);
     jmi_sensors_close(set);
     tree_free(root);
 }
@@ -350,8 +352,8 @@ static void powercap_fills_what_perf_lacks(void **state) {
     zone(root, "intel-rapl:0", "package-0", 1, 262143328850);
     zone(root, "intel-rapl:0:0", "dram", 1, 262143328850);
     jmi_sensor_set *set = tree_open(root);
-    assert_int_equal(count_sensors(set, "cpu0", JM_ENERGY), 1);
-    assert_int_equal(count_sensors(set, "dram0", JM_ENERGY), 1);
+    assert_int_equal(count_sensors(set, "cpu0", JM_QUANTITY_ENERGY), 1);
+    assert_int_equal(count_sensors(set, "dram0", JM_QUANTITY_ENERGY), 1);
     assert_int_equal(finding_of(set, "rapl-perf", "dram0", "energy-ram")->status, JM_NOT_FOUND);
     jmi_sensors_close(set);
     tree_free(root);
@@ -367,7 +369,7 @@ static void damaged_events_are_left_out(void **state) {
     tree_write(root, PMU "events/energy-psys.scale", "-1\n");
     tree_write(root, PMU "events/energy-a-name-that-is-far-too-long-for-any-table", "event=0x02\n");
     jmi_sensor_set *set = tree_open(root);
-    assert_int_equal(count_sensors(set, "cpu0", JM_ENERGY), 1);
+    assert_int_equal(count_sensors(set, "cpu0", JM_QUANTITY_ENERGY), 1);
     assert_null(device_of(set, "dram0"));
     assert_null(device_of(set, "core0"));
     assert_null(device_of(set, "uncore0"));
@@ -383,7 +385,7 @@ static void a_damaged_cpumask_is_a_finding(void **state) {
         char *root = perf_tree("GenuineIntel", masks[i]);
         jmi_sensor_set *set = tree_open(root);
         check_findings(set);
-        assert_int_equal(count_sensors(set, "cpu0", JM_ENERGY), 0);
+        assert_int_equal(count_sensors(set, "cpu0", JM_QUANTITY_ENERGY), 0);
         jmi_sensors_close(set);
         tree_free(root);
     }
@@ -400,7 +402,7 @@ static void reading_keeps_files_open(void **state) {
     snprintf(there, sizeof there, "%s/sys", root);
     snprintf(gone, sizeof gone, "%s/was", root);
     assert_int_equal(rename(there, gone), 0);
-    assert_int_equal(read_one(set, "cpu0", JM_ENERGY).status, JM_OK);
+    assert_int_equal(read_one(set, "cpu0", JM_QUANTITY_ENERGY).status, JM_OK);
     jmi_sensors_close(set);
     tree_free(root);
 }
