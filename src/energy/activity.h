@@ -19,8 +19,11 @@ typedef struct jmi_timeline {
     uint32_t classes;
 } jmi_timeline;
 
-/* JM_NO_DATA: no ranges, or they never change anything. */
-int jmi_timeline_build(jmi_timeline *timeline, const jm_recording *recording, jm_error *error);
+/* Ranges of the host and of `device` (an index) count. With a span, those that began long before it
+ * may be left out: they open and close nothing inside. JM_NO_DATA: no ranges, or they never change
+ * anything. */
+int jmi_timeline_build(jmi_timeline *timeline, const jm_recording *recording, uint32_t device,
+                       const jm_window *span, jm_error *error);
 void jmi_timeline_free(jmi_timeline *timeline);
 
 /* Index of the last change at or before t, searched from `from` on, either way. */

@@ -3,9 +3,9 @@
 #include <math.h>
 
 int jmi_estimator_open(jmi_estimator *estimator, const jm_recording *recording, uint32_t sensor,
-                       const jmi_timeline *timeline, jm_error *error) {
+                       const jmi_timeline *timeline, const jm_window *span, jm_error *error) {
     *estimator = (jmi_estimator){.timeline = timeline};
-    int status = jmi_track_build(&estimator->track, recording, sensor, error);
+    int status = jmi_track_build(&estimator->track, recording, sensor, span, error);
     if (status != JM_OK || timeline == NULL) return status;
     status = jmi_activity_fit(&estimator->activity, timeline, &estimator->track, error);
     estimator->has_activity = status == JM_OK;

@@ -29,9 +29,10 @@ typedef struct jmi_estimate {
     uint32_t provenance;
 } jmi_estimate;
 
-/* `timeline` is NULL where activity is not to be used; it must outlive the estimator. */
+/* `timeline` is NULL where activity is not to be used; it must outlive the estimator. `span`: see
+ * jmi_track_build. */
 int jmi_estimator_open(jmi_estimator *estimator, const jm_recording *recording, uint32_t sensor,
-                       const jmi_timeline *timeline, jm_error *error);
+                       const jmi_timeline *timeline, const jm_window *span, jm_error *error);
 void jmi_estimator_close(jmi_estimator *estimator);
 
 void jmi_estimate_window(jmi_estimator *estimator, int64_t begin, int64_t end, jmi_estimate *out);

@@ -80,13 +80,38 @@ static bool in_order(const event *events, size_t count) {
     return true;
 }
 
-static size_t take_events(const jm_recording *recording, uint64_t ranges, event *events,
-                          naming *names) {
-    size_t count = 0;
-    for (uint64_t i = 0; i < ranges; i++) {
+/* Which ranges to look at. */
+typedef struct scope {
+    const jm_recording *recording;
+    const char *device; /* ranges that other devices ran do not matter */
+    uint64_t first, count;
+} scope;
+
+/* Ranges come roughly in the order of their beginnings: once so many in a row began before the span
+ * nothing earlier is of interest. */
+static uint64_t first_of(const jm_recording *recording, uint64_t ranges, const jm_window *span) {
+    enum { ENOUGH = 1024 };
+    if (span == NULL) return 0;
+    uint64_t i = ranges;
+    for (int before = 0; i > 0 && before < ENOUGH; i--) {
         jm_range range = {.size = sizeof range};
-        if (jm_recording_range(recording, i, &range) != JM_OK) break;
-        if (range.category == JM_CATEGORY_SESSION || range.end_ns <= range.begin_ns) continue;
+        if (jm_recording_range(recording, i - 1, &range) != JM_OK) break;
+        before = range.begin_ns < span->begin_ns ? before + 1 : 0;
+    }
+    return i;
+}
+
+static bool matters(const scope *of, const jm_range *range) {
+    if (range->category == JM_CATEGORY_SESSION || range->end_ns <= range->begin_ns) return false;
+    return range->device[0] == '\0' || strcmp(range->device, of->device) == 0;
+}
+
+static size_t take_events(const scope *of, event *events, naming *names) {
+    size_t count = 0;
+    for (uint64_t i = 0; i < of->count; i++) {
+        jm_range range = {.size = sizeof range};
+        if (jm_recording_range(of->recording, of->first + i, &range) != JM_OK) break;
+        if (!matters(of, &range)) continue;
         uint32_t name = name_of(names, &range);
         names->time[name] += (double)(range.end_ns - range.begin_ns);
         events[count++] = (event){range.begin_ns, (uint32_t)i, (uint8_t)name, true};
@@ -154,10 +179,15 @@ static bool reserve(jmi_timeline *timeline, open_list *open, event **events, uin
     return *events && open->before && open->after && open->name && timeline->t && timeline->cls;
 }
 
-int jmi_timeline_build(jmi_timeline *timeline, const jm_recording *recording, jm_error *error) {
+int jmi_timeline_build(jmi_timeline *timeline, const jm_recording *recording, uint32_t device,
+                       const jm_window *span, jm_error *error) {
     *timeline = (jmi_timeline){0};
     uint64_t ranges = jm_recording_range_count(recording);
     if (ranges == 0 || ranges > UINT32_MAX / 2) return JM_NO_DATA;
+    jm_device described = {.size = sizeof described, .name = ""};
+    jm_recording_device(recording, device, &described);
+    scope all = {recording, described.name, first_of(recording, ranges, span), ranges};
+    ranges = all.count -= all.first;
     event *events = NULL;
     open_list open = {0};
     naming *names = calloc(1, sizeof *names);
@@ -167,7 +197,7 @@ int jmi_timeline_build(jmi_timeline *timeline, const jm_recording *recording, jm
             jmi_fail(error, JM_MEMORY, "out of memory for %llu ranges", (unsigned long long)ranges);
     } else {
         uint8_t cls[MOST_NAMES] = {0};
-        size_t count = take_events(recording, ranges, events, names);
+        size_t count = take_events(&all, events, names);
         timeline->classes = rank_names(names, cls);
         sweep(timeline, events, count, cls, &open);
         if (timeline->count < 2) status = JM_NO_DATA;

@@ -52,10 +52,10 @@ typedef struct jmi_track {
     bool counter;
 } jmi_track;
 
-/* Builds the track of one power or energy sensor. JM_NO_DATA: it has fewer than one usable value.
- */
+/* Builds the track of one power or energy sensor from its samples in `span` (NULL: all).
+ * JM_NO_DATA: it has fewer than one usable value. */
 int jmi_track_build(jmi_track *track, const jm_recording *recording, uint32_t sensor,
-                    jm_error *error);
+                    const jm_window *span, jm_error *error);
 void jmi_track_free(jmi_track *track);
 
 /* Fills energy_j from edges and means, and unseen_* from the spread of readings around each cell.

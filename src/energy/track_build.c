@@ -47,14 +47,15 @@ static void collect(brackets *b, const jm_samples *block) {
 }
 
 /* A lattice only where polls were dense enough to bracket its ticks; else the table's T. */
-static void find_period(builder *b, const jm_recording *recording, uint32_t sensor) {
+static void find_period(builder *b, const jm_recording *recording, uint32_t sensor,
+                        const jm_window *span) {
     b->period = (double)b->sensor.refresh_ns;
     if (b->sensor.source_time) return;
     brackets all = {.lo = malloc(MOST_BRACKETS * sizeof(int64_t)),
                     .hi = malloc(MOST_BRACKETS * sizeof(int64_t))};
     jm_cursor *cursor = NULL;
     if (all.lo != NULL && all.hi != NULL &&
-        jm_cursor_open(&cursor, recording, sensor, INT64_MIN, INT64_MAX, NULL) == JM_OK) {
+        jm_cursor_open(&cursor, recording, sensor, span->begin_ns, span->end_ns, NULL) == JM_OK) {
         jm_samples block;
         while (all.count < MOST_BRACKETS && jm_cursor_next(cursor, &block) == JM_OK)
             collect(&all, &block);
@@ -354,9 +355,10 @@ static void describe(builder *b, const jm_device *device) {
     if (device->simulated) track->provenance |= JM_FROM_SIMULATION;
 }
 
-static int build(builder *b, const jm_recording *recording, uint32_t sensor, jm_error *error) {
+static int build(builder *b, const jm_recording *recording, uint32_t sensor, const jm_window *span,
+                 jm_error *error) {
     jm_cursor *cursor;
-    int status = jm_cursor_open(&cursor, recording, sensor, INT64_MIN, INT64_MAX, error);
+    int status = jm_cursor_open(&cursor, recording, sensor, span->begin_ns, span->end_ns, error);
     if (status != JM_OK) return status;
     jm_samples block;
     bool ok = true;
@@ -371,16 +373,18 @@ static int build(builder *b, const jm_recording *recording, uint32_t sensor, jm_
 }
 
 int jmi_track_build(jmi_track *track, const jm_recording *recording, uint32_t sensor,
-                    jm_error *error) {
+                    const jm_window *span, jm_error *error) {
+    static const jm_window always = {INT64_MIN, INT64_MAX};
+    if (span == NULL) span = &always;
     *track = (jmi_track){.run = 1};
     builder b = {.track = track, .sensor = {.size = sizeof b.sensor}};
     jm_device device = {.size = sizeof device};
     int status = jm_recording_sensor(recording, sensor, &b.sensor);
     if (status == JM_OK) status = jm_recording_device(recording, b.sensor.device, &device);
     if (status != JM_OK) return jmi_fail(error, status, "there is no sensor %u", sensor);
-    find_period(&b, recording, sensor);
+    find_period(&b, recording, sensor, span);
     b.share = seen_share(&b, 0, (int64_t)b.period);
-    status = build(&b, recording, sensor, error);
+    status = build(&b, recording, sensor, span, error);
     if (status == JM_OK && track->count == 0)
         status = jmi_fail(error, JM_NO_DATA, "%s has no usable value", b.sensor.source);
     if (status == JM_OK) {

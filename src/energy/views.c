@@ -53,18 +53,19 @@ static bool best_sensor(const jm_recording *recording, uint32_t device,
 
 /* Ranges say when a load ran, which a model knows from utilisation: it has no use for them. */
 static int add_view(jmi_views *v, const jm_recording *recording, uint32_t index,
-                    const jm_energy_options *options, jm_error *error) {
+                    const jm_energy_options *options, const jm_window *span, jm_error *error) {
     jm_sensor sensor = {.size = sizeof sensor};
     int status = jm_recording_sensor(recording, index, &sensor);
     bool use_ranges = !options->no_activity && !sensor.modelled;
     if (status == JM_OK && use_ranges && !v->has_timeline) {
-        status = jmi_timeline_build(&v->timeline, recording, error);
+        status = jmi_timeline_build(&v->timeline, recording, sensor.device, span, error);
         v->has_timeline = status == JM_OK;
         if (status == JM_NO_DATA) status = JM_OK; /* no ranges */
     }
     if (status == JM_OK)
-        status = jmi_estimator_open(&v->view[v->count], recording, index,
-                                    use_ranges && v->has_timeline ? &v->timeline : NULL, error);
+        status =
+            jmi_estimator_open(&v->view[v->count], recording, index,
+                               use_ranges && v->has_timeline ? &v->timeline : NULL, span, error);
     if (status == JM_OK) v->count++;
     return status == JM_NO_DATA ? JM_OK : status;
 }
@@ -85,6 +86,11 @@ static void set_systematic(jmi_views *v, const jm_device *device,
 
 int jmi_views_open(jmi_views *v, const jm_recording *recording, uint32_t index,
                    const jm_energy_options *options, jm_error *error) {
+    return jmi_views_open_span(v, recording, index, options, NULL, error);
+}
+
+int jmi_views_open_span(jmi_views *v, const jm_recording *recording, uint32_t index,
+                        const jm_energy_options *options, const jm_window *span, jm_error *error) {
     *v = (jmi_views){.count = 0};
     jm_device device = {.size = sizeof device};
     if (jm_recording_device(recording, index, &device) != JM_OK)
@@ -92,10 +98,10 @@ int jmi_views_open(jmi_views *v, const jm_recording *recording, uint32_t index,
     uint32_t sensor = 0;
     int status = JM_OK;
     if (options->method != JM_METHOD_POWER && best_sensor(recording, index, rank_counter, &sensor))
-        status = add_view(v, recording, sensor, options, error);
+        status = add_view(v, recording, sensor, options, span, error);
     if (status == JM_OK && options->method != JM_METHOD_COUNTER &&
         best_sensor(recording, index, rank_power, &sensor))
-        status = add_view(v, recording, sensor, options, error);
+        status = add_view(v, recording, sensor, options, span, error);
     if (status != JM_OK)
         jmi_views_close(v);
     else if (v->count == 0) {

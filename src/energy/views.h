@@ -24,6 +24,13 @@ int jmi_windows_check(const jm_window *windows, size_t count, jm_error *error);
 /* JM_NO_DATA: the device has no sensor of power or energy with a usable value. */
 int jmi_views_open(jmi_views *v, const jm_recording *recording, uint32_t index,
                    const jm_energy_options *options, jm_error *error);
+/* Likewise, from what was recorded in a span of time alone: for a window inside it while a long
+ * session goes on. */
+int jmi_views_open_span(jmi_views *v, const jm_recording *recording, uint32_t index,
+                        const jm_energy_options *options, const jm_window *span, jm_error *error);
+/* One window of one device (or the total), from what was recorded around it alone. */
+int jmi_energy_near(const jm_recording *recording, uint32_t device, const jm_window *window,
+                    const jm_energy_options *options, jm_energy *out, jm_error *error);
 void jmi_views_close(jmi_views *v);
 
 /* The random part of a window, from all views. */

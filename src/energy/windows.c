@@ -28,21 +28,28 @@ static order *sort_windows(const jm_window *windows, size_t count, bool *sorted)
     return by;
 }
 
-static int device_windows(const jm_recording *recording, uint32_t device, const jm_window *windows,
-                          size_t count, const jm_energy_options *options, jm_energy *out,
-                          jm_error *error) {
+/* What a caller asks for, of one device after the other. */
+typedef struct request {
+    const jm_recording *recording;
+    const jm_window *windows;
+    size_t count;
+    const jm_energy_options *options;
+    const jm_window *span; /* NULL: all that was recorded */
+} request;
+
+static int device_windows(const request *r, uint32_t device, jm_energy *out, jm_error *error) {
     jmi_views *v = malloc(sizeof *v);
     bool sorted;
-    order *by = sort_windows(windows, count, &sorted);
+    order *by = sort_windows(r->windows, r->count, &sorted);
     int status = JM_OK;
     if (v == NULL || (by == NULL && !sorted))
-        status = jmi_fail(error, JM_MEMORY, "out of memory for %zu windows", count);
+        status = jmi_fail(error, JM_MEMORY, "out of memory for %zu windows", r->count);
     else
-        status = jmi_views_open(v, recording, device, options, error);
+        status = jmi_views_open_span(v, r->recording, device, r->options, r->span, error);
     if (status == JM_OK) {
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < r->count; i++) {
             size_t at = by != NULL ? by[i].index : i;
-            jmi_views_window(v, &windows[at], &out[at]);
+            jmi_views_window(v, &r->windows[at], &out[at]);
         }
         jmi_views_close(v);
     }
@@ -51,8 +58,9 @@ static int device_windows(const jm_recording *recording, uint32_t device, const 
     return status;
 }
 
-static int total_windows(const jm_recording *recording, const jm_window *windows, size_t count,
-                         const jm_energy_options *options, jm_energy *out, jm_error *error) {
+static int total_windows(const request *r, jm_energy *out, jm_error *error) {
+    const jm_recording *recording = r->recording;
+    size_t count = r->count;
     jm_energy *part = malloc((count + 1) * sizeof *part);
     if (part == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for %zu windows", count);
     bool first = true;
@@ -60,7 +68,7 @@ static int total_windows(const jm_recording *recording, const jm_window *windows
     for (uint32_t d = 0; d < jm_recording_device_count(recording); d++) {
         jm_device device = {.size = sizeof device};
         if (jm_recording_device(recording, d, &device) != JM_OK || !device.in_total) continue;
-        status = device_windows(recording, d, windows, count, options, part, error);
+        status = device_windows(r, d, part, error);
         if (status == JM_NO_DATA) continue;
         if (status != JM_OK) break;
         for (size_t i = 0; i < count; i++) jmi_energy_add(&out[i], &part[i], first);
@@ -82,9 +90,20 @@ int jm_energy_windows(const jm_recording *recording, uint32_t device, const jm_w
     int status = jmi_windows_check(windows, count, error);
     if (status == JM_OK) status = jmi_energy_options_take(&ours, options, error);
     if (status != JM_OK) return status;
-    if (device == JM_DEVICE_TOTAL)
-        return total_windows(recording, windows, count, &ours, out, error);
-    return device_windows(recording, device, windows, count, &ours, out, error);
+    request r = {recording, windows, count, &ours, NULL};
+    return device == JM_DEVICE_TOTAL ? total_windows(&r, out, error)
+                                     : device_windows(&r, device, out, error);
+}
+
+int jmi_energy_near(const jm_recording *recording, uint32_t device, const jm_window *window,
+                    const jm_energy_options *options, jm_energy *out, jm_error *error) {
+    /* As much again on either side shows the sensors' rhythm and the load's levels. */
+    int64_t margin = window->end_ns - window->begin_ns;
+    if (margin < 60 * JMI_NS_PER_S) margin = 60 * JMI_NS_PER_S;
+    jm_window span = {window->begin_ns - margin, window->end_ns + margin};
+    request r = {recording, window, 1, options, &span};
+    return device == JM_DEVICE_TOTAL ? total_windows(&r, out, error)
+                                     : device_windows(&r, device, out, error);
 }
 
 int jm_energy_window(const jm_recording *recording, uint32_t device, int64_t begin_ns,

@@ -35,7 +35,8 @@ static jm_recording *on_off(energy_fn energy, double period, double noise_w) {
 static jmi_timeline timeline_of(const jm_recording *r) {
     jmi_timeline line;
     jm_error error = {0};
-    if (jmi_timeline_build(&line, r, &error) != JM_OK) fail_msg("timeline: %s", error.message);
+    if (jmi_timeline_build(&line, r, 0, NULL, &error) != JM_OK)
+        fail_msg("timeline: %s", error.message);
     for (size_t i = 0; i < line.count; i++) {
         assert_true(line.cls[i] < line.classes);
         if (i > 0) assert_true(line.t[i] > line.t[i - 1] && line.cls[i] != line.cls[i - 1]);
@@ -126,14 +127,39 @@ static void many_names_share_a_class(void **state) {
     jm_recording_free(r);
 }
 
+/* What one GPU runs says nothing of the other. */
+static void ranges_of_another_device(void **state) {
+    (void)state;
+    jm_recording *r = recording_new();
+    add_device(r, "gpu0", 400);
+    add_device(r, "gpu1", 400);
+    static const char *const devices[] = {"", "gpu0", "gpu1"};
+    for (int i = 0; i < 3; i++) {
+        jm_range range = JM_RANGE_INIT;
+        range.category = JM_CATEGORY_KERNEL;
+        range.name = i == 0 ? "host" : i == 1 ? "gemm" : "relu";
+        range.device = devices[i];
+        range.begin_ns = at(1 + i);
+        range.end_ns = at(1.5 + i);
+        assert_int_equal(jm_recording_add_range(r, &range, NULL), JM_OK);
+    }
+    jmi_timeline line = timeline_of(r); /* of gpu0 */
+    assert_int_equal(line.classes, 3);
+    assert_int_not_equal(class_at(&line, 1.1), 0);
+    assert_int_not_equal(class_at(&line, 2.1), 0);
+    assert_int_equal(class_at(&line, 3.1), 0);
+    jmi_timeline_free(&line);
+    jm_recording_free(r);
+}
+
 static void ranges_that_say_nothing(void **state) {
     (void)state;
     jm_recording *r = recording_new();
     jmi_timeline line;
-    assert_int_equal(jmi_timeline_build(&line, r, NULL), JM_NO_DATA);
+    assert_int_equal(jmi_timeline_build(&line, r, 0, NULL, NULL), JM_NO_DATA);
     add_range(r, JM_CATEGORY_SESSION, "all", 0, 10);
     add_range(r, JM_CATEGORY_USER, "empty", 2, 2);
-    assert_int_equal(jmi_timeline_build(&line, r, NULL), JM_NO_DATA);
+    assert_int_equal(jmi_timeline_build(&line, r, 0, NULL, NULL), JM_NO_DATA);
     jmi_timeline_free(&line);
     jm_recording_free(r);
 }
@@ -292,6 +318,7 @@ int main(void) {
         cmocka_unit_test(overlapping_ranges),
         cmocka_unit_test(digits_make_no_classes),
         cmocka_unit_test(many_names_share_a_class),
+        cmocka_unit_test(ranges_of_another_device),
         cmocka_unit_test(ranges_that_say_nothing),
         cmocka_unit_test(times_are_found_from_anywhere),
         cmocka_unit_test(ranges_show_what_the_sensor_missed),
