@@ -97,9 +97,10 @@ int jm_energy_windows(const jm_recording *recording, uint32_t device, const jm_w
 
 int jmi_energy_near(const jm_recording *recording, uint32_t device, const jm_window *window,
                     const jm_energy_options *options, jm_energy *out, jm_error *error) {
-    /* As much again on either side shows the sensors' rhythm and the load's levels. */
+    /* As much again on either side, 20 s at least, shows the sensors' rhythm and the load's
+     * levels. */
     int64_t margin = window->end_ns - window->begin_ns;
-    if (margin < 60 * JMI_NS_PER_S) margin = 60 * JMI_NS_PER_S;
+    if (margin < 20 * JMI_NS_PER_S) margin = 20 * JMI_NS_PER_S;
     jm_window span = {window->begin_ns - margin, window->end_ns + margin};
     request r = {recording, window, 1, options, &span};
     return device == JM_DEVICE_TOTAL ? total_windows(&r, out, error)
