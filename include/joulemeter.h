@@ -423,7 +423,8 @@ JM_API void jm_cursor_close(jm_cursor *cursor);
 /* ---- 7. Energy -------------------------------------------------------------------------------
  * Joules of any window of time, from whatever sensors saw it. */
 
-#define JM_DEVICE_TOTAL UINT32_MAX /* the sum of all devices that are in_total */
+#define JM_DEVICE_TOTAL UINT32_MAX       /* the sum of all devices that are in_total */
+#define JM_DEVICE_GPUS  (UINT32_MAX - 1) /* likewise, of the GPUs alone */
 
 /* Where an energy comes from: a set. */
 enum {
@@ -473,10 +474,12 @@ typedef struct jm_energy_options {
                           counters of CPUs, the model's own where it is modelled */
     double offset_u_w; /* standard uncertainty of a power sensor's offset, W. 0: 4 W for GPUs */
     bool no_activity;  /* do not use ranges to infer what a part-time sensor did not see */
+    bool nearby;       /* read only what lies around the windows (their span, 20 s at least, on
+                          either side): quick while a long session goes on */
     double level;      /* reserved, 0 */
 } jm_energy_options;
 #define JM_ENERGY_OPTIONS_INIT                                                                     \
-    { sizeof(jm_energy_options), JM_METHOD_AUTO, 0, 0, false, 0 }
+    { sizeof(jm_energy_options), JM_METHOD_AUTO, 0, 0, false, false, 0 }
 
 typedef struct jm_window {
     int64_t begin_ns;

@@ -65,6 +65,7 @@ static void format_elapsed(char *out, size_t size, double seconds) {
 static bool count_joules(live *l, const jm_recording *recording, int64_t now, double *power) {
     jm_energy_options options = JM_ENERGY_OPTIONS_INIT;
     options.no_activity = true;
+    options.nearby = true;
     int64_t until = now - LAG_MS * INT64_C(1000000);
     if (until <= l->counted_ns) return false;
     jm_energy energy;

@@ -85,14 +85,13 @@ static int device_groups(const request *r, uint32_t device, jm_energy *out, jm_e
     return status;
 }
 
-static int total_groups(const request *r, jm_energy *out, jm_error *error) {
+static int sum_groups(const request *r, uint32_t which, jm_energy *out, jm_error *error) {
     jm_energy *part = malloc((r->groups + 1) * sizeof *part);
     if (part == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
     bool first = true;
     int status = JM_OK;
     for (uint32_t d = 0; d < jm_recording_device_count(r->recording); d++) {
-        jm_device device = {.size = sizeof device};
-        if (jm_recording_device(r->recording, d, &device) != JM_OK || !device.in_total) continue;
+        if (!jmi_device_is_part(r->recording, d, which)) continue;
         status = device_groups(r, d, part, error);
         if (status == JM_NO_DATA) continue;
         if (status != JM_OK) break;
@@ -126,8 +125,8 @@ int jm_energy_groups(const jm_recording *recording, uint32_t device, const jm_wi
     request r = {recording, windows, group, count, groups, &ours, NULL};
     r.tallies = malloc((groups + 1) * sizeof *r.tallies);
     if (r.tallies == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
-    status = device == JM_DEVICE_TOTAL ? total_groups(&r, out, error)
-                                       : device_groups(&r, device, out, error);
+    status = device >= JM_DEVICE_GPUS ? sum_groups(&r, device, out, error)
+                                      : device_groups(&r, device, out, error);
     free(r.tallies);
     return status;
 }

@@ -63,13 +63,13 @@ static int idle_of(const jm_recording *recording, uint32_t device, jm_idle *idle
 
 /* Devices idle each in a second of its own where there is no baseline: the sum is the least that
  * the machine could draw. */
-static int idle_of_total(const jm_recording *recording, jm_idle *idle, jm_error *error) {
+static int idle_of_sum(const jm_recording *recording, uint32_t which, jm_idle *idle,
+                       jm_error *error) {
     *idle = (jm_idle){.size = sizeof *idle, .from_baseline = true};
     bool any = false;
     for (uint32_t d = 0; d < jm_recording_device_count(recording); d++) {
-        jm_device device = {.size = sizeof device};
         jm_idle part;
-        if (jm_recording_device(recording, d, &device) != JM_OK || !device.in_total) continue;
+        if (!jmi_device_is_part(recording, d, which)) continue;
         int status = idle_of(recording, d, &part, error);
         if (status == JM_NO_DATA) continue;
         if (status != JM_OK) return status;
@@ -86,8 +86,8 @@ int jm_energy_idle(const jm_recording *recording, uint32_t device, jm_idle *idle
     if (recording == NULL || idle == NULL)
         return jmi_fail(error, JM_INVALID, "recording and idle must not be NULL");
     jm_idle found;
-    int status = device == JM_DEVICE_TOTAL ? idle_of_total(recording, &found, error)
-                                           : idle_of(recording, device, &found, error);
+    int status = device >= JM_DEVICE_GPUS ? idle_of_sum(recording, device, &found, error)
+                                          : idle_of(recording, device, &found, error);
     return status == JM_OK ? jmi_give_struct(idle, &found, sizeof found) : status;
 }
 

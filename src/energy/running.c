@@ -28,6 +28,7 @@ int jm_range_energy(jm_session *session, jm_range_id id, uint32_t device,
         status = jmi_session_range(session, id, &range);
     if (status != JM_OK) return fail(error, status, id);
     if (jmi_session_is_remote(session)) return JM_OK;
-    jm_window window = {range.begin_ns, range.end_ns};
-    return jmi_energy_near(jm_session_recording(session), device, &window, &ours, out, error);
+    ours.nearby = true;
+    return jm_energy_window(jm_session_recording(session), device, range.begin_ns, range.end_ns,
+                            &ours, out, error);
 }

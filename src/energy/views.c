@@ -70,6 +70,16 @@ static int add_view(jmi_views *v, const jm_recording *recording, uint32_t index,
     return status == JM_NO_DATA ? JM_OK : status;
 }
 
+static bool is_gpu(const jm_device *device) {
+    return strncmp(device->name, "gpu", 3) == 0 && device->name[3] >= '0' && device->name[3] <= '9';
+}
+
+bool jmi_device_is_part(const jm_recording *recording, uint32_t index, uint32_t which) {
+    jm_device device = {.size = sizeof device};
+    if (jm_recording_device(recording, index, &device) != JM_OK || !device.in_total) return false;
+    return which == JM_DEVICE_TOTAL || is_gpu(&device);
+}
+
 void jmi_views_close(jmi_views *v) {
     for (size_t i = 0; i < v->count; i++) jmi_estimator_close(&v->view[i]);
     v->count = 0;
@@ -78,10 +88,9 @@ void jmi_views_close(jmi_views *v) {
 
 static void set_systematic(jmi_views *v, const jm_device *device,
                            const jm_energy_options *options) {
-    bool gpu = strncmp(device->name, "gpu", 3) == 0;
     bool modelled = v->count > 0 && (v->view[0].track.provenance & JM_FROM_MODEL) != 0;
     v->gain_u = options->gain_u > 0 ? options->gain_u : modelled ? jmi_model_uncertainty() : 0.03;
-    v->offset_u_w = options->offset_u_w > 0 ? options->offset_u_w : gpu ? 4 : 0;
+    v->offset_u_w = options->offset_u_w > 0 ? options->offset_u_w : is_gpu(device) ? 4 : 0;
 }
 
 int jmi_views_open(jmi_views *v, const jm_recording *recording, uint32_t index,

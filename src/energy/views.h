@@ -28,9 +28,8 @@ int jmi_views_open(jmi_views *v, const jm_recording *recording, uint32_t index,
  * session goes on. */
 int jmi_views_open_span(jmi_views *v, const jm_recording *recording, uint32_t index,
                         const jm_energy_options *options, const jm_window *span, jm_error *error);
-/* One window of one device (or the total), from what was recorded around it alone. */
-int jmi_energy_near(const jm_recording *recording, uint32_t device, const jm_window *window,
-                    const jm_energy_options *options, jm_energy *out, jm_error *error);
+/* Does device `index` belong to `which` (JM_DEVICE_TOTAL or JM_DEVICE_GPUS)? */
+bool jmi_device_is_part(const jm_recording *recording, uint32_t index, uint32_t which);
 void jmi_views_close(jmi_views *v);
 
 /* The random part of a window, from all views. */

@@ -58,7 +58,7 @@ static int device_windows(const request *r, uint32_t device, jm_energy *out, jm_
     return status;
 }
 
-static int total_windows(const request *r, jm_energy *out, jm_error *error) {
+static int sum_windows(const request *r, uint32_t which, jm_energy *out, jm_error *error) {
     const jm_recording *recording = r->recording;
     size_t count = r->count;
     jm_energy *part = malloc((count + 1) * sizeof *part);
@@ -66,8 +66,7 @@ static int total_windows(const request *r, jm_energy *out, jm_error *error) {
     bool first = true;
     int status = JM_OK;
     for (uint32_t d = 0; d < jm_recording_device_count(recording); d++) {
-        jm_device device = {.size = sizeof device};
-        if (jm_recording_device(recording, d, &device) != JM_OK || !device.in_total) continue;
+        if (!jmi_device_is_part(recording, d, which)) continue;
         status = device_windows(r, d, part, error);
         if (status == JM_NO_DATA) continue;
         if (status != JM_OK) break;
@@ -81,6 +80,19 @@ static int total_windows(const request *r, jm_energy *out, jm_error *error) {
     return JM_OK;
 }
 
+/* As much again on either side, 20 s at least, shows the sensors' rhythm and the load's levels. */
+static jm_window around(const jm_window *windows, size_t count) {
+    jm_window span = {INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < count; i++) {
+        if (windows[i].begin_ns < span.begin_ns) span.begin_ns = windows[i].begin_ns;
+        if (windows[i].end_ns > span.end_ns) span.end_ns = windows[i].end_ns;
+    }
+    if (count == 0) return (jm_window){0, 0};
+    int64_t margin = span.end_ns - span.begin_ns;
+    if (margin < 20 * JMI_NS_PER_S) margin = 20 * JMI_NS_PER_S;
+    return (jm_window){span.begin_ns - margin, span.end_ns + margin};
+}
+
 int jm_energy_windows(const jm_recording *recording, uint32_t device, const jm_window *windows,
                       size_t count, const jm_energy_options *options, jm_energy *out,
                       jm_error *error) {
@@ -90,21 +102,10 @@ int jm_energy_windows(const jm_recording *recording, uint32_t device, const jm_w
     int status = jmi_windows_check(windows, count, error);
     if (status == JM_OK) status = jmi_energy_options_take(&ours, options, error);
     if (status != JM_OK) return status;
-    request r = {recording, windows, count, &ours, NULL};
-    return device == JM_DEVICE_TOTAL ? total_windows(&r, out, error)
-                                     : device_windows(&r, device, out, error);
-}
-
-int jmi_energy_near(const jm_recording *recording, uint32_t device, const jm_window *window,
-                    const jm_energy_options *options, jm_energy *out, jm_error *error) {
-    /* As much again on either side, 20 s at least, shows the sensors' rhythm and the load's
-     * levels. */
-    int64_t margin = window->end_ns - window->begin_ns;
-    if (margin < 20 * JMI_NS_PER_S) margin = 20 * JMI_NS_PER_S;
-    jm_window span = {window->begin_ns - margin, window->end_ns + margin};
-    request r = {recording, window, 1, options, &span};
-    return device == JM_DEVICE_TOTAL ? total_windows(&r, out, error)
-                                     : device_windows(&r, device, out, error);
+    jm_window span = around(windows, count);
+    request r = {recording, windows, count, &ours, ours.nearby ? &span : NULL};
+    return device >= JM_DEVICE_GPUS ? sum_windows(&r, device, out, error)
+                                    : device_windows(&r, device, out, error);
 }
 
 int jm_energy_window(const jm_recording *recording, uint32_t device, int64_t begin_ns,

@@ -335,6 +335,28 @@ static void peaks_are_readings_that_are_there(void **state) {
     jm_recording_free(r);
 }
 
+/* Two GPUs and a CPU: the GPUs' sum leaves the CPU out; a device named gpumem is none of them. */
+static void the_sum_of_the_gpus(void **state) {
+    (void)state;
+    jm_recording *r = recording_new();
+    static const char *const names[] = {"gpu0", "cpu0", "gpu1", "gpumem0"};
+    for (int d = 0; d < 4; d++) {
+        polled source = {.energy = constant_250, .refresh_s = 0.1, .window_s = 0.1};
+        follow(r, add_power(r, add_device(r, names[d], 400), 0.1, 0.1), &source, 0, 10, 0);
+    }
+    jm_energy gpus = energy_of(r, JM_DEVICE_GPUS, 2, 6), all = energy_of(r, JM_DEVICE_TOTAL, 2, 6);
+    close_to(gpus.energy_j, 2 * 250 * 4, 10, "the GPUs");
+    close_to(all.energy_j, 4 * 250 * 4, 20, "all");
+    jm_idle idle = {.size = sizeof idle};
+    assert_int_equal(jm_energy_idle(r, JM_DEVICE_GPUS, &idle, NULL), JM_OK);
+    close_to(idle.power_w, 500, 5, "idle power of the GPUs");
+    jm_window windows[] = {{at(1), at(3)}, {at(4), at(6)}};
+    jm_energy sum;
+    assert_int_equal(jm_energy_sum(r, JM_DEVICE_GPUS, windows, 2, NULL, &sum, NULL), JM_OK);
+    close_to(sum.energy_j, 2000, 10, "their sum");
+    jm_recording_free(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_gain_is_systematic),
@@ -352,6 +374,7 @@ int main(void) {
         cmocka_unit_test(a_baseline_without_readings_is_none),
         cmocka_unit_test(idle_of_too_little),
         cmocka_unit_test(peaks_are_readings_that_are_there),
+        cmocka_unit_test(the_sum_of_the_gpus),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

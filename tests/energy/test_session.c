@@ -1,8 +1,6 @@
 /* Energies while a session goes on, on the simulated GPU. */
 #include "helpers.h"
 
-#include "energy/views.h"
-
 #include <pthread.h>
 #include <time.h>
 
@@ -130,11 +128,12 @@ static void what_lies_near_is_enough(void **state) {
         add_range(r, i % 2 ? JM_CATEGORY_BATCH : JM_CATEGORY_LAYER, "step", 0.1 * i,
                   0.1 * i + 0.05);
     jm_energy_options options = JM_ENERGY_OPTIONS_INIT;
+    options.nearby = true;
     static const double windows[][2] = {{1, 2}, {300, 310}, {590, 599.9}, {100, 400}};
     for (size_t i = 0; i < JMI_COUNT(windows); i++) {
         jm_window window = {at(windows[i][0]), at(windows[i][1])};
         jm_energy near, all = energy_of(r, 0, windows[i][0], windows[i][1]);
-        assert_int_equal(jmi_energy_near(r, 0, &window, &options, &near, NULL), JM_OK);
+        assert_int_equal(jm_energy_windows(r, 0, &window, 1, &options, &near, NULL), JM_OK);
         check_energy(&near);
         close_to(near.energy_j, all.energy_j, 0.02 * all.energy_j, "near");
         close_to(near.u95_j, all.u95_j, 0.3 * all.u95_j, "its uncertainty");

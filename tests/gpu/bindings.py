@@ -22,7 +22,7 @@ class Window(ctypes.Structure):
 
 class EnergyOptions(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("method", ctypes.c_int), ("gain_u", ctypes.c_double),
-                ("offset_u_w", ctypes.c_double), ("no_activity", ctypes.c_bool),
+                ("offset_u_w", ctypes.c_double), ("no_activity", ctypes.c_bool), ("nearby", ctypes.c_bool),
                 ("level", ctypes.c_double)]
 
 
