@@ -135,7 +135,7 @@ typedef struct range_writer {
     jmi_csv *csv;
     int64_t begin_ns;
     int64_t utc_ns;
-    size_t devices; /* after the total */
+    size_t devices;
 } range_writer;
 
 static void add_energy(jmi_csv *csv, const jm_energy *e) {
@@ -158,11 +158,10 @@ static void add_energy(jmi_csv *csv, const jm_energy *e) {
     add_flags(csv, e->flags, flags, JMI_COUNT(flags));
 }
 
-static int add_range(void *user, uint64_t index, const jm_range *range,
-                     const jm_energy *const *energies) {
+static int add_range(void *user, const jmi_range_row *row) {
     range_writer *w = user;
     jmi_csv *csv = w->csv;
-    (void)index;
+    const jm_range *range = row->range;
     jmi_csv_count(csv, range->id);
     if (range->parent == 0)
         jmi_csv_text(csv, "");
@@ -174,15 +173,21 @@ static int add_range(void *user, uint64_t index, const jm_range *range,
     jmi_csv_seconds(csv, range->begin_ns - w->begin_ns);
     jmi_csv_seconds(csv, range->end_ns - w->begin_ns);
     jmi_csv_seconds(csv, range->end_ns - range->begin_ns);
-    add_energy(csv, energies[0]);
+    add_energy(csv, row->energy);
     jmi_csv_count(csv, range->unfinished);
     jmi_csv_count(csv, range->pid);
     jmi_csv_count(csv, range->thread);
+    jmi_csv_text(csv, row->device != NULL ? row->device : "");
+    if (row->device != NULL)
+        jmi_csv_count(csv, range->stream);
+    else
+        jmi_csv_text(csv, "");
     jmi_csv_text(csv, range->attributes);
-    for (size_t i = 1; i <= w->devices; i++) {
-        bool known = (energies[i]->provenance & ~(uint32_t)JM_BOUND_ONLY) != 0;
-        jmi_csv_rounded(csv, known ? energies[i]->energy_j : (double)NAN);
-        jmi_csv_rounded(csv, known ? energies[i]->u95_j : (double)NAN);
+    for (size_t i = 0; i < w->devices; i++) {
+        const jm_energy *energy = row->energies[i];
+        bool known = (energy->provenance & ~(uint32_t)JM_BOUND_ONLY) != 0;
+        jmi_csv_rounded(csv, known ? energy->energy_j : (double)NAN);
+        jmi_csv_rounded(csv, known ? energy->u95_j : (double)NAN);
     }
     jmi_csv_row(csv);
     return csv->errnum == 0 ? JM_OK : JM_IO;
@@ -190,15 +195,30 @@ static int add_range(void *user, uint64_t index, const jm_range *range,
 
 static void range_header(jmi_csv *csv, const jmi_summary *summary, const uint32_t *devices,
                          size_t count) {
-    static const char *const names[] = {"id",           "parent",         "category",
-                                        "name",         "begin_unix_s",   "begin_s",
-                                        "end_s",        "duration_s",     "energy_j",
-                                        "energy_u95_j", "energy_lower_j", "energy_upper_j",
-                                        "mean_power_w", "measured_share", "provenance",
-                                        "flags",        "unfinished",     "pid",
-                                        "thread",       "attributes_json"};
+    static const char *const names[] = {"id",
+                                        "parent",
+                                        "category",
+                                        "name",
+                                        "begin_unix_s",
+                                        "begin_s",
+                                        "end_s",
+                                        "duration_s",
+                                        "energy_j",
+                                        "energy_u95_j",
+                                        "energy_lower_j",
+                                        "energy_upper_j",
+                                        "mean_power_w",
+                                        "measured_share",
+                                        "provenance",
+                                        "flags",
+                                        "unfinished",
+                                        "pid",
+                                        "thread",
+                                        "device",
+                                        "stream",
+                                        "attributes_json"};
     for (size_t i = 0; i < JMI_COUNT(names); i++) jmi_csv_text(csv, names[i]);
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         char name[160];
         const char *device = summary->devices[devices[i]].device.name;
         snprintf(name, sizeof name, "%.120s_energy_j", device);
@@ -213,15 +233,14 @@ static int write_ranges(jmi_csv *csv, const jmi_summary *summary, const jm_energ
                         jm_error *error) {
     uint32_t *devices = jmi_alloc(summary->device_count + 1, sizeof *devices);
     if (devices == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
-    size_t count = 1;
-    devices[0] = JM_DEVICE_TOTAL;
+    size_t count = 0;
     for (uint32_t i = 0; i < summary->device_count; i++)
         if (summary->devices[i].has_energy) devices[count++] = i;
     range_header(csv, summary, devices, count);
     range_writer writer = {csv, jm_recording_begin_ns(summary->recording),
-                           jm_recording_utc_offset_ns(summary->recording), count - 1};
-    int status = jmi_ranges_visit(summary->recording, devices, count, UINT64_MAX, options,
-                                  add_range, &writer, error);
+                           jm_recording_utc_offset_ns(summary->recording), count};
+    int status =
+        jmi_ranges_visit(summary, devices, count, UINT64_MAX, options, add_range, &writer, error);
     free(devices);
     return csv->errnum != 0 ? JM_OK : status; /* finish reports the write error */
 }

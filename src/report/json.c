@@ -122,11 +122,15 @@ static double seconds_or_nan(uint64_t ns) {
     return ns == 0 ? NAN : (double)ns / 1e9;
 }
 
+/* NULL: the host. */
+static const char *device_name(const jmi_summary *summary, uint32_t device) {
+    return device < summary->device_count ? summary->devices[device].device.name : NULL;
+}
+
 static json_t *sensor_object(const jmi_summary *summary, const jmi_summary_sensor *entry) {
     const jm_sensor *sensor = &entry->sensor;
     json_t *object = json_object();
-    bool has_device = sensor->device < summary->device_count;
-    set_text(object, "device", has_device ? summary->devices[sensor->device].device.name : NULL);
+    set_text(object, "device", device_name(summary, sensor->device));
     set_text(object, "quantity", jm_quantity_name(sensor->quantity));
     set_text(object, "unit", jm_quantity_unit(sensor->quantity));
     set_text(object, "source", sensor->source);
@@ -153,11 +157,13 @@ static json_t *group_object(const jmi_summary *summary, const jmi_group *group) 
     json_t *object = json_object();
     set_text(object, "category", jm_category_name(group->category));
     set_text(object, "name", group->name);
+    set_text(object, "device", device_name(summary, group->device));
     set_count(object, "calls", group->calls);
     set_count(object, "unfinished", group->unfinished);
     set_number(object, "first_s", (double)(group->first_ns - zero) / 1e9);
     set_number(object, "last_s", (double)(group->last_ns - zero) / 1e9);
     set_number(object, "time_s", group->time_s);
+    set_number(object, "wall_s", group->wall_s);
     set_energy(object, &group->energy);
     set_number(object, "share", group->share);
     return object;
@@ -168,10 +174,9 @@ typedef struct range_list {
     int64_t zero_ns;
 } range_list;
 
-static int add_range(void *user, uint64_t index, const jm_range *range,
-                     const jm_energy *const *energies) {
+static int add_range(void *user, const jmi_range_row *row) {
     range_list *ranges = user;
-    (void)index;
+    const jm_range *range = row->range;
     json_t *object = json_object();
     set_count(object, "id", range->id);
     json_object_set_new(object, "parent",
@@ -184,10 +189,13 @@ static int add_range(void *user, uint64_t index, const jm_range *range,
     set_bool(object, "unfinished", range->unfinished);
     set_count(object, "pid", range->pid);
     set_count(object, "thread", range->thread);
+    set_text(object, "device", row->device);
+    json_object_set_new(object, "stream",
+                        row->device == NULL ? json_null() : json_integer(range->stream));
     json_t *attributes =
         range->attributes[0] == '\0' ? json_object() : json_loads(range->attributes, 0, NULL);
     json_object_set_new(object, "attributes", attributes != NULL ? attributes : json_null());
-    set_energy(object, energies[0]);
+    set_energy(object, row->energy);
     json_array_append_new(ranges->list, object);
     return JM_OK;
 }
@@ -250,12 +258,10 @@ static void set_tail(json_t *root, const jmi_summary *summary) {
 
 static int set_ranges(json_t *root, const jmi_summary *summary, const jm_energy_options *options,
                       jm_error *error) {
-    const uint32_t total = JM_DEVICE_TOTAL;
     range_list ranges = {json_array(), jm_recording_begin_ns(summary->recording)};
     json_object_set_new(root, "ranges", ranges.list);
     set_count(root, "ranges_total", jm_recording_range_count(summary->recording));
-    return jmi_ranges_visit(summary->recording, &total, 1, RANGES_LISTED, options, add_range,
-                            &ranges, error);
+    return jmi_ranges_visit(summary, NULL, 0, RANGES_LISTED, options, add_range, &ranges, error);
 }
 
 /* jansson asks localeconv() for the point that printf wrote: both follow the thread's locale. */

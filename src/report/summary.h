@@ -38,15 +38,19 @@ typedef struct jmi_summary_sensor {
     double max;
 } jmi_summary_sensor;
 
-/* All ranges of one category and name: a phase, the epochs called "epoch", a layer. */
+/* All ranges of one category, name and device: a phase, the epochs called "epoch", a kernel. Its
+ * energy is that of the time in which any of them ran, on `device` alone if that is not the host.
+ */
 typedef struct jmi_group {
     jm_category category;
     const char *name;
+    uint32_t device; /* that ran them; JM_DEVICE_TOTAL: the host */
     uint64_t calls;
     uint64_t unfinished;
     int64_t first_ns;
     int64_t last_ns;
     double time_s; /* sum over calls, also where they overlap */
+    double wall_s; /* in which any of them ran: what energy and share are of */
     jm_energy energy;
     double share; /* of the total; NaN: not known */
 } jmi_group;
@@ -67,6 +71,7 @@ typedef struct jmi_summary {
     uint32_t sensor_count;
     jmi_group *groups; /* by category, then most energy first */
     size_t group_count;
+    bool many_devices; /* more than one ran ranges */
     jm_sampler_stats sampler;
 } jmi_summary;
 
@@ -77,11 +82,21 @@ int jmi_summary_make(jmi_summary *summary, const jm_recording *recording,
                      const jm_energy_options *options, jm_error *error);
 void jmi_summary_free(jmi_summary *summary);
 
-/* Ranges of the recording, their energies asked for in blocks so that memory stays bounded.
- * `visit` gets the index, the range and its energy on each of `count` devices. */
-typedef int (*jmi_range_visit)(void *user, uint64_t index, const jm_range *range,
-                               const jm_energy *const *energies);
-int jmi_ranges_visit(const jm_recording *recording, const uint32_t *devices, size_t count,
+/* The device that ran a range; JM_DEVICE_TOTAL: the host. */
+uint32_t jmi_range_device(const jmi_summary *summary, const jm_range *range);
+
+/* A range with its energies. */
+typedef struct jmi_range_row {
+    const jm_range *range;
+    const char *device;               /* that ran it; NULL: the host */
+    const jm_energy *energy;          /* on that device, or on all together */
+    const jm_energy *const *energies; /* on each of the devices that were asked for */
+} jmi_range_row;
+
+/* Visits the recording's first `limit` ranges. Their energies are asked for in blocks, so that
+ * memory stays bounded: on all devices together, on those that ran ranges, and on `devices`. */
+typedef int (*jmi_range_visit)(void *user, const jmi_range_row *row);
+int jmi_ranges_visit(const jmi_summary *summary, const uint32_t *devices, size_t count,
                      uint64_t limit, const jm_energy_options *options, jmi_range_visit visit,
                      void *user, jm_error *error);
 

@@ -81,12 +81,14 @@ static void add_mention(mention *m, const jmi_group *group) {
 }
 
 static void note_mention(jmi_page *p, const char *mark, const mention *m, const char *text) {
+    char buffer[JMI_GROUP_NAME];
     if (m->group == NULL) return;
+    const char *name = jmi_page_group(p->summary, m->group, buffer);
     if (m->others > 0)
-        note_f(p, mark, "%s and %llu other name%s of ranges: %s", m->group->name,
+        note_f(p, mark, "%s and %llu other name%s of ranges: %s", name,
                (unsigned long long)m->others, m->others == 1 ? "" : "s", text);
     else
-        note_f(p, mark, "%s: %s", m->group->name, text);
+        note_f(p, mark, "%s: %s", name, text);
 }
 
 static void note_groups(jmi_page *p) {

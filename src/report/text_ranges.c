@@ -13,17 +13,28 @@ static int by_time(const void *left, const void *right) {
     return ((*a)->first_ns > (*b)->first_ns) - ((*a)->first_ns < (*b)->first_ns);
 }
 
+const char *jmi_page_group(const jmi_summary *s, const jmi_group *group, char out[JMI_GROUP_NAME]) {
+    if (group->device == JM_DEVICE_TOTAL || !s->many_devices) return group->name;
+    snprintf(out, JMI_GROUP_NAME, "%.200s (%.40s)", group->name,
+             s->devices[group->device].device.name);
+    return out;
+}
+
+static const char *source_of(const jmi_summary *s, const jmi_group *group) {
+    return group->device == JM_DEVICE_TOTAL ? s->total.source : s->devices[group->device].source;
+}
+
 static void group_row(const jmi_page *p, jmi_table *table, const jmi_group *group) {
     char calls[24], time[JMI_FORMAT_SIZE], energy[JMI_FORMAT_SIZE], power[JMI_FORMAT_SIZE];
-    char share[JMI_FORMAT_SIZE];
+    char share[JMI_FORMAT_SIZE], name[JMI_GROUP_NAME];
     snprintf(calls, sizeof calls, "%llu", (unsigned long long)group->calls);
-    const char *cells[] = {group->name,
+    const char *cells[] = {jmi_page_group(p->summary, group, name),
                            calls,
-                           jmi_format_duration(time, group->time_s, p->style),
+                           jmi_format_duration(time, group->wall_s, p->style),
                            jmi_format_energy(energy, &group->energy, p->style),
                            jmi_format_share(share, group->share, p->style),
                            jmi_format_power(power, &group->energy, p->style),
-                           p->summary->total.source};
+                           source_of(p->summary, group)};
     jmi_table_row(table, cells);
 }
 

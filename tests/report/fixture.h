@@ -67,8 +67,9 @@ static inline void fixture_samples(jm_recording *recording, uint32_t sensor, int
     }
 }
 
-static inline void fixture_range(jm_recording *recording, jm_category category, const char *name,
-                                 double begin_s, double end_s, const char *attributes) {
+static inline void fixture_range_on(jm_recording *recording, jm_category category, const char *name,
+                                    double begin_s, double end_s, const char *attributes,
+                                    const char *device, uint32_t stream) {
     jm_error error = {0};
     jm_range range = {.size = sizeof range,
                       .begin_ns = FIXTURE_T0 + (int64_t)(begin_s * 1e9),
@@ -76,8 +77,15 @@ static inline void fixture_range(jm_recording *recording, jm_category category, 
                       .category = category,
                       .pid = 42,
                       .name = name,
-                      .attributes = attributes};
+                      .attributes = attributes,
+                      .device = device,
+                      .stream = stream};
     fixture_ok(jm_recording_add_range(recording, &range, &error), &error);
+}
+
+static inline void fixture_range(jm_recording *recording, jm_category category, const char *name,
+                                 double begin_s, double end_s, const char *attributes) {
+    fixture_range_on(recording, category, name, begin_s, end_s, attributes, "", 0);
 }
 
 static inline double fixture_gpu_w(int i) {

@@ -55,6 +55,7 @@ static void four_files_with_units(void **state) {
     (void)state;
     snprintf(dir, sizeof dir, "%s/out", folder);
     jm_recording *recording = fixture_new();
+    fixture_range_on(recording, JM_CATEGORY_KERNEL, "gemm", 5, 6, "", "gpu0", 3);
     jm_error error = {0};
     jm_mark_info mark = {.size = sizeof mark,
                          .t_ns = FIXTURE_T0 + 5000000000,
@@ -76,7 +77,10 @@ static void four_files_with_units(void **state) {
     free(text);
 
     text = read_file("ranges.csv");
-    assert_int_equal(lines(text), 1 + 54);
+    assert_int_equal(lines(text), 1 + 55);
+    assert_non_null(strstr(text, ",pid,thread,device,stream,attributes_json,"));
+    assert_non_null(strstr(text, ",42,0,gpu0,3,,"));
+    assert_non_null(strstr(text, ",42,0,,,\"{\"\"size\"\":32}\","));
     assert_non_null(strstr(text, "gpu0_energy_j,gpu0_energy_u95_j,cpu0_energy_j"));
     free(text);
 

@@ -153,6 +153,144 @@ static void what_no_sensor_saw_is_said(void **state) {
     jm_recording_free(recording);
 }
 
+/* Four threads in one phase draw no more than the machine: the time in which any of them ran. */
+static void overlapping_calls_count_once(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    fixture_range(recording, JM_CATEGORY_USER, "worker", 6, 10, "");
+    fixture_range(recording, JM_CATEGORY_USER, "worker", 4, 8, ""); /* out of order */
+    fixture_range(recording, JM_CATEGORY_USER, "worker", 5, 10, "");
+    fixture_range(recording, JM_CATEGORY_USER, "worker", 4.5, 5.5, ""); /* nested */
+    fixture_range(recording, JM_CATEGORY_USER, "worker", 10, 10, "");   /* of no length */
+    fixture_range(recording, JM_CATEGORY_USER, "worker", 10.5, 11, ""); /* apart */
+    fixture_range(recording, JM_CATEGORY_USER, "other", 7, 7.5, "");    /* of another name */
+    jmi_summary s = make_summary(recording);
+    const jmi_group *worker = find_group(&s, "worker"), *other = find_group(&s, "other");
+    const jm_window windows[] = {{FIXTURE_T0 + 4000000000, FIXTURE_T0 + 10000000000},
+                                 {FIXTURE_T0 + 10500000000, FIXTURE_T0 + 11000000000}};
+    jm_energy expected;
+    fixture_ok(jm_energy_sum(recording, JM_DEVICE_TOTAL, windows, 2, NULL, &expected, NULL),
+               &(jm_error){0});
+    assert_int_equal(worker->calls, 6);
+    assert_true(fabs(worker->time_s - 14.5) < 1e-9);
+    assert_true(fabs(worker->wall_s - 6.5) < 1e-9);
+    assert_true(fabs(worker->energy.energy_j - expected.energy_j) < 1e-6);
+    assert_true(fabs(worker->energy.u95_j - expected.u95_j) < 1e-6);
+    assert_true(fabs(worker->energy.mean_power_w - 360) < 5);
+    assert_true(worker->share > 0.6 && worker->share < 0.7);
+    assert_true(fabs(other->wall_s - 0.5) < 1e-9 && fabs(other->energy.energy_j - 180) < 5);
+    jmi_summary_free(&s);
+    jm_recording_free(recording);
+}
+
+/* Whatever the order and overlap: as many joules as the stretches of time that are covered. */
+static void unions_of_many_ranges(void **state) {
+    (void)state;
+    enum { SLOTS = 700, RANGES = 5000, NAMES = 7 };
+    static bool covered[NAMES][SLOTS];
+    memset(covered, 0, sizeof covered);
+    jm_recording *recording = fixture_new();
+    uint32_t random = 12345;
+    for (int i = 0; i < RANGES; i++) {
+        random = random * 1664525 + 1013904223;
+        int name = (int)(random >> 8) % NAMES, begin = (int)(random >> 12) % (SLOTS - 10);
+        int end = begin + 1 + (int)(random >> 24) % 9;
+        char text[] = "n0";
+        text[1] = (char)('0' + name);
+        for (int k = begin; k < end; k++) covered[name][k] = true;
+        fixture_range(recording, JM_CATEGORY_LAYER, text, 4.5 + 0.01 * begin, 4.5 + 0.01 * end, "");
+    }
+    jmi_summary s = make_summary(recording);
+    for (int name = 0; name < NAMES; name++) {
+        char text[] = "n0";
+        double wall = 0;
+        text[1] = (char)('0' + name);
+        for (int k = 0; k < SLOTS; k++) wall += covered[name][k] ? 0.01 : 0;
+        const jmi_group *group = find_group(&s, text);
+        if (fabs(group->wall_s - wall) > 1e-6) fail_msg("%s: %g s", text, group->wall_s);
+        assert_true(fabs(group->energy.energy_j - 360 * wall) < 0.02 * 360 * wall);
+    }
+    jmi_summary_free(&s);
+    jm_recording_free(recording);
+}
+
+static double second_gpu_w(int i) {
+    (void)i;
+    return 100;
+}
+
+/* gpu0 draws 300 W, gpu1 100 W, the CPU 60 W. */
+static jm_recording *with_kernels(void) {
+    jm_recording *recording = fixture_new();
+    uint32_t gpu = fixture_device(recording, "gpu1", "NVIDIA H100", true);
+    fixture_samples(recording,
+                    fixture_sensor(recording, gpu, JM_QUANTITY_POWER, "nvml power", false), 601,
+                    second_gpu_w);
+    fixture_range_on(recording, JM_CATEGORY_KERNEL, "gemm", 4, 6, "", "gpu0", 7);
+    fixture_range_on(recording, JM_CATEGORY_KERNEL, "gemm", 5, 7, "", "gpu0", 8);
+    return recording;
+}
+
+static const jmi_group *find_kernel(const jmi_summary *s, uint32_t device) {
+    for (size_t i = 0; i < s->group_count; i++)
+        if (strcmp(s->groups[i].name, "gemm") == 0 && s->groups[i].device == device)
+            return &s->groups[i];
+    fail_msg("there is no gemm on device %u", device);
+    return NULL;
+}
+
+static void kernels_belong_to_their_device(void **state) {
+    (void)state;
+    jm_recording *recording = with_kernels();
+    jmi_summary s = make_summary(recording);
+    const jmi_group *first = find_kernel(&s, 0);
+    assert_true(fabs(first->energy.energy_j - 900) < 10); /* 3 s of gpu0, streams overlap */
+    assert_true(fabs(first->share - 900.0 / 4600) < 0.01);
+    assert_false(s.many_devices);
+    jmi_summary_free(&s);
+    char *text = make_text(recording, 120);
+    assert_null(strstr(text, "gemm ("));
+    jm_free(text);
+
+    fixture_range_on(recording, JM_CATEGORY_KERNEL, "gemm", 4, 5, "", "gpu1", 1);
+    s = make_summary(recording);
+    assert_true(s.many_devices);
+    assert_true(fabs(find_kernel(&s, 0)->energy.energy_j - 900) < 10);
+    assert_true(fabs(find_kernel(&s, 2)->energy.energy_j - 100) < 5);
+    assert_true(find_kernel(&s, 2)->calls == 1);
+    jmi_summary_free(&s);
+    text = make_text(recording, 120);
+    assert_non_null(strstr(text, "gemm (gpu0)"));
+    assert_non_null(strstr(text, "gemm (gpu1)"));
+    jm_free(text);
+    jm_recording_free(recording);
+}
+
+static void kernels_in_json(void **state) {
+    (void)state;
+    jm_recording *recording = with_kernels();
+    json_t *root = make_json(recording);
+    const json_t *ranges = json_object_get(root, "ranges");
+    const json_t *kernel = json_array_get(ranges, 55), *batch = json_array_get(ranges, 10);
+    assert_string_equal(json_string_value(json_object_get(kernel, "device")), "gpu0");
+    assert_int_equal(json_integer_value(json_object_get(kernel, "stream")), 8);
+    assert_true(fabs(number(kernel, "energy_j") - 600) < 10);
+    assert_true(json_is_null(json_object_get(batch, "device")));
+    assert_true(json_is_null(json_object_get(batch, "stream")));
+    const json_t *group;
+    size_t i, kernels = 0;
+    json_array_foreach(json_object_get(root, "categories"), i, group) {
+        if (json_is_null(json_object_get(group, "device"))) continue;
+        assert_string_equal(json_string_value(json_object_get(group, "device")), "gpu0");
+        assert_true(fabs(number(group, "time_s") - 4) < 1e-9);
+        assert_true(fabs(number(group, "wall_s") - 3) < 1e-9);
+        kernels++;
+    }
+    assert_int_equal(kernels, 1);
+    json_decref(root);
+    jm_recording_free(recording);
+}
+
 static void many_names(void **state) {
     (void)state;
     jm_recording *recording = fixture_new();
@@ -319,6 +457,10 @@ int main(void) {
         cmocka_unit_test(the_same_name_in_two_categories_is_two_groups),
         cmocka_unit_test(bounds_stay_bounds),
         cmocka_unit_test(what_no_sensor_saw_is_said),
+        cmocka_unit_test(overlapping_calls_count_once),
+        cmocka_unit_test(unions_of_many_ranges),
+        cmocka_unit_test(kernels_belong_to_their_device),
+        cmocka_unit_test(kernels_in_json),
         cmocka_unit_test(many_names),
         cmocka_unit_test(json_holds_it_all),
         cmocka_unit_test(an_empty_recording_is_null_not_zero),
