@@ -91,7 +91,7 @@ void jmi_list_free(char **names);
 /* Makes a folder and its parents. */
 int jmi_make_dirs(const char *path, jm_error *error);
 
-/* ---- threads ---- */
+/* ---- threads and processes ---- */
 
 /* Starts a thread that gets none of the program's signals; `thread` NULL: a detached one. Returns
  * an errno. Untouched pages of the stack cost nothing. */
@@ -101,5 +101,8 @@ int jmi_thread_start(pthread_t *thread, size_t stack_bytes, void *(*run)(void *)
  * on shared memory. Returns false on time-out. */
 bool jmi_futex_wait_until(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns);
 void jmi_futex_wake(_Atomic uint32_t *word);
+
+/* Has this process ended, waited for or not? False where that cannot be known. */
+bool jmi_process_gone(int32_t pid);
 
 #endif
