@@ -76,15 +76,17 @@ static bool make_environment(jm_session *session, const jmi_sensor_set *set) {
     return true;
 }
 
-/* ---- devices, as processes that join are told of them ---- */
+/* ---- devices, as processes that join and forks are told of them ---- */
 
-static void list_devices(jm_session *session) {
+static bool list_devices(jm_session *session) {
     uint32_t count = jm_recording_device_count(session->recording);
     if (count > JMI_RING_DEVICES) count = JMI_RING_DEVICES;
+    session->devices = jmi_alloc(count, sizeof *session->devices);
+    if (session->devices == NULL) return false;
     for (uint32_t i = 0; i < count; i++) {
         jm_device d = {.size = sizeof d};
         jm_recording_device(session->recording, i, &d);
-        jmi_ring_device *entry = &session->ring->devices[i];
+        jmi_ring_device *entry = &session->devices[i];
         snprintf(entry->name, sizeof entry->name, "%s", d.name);
         snprintf(entry->vendor, sizeof entry->vendor, "%s", d.vendor);
         snprintf(entry->model, sizeof entry->model, "%s", d.model);
@@ -96,7 +98,26 @@ static void list_devices(jm_session *session) {
         entry->in_total = d.in_total;
         entry->simulated = d.simulated;
     }
+    session->device_count = count;
+    memcpy(session->ring->devices, session->devices, count * sizeof *session->devices);
     session->ring->header->device_count = count;
+    return true;
+}
+
+static bool copy_devices(jm_session *session) {
+    uint32_t count = session->ring->header->device_count;
+    if (count > JMI_RING_DEVICES) count = JMI_RING_DEVICES;
+    session->devices = jmi_alloc(count, sizeof *session->devices);
+    if (session->devices == NULL) return false;
+    memcpy(session->devices, session->ring->devices, count * sizeof *session->devices);
+    for (uint32_t i = 0; i < count; i++) {
+        jmi_ring_device *entry = &session->devices[i];
+        entry->name[sizeof entry->name - 1] = entry->vendor[sizeof entry->vendor - 1] = '\0';
+        entry->model[sizeof entry->model - 1] = entry->uuid[sizeof entry->uuid - 1] = '\0';
+        entry->pci[sizeof entry->pci - 1] = entry->driver[sizeof entry->driver - 1] = '\0';
+    }
+    session->device_count = count;
+    return true;
 }
 
 uint32_t jm_session_device_count(const jm_session *session) {
@@ -110,8 +131,8 @@ int jm_session_device(const jm_session *session, uint32_t index, jm_device *devi
     if (session == NULL || device == NULL) return JM_INVALID;
     if (!jmi_session_is_remote(session))
         return jm_recording_device(session->recording, index, device);
-    if (index >= jm_session_device_count(session)) return JM_NOT_FOUND;
-    const jmi_ring_device *entry = &session->ring->devices[index];
+    if (index >= session->device_count) return JM_NOT_FOUND;
+    const jmi_ring_device *entry = &session->devices[index];
     jm_device ours = {.size = sizeof ours,
                       .name = entry->name,
                       .vendor = entry->vendor,
@@ -131,6 +152,7 @@ int jm_session_device(const jm_session *session, uint32_t index, jm_device *devi
 static void free_session(jm_session *session) {
     for (size_t i = 0; i < session->environment_count; i++) free(session->environment[i]);
     free(session->environment);
+    free(session->devices);
     jmi_answerer_free(session->answerer);
     jmi_writer_free(session->writer);
     jmi_collector_free(session->collector);
@@ -170,11 +192,10 @@ static int open_parts(jm_session *session, const jm_session_options *options,
     if (status == JM_OK) status = open_recording(session, options, set, error);
     if (status == JM_OK)
         status = jmi_collector_new(&session->collector, session->ring, session->recording, error);
-    if (status == JM_OK) status = jmi_answerer_new(&session->answerer, session, session->ring);
-    if (status == JM_OK && !make_environment(session, set))
+    if (status == JM_OK && (jmi_answerer_new(&session->answerer, session, session->ring) != JM_OK ||
+                            !make_environment(session, set) || !list_devices(session)))
         status = jmi_fail(error, JM_MEMORY, "out of memory for a session");
     if (status != JM_OK) return status;
-    list_devices(session);
     jmi_writer_config writing = {.recording = session->recording,
                                  .collector = session->collector,
                                  .path = options->path,
@@ -237,7 +258,7 @@ static bool try_join(jm_session **session, const jm_session_options *options, jm
     }
     fresh->ring = ring;
     fresh->joined = true;
-    if (!make_environment(fresh, NULL)) {
+    if (!make_environment(fresh, NULL) || !copy_devices(fresh)) {
         free_session(fresh);
         return false;
     }
@@ -266,6 +287,7 @@ int jm_session_open(jm_session **session, const jm_session_options *options, jm_
 /* In a forked child: threads, files and drivers are the parent's; our mappings go. */
 static void let_go(jm_session *session) {
     jmi_ring_free(session->ring);
+    free(session->devices);
     free(session);
 }
 

@@ -17,6 +17,8 @@ struct jm_session {
     jmi_sampler *sampler;
     jmi_writer *writer;
     jmi_answerer *answerer;
+    jmi_ring_device *devices; /* of our own: a fork cannot take locks, the ring's may change */
+    uint32_t device_count;
     char **environment;
     size_t environment_count, environment_capacity;
     jm_warning_fn on_warning;
