@@ -65,11 +65,11 @@ static size_t ring_size(void) {
 }
 
 static int attach(jmi_ring *ring, jm_error *error) {
-    ring->lanes = (jmi_lane *)(void *)((char *)ring->header + ring->header->lanes_offset);
-    ring->slots = (char *)ring->header + ring->header->slots_offset;
-    ring->questions = (jmi_question *)(void *)((char *)ring->header + questions_at);
-    ring->devices = (jmi_ring_device *)(void *)((char *)ring->header + devices_at());
-    ring->foreign = namespace_of("/proc/self/ns/pid") != ring->header->pid_namespace;
+    char *start = (char *)ring->header; /* what lies in it others may change */
+    ring->questions = (jmi_question *)(void *)(start + questions_at);
+    ring->devices = (jmi_ring_device *)(void *)(start + devices_at());
+    ring->lanes = (jmi_lane *)(void *)(start + lanes_at());
+    ring->slots = start + slots_at();
     if (!make_process_page(ring))
         return jmi_fail_errno(error, errno, "cannot make room for ranges");
     if (pthread_key_create(&ring->key, thread_exits) != 0)
@@ -168,6 +168,10 @@ int jmi_ring_join(jmi_ring **ring, int fd, jm_error *error) {
     return JM_OK;
 }
 
+bool jmi_ring_foreign(const jmi_ring *ring) {
+    return namespace_of("/proc/self/ns/pid") != ring->header->pid_namespace;
+}
+
 void jmi_ring_close(jmi_ring *ring) {
     atomic_store_explicit(&ring->header->closed, 1, memory_order_release);
 }
@@ -221,10 +225,10 @@ void jmi_ring_free(jmi_ring *ring) {
 static bool claim(jmi_writer_lane *writer, size_t index) {
     jmi_ring *ring = writer->ring;
     jmi_lane *lane = &ring->lanes[index];
+    if (atomic_load_explicit(&lane->owner, memory_order_relaxed) != 0) return false;
     uint64_t free_lane = 0;
     uint64_t owner = (uint64_t)writer->pid << 32 | (uint32_t)syscall(SYS_gettid);
-    if (ring->foreign) owner |= JMI_OWNER_FOREIGN;
-    if (atomic_load_explicit(&lane->owner, memory_order_relaxed) != 0) return false;
+    if (jmi_ring_foreign(ring)) owner |= JMI_OWNER_FOREIGN;
     if (!atomic_compare_exchange_strong(&lane->owner, &free_lane, owner)) return false;
     uint32_t used = atomic_load(&ring->header->lanes_used);
     while (used < index + 1 &&

@@ -68,12 +68,18 @@ typedef struct jmi_lane {
 
 #define JMI_OWNER_FOREIGN (UINT64_C(1) << 63)
 
+/* Where all lanes are taken one is looked for once in such a time. */
+#define JMI_WANTED_NS INT64_C(20000000)
+
 /* An energy that a process which joined wants to know. It claims a question, fills it in, says
  * that it is asked and waits until it is answered. */
-enum { JMI_QUESTION_FREE, JMI_QUESTION_CLAIMED, JMI_QUESTION_ASKED, JMI_QUESTION_ANSWERED };
+enum { JMI_QUESTION_IDLE, JMI_QUESTION_ASKED, JMI_QUESTION_ANSWERED };
 typedef struct jmi_question {
-    alignas(64) _Atomic uint32_t state; /* futex */
-    _Atomic uint32_t pid;               /* of who asks; | 1u << 31 if foreign */
+    /* foreign << 63 | process << 32 | second at which its patience has surely ended; 0: free */
+    alignas(64) _Atomic uint64_t owner;
+    /* futex: turn << 2 | JMI_QUESTION_*. Each question has a turn of its own, so that an answer
+     * to one whose asker gave up is none to the next. */
+    _Atomic uint32_t state;
     uint64_t range;
     uint32_t device;
     int32_t status;
@@ -106,8 +112,10 @@ typedef struct jmi_ring_header {
     alignas(64) _Atomic uint32_t doorbell; /* futex: a lane is half full */
     alignas(64) _Atomic uint32_t closed;
     _Atomic uint32_t lanes_used;          /* lanes from 0 that were ever claimed */
-    _Atomic uint32_t wanted;              /* a thread found no free lane */
+    _Atomic uint32_t wanted;              /* when a thread found no free lane; 0: none did */
     alignas(64) _Atomic uint32_t asked;   /* futex: counts questions */
+    _Atomic uint32_t given_back;          /* futex: counts questions that became free */
+    _Atomic uint32_t silent;              /* no question is answered any more */
     alignas(64) _Atomic uint64_t dropped; /* messages lost for want of room */
     _Atomic uint64_t unseated;            /* messages lost for want of a lane */
     _Atomic uint64_t cut;                 /* texts that were too long */
@@ -144,7 +152,6 @@ struct jmi_ring {
     pthread_key_t key;
     bool has_key;
     _Atomic(jmi_writer_lane *) writers;
-    bool foreign; /* process ids of ours mean nothing where the ring was made */
     /* Called by a writer that finds its lane full; only in the process that made the ring. */
     void (*help)(void *context);
     void *help_context;
@@ -154,6 +161,9 @@ struct jmi_ring {
 int jmi_ring_create(jmi_ring **ring, jm_error *error);
 /* Maps a ring that another process made; checks that it is one. Takes the descriptor. */
 int jmi_ring_join(jmi_ring **ring, int fd, jm_error *error);
+/* Process ids of ours mean nothing where the ring was made. A fork may be so where its parent is
+ * not. */
+bool jmi_ring_foreign(const jmi_ring *ring);
 /* Tells writers that nobody collects any more. */
 void jmi_ring_close(jmi_ring *ring);
 void jmi_ring_free(jmi_ring *ring);

@@ -210,6 +210,7 @@ static void replace_thread(jmi_sampler *sampler, uint32_t source) {
 }
 
 bool jmi_sampler_check(jmi_sampler *sampler) {
+    if (sampler == NULL) return false;
     int64_t since = atomic_load(&sampler->call_since_ns);
     if (since == 0 || jm_now_ns() - since <= sampler->config.hang_ns) return false;
     pthread_mutex_lock(&sampler->lock);

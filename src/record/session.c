@@ -122,9 +122,8 @@ static bool copy_devices(jm_session *session) {
 
 uint32_t jm_session_device_count(const jm_session *session) {
     if (session == NULL) return 0;
-    if (!jmi_session_is_remote(session)) return jm_recording_device_count(session->recording);
-    uint32_t count = session->ring->header->device_count;
-    return count < JMI_RING_DEVICES ? count : JMI_RING_DEVICES;
+    return jmi_session_is_remote(session) ? session->device_count
+                                          : jm_recording_device_count(session->recording);
 }
 
 int jm_session_device(const jm_session *session, uint32_t index, jm_device *device) {
@@ -242,6 +241,7 @@ int jmi_session_open_with(jm_session **session, const jm_session_options *option
     }
     fresh->ring->help_context = fresh;
     fresh->ring->help = help;
+    jmi_answerer_allow(fresh->answerer);
     *session = fresh;
     return JM_OK;
 }
@@ -310,10 +310,9 @@ int jm_session_close(jm_session *session, jm_recording **recording, jm_error *er
         return JM_OK;
     }
     session->ring->help = NULL;
+    jmi_answerer_stop(session->answerer); /* it uses the sampler */
     jmi_sampler_stop(session->sampler);
     jmi_ring_close(session->ring);
-    jmi_answerer_free(session->answerer);
-    session->answerer = NULL;
     int64_t end = jm_now_ns();
     jmi_collect_finish(session->collector, end);
     jmi_recording_lock(session->recording);
