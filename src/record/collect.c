@@ -221,6 +221,15 @@ static void take_counts(jmi_collector *collector) {
         jmi_recording_warn(collector->recording, "refused",
                            "ranges or marks were lost for want of memory; "
                            "raise the limit or give a file to record into");
+    if (collector->surplus_facts > 0)
+        jmi_recording_warn(collector->recording, "facts",
+                           "programs inside set more than %d facts: further ones are left out",
+                           JMI_MAX_FOREIGN);
+    if (collector->unknown_device[0] != '\0')
+        jmi_recording_warn(collector->recording, "device",
+                           "ranges were said to have run on %s, which is not measured: they are "
+                           "kept without a device",
+                           collector->unknown_device);
     if (cut > 0)
         jmi_recording_warn(
             collector->recording, "cut",

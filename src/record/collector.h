@@ -33,6 +33,8 @@ struct jmi_collector {
     uint32_t threads;
     uint64_t count;
     uint64_t refused;
+    uint64_t surplus_facts;                           /* beyond JMI_MAX_FOREIGN */
+    char unknown_device[sizeof(jmi_added){0}.device]; /* that a range named; "": none did */
     int64_t now_ns;
     int64_t buried_ns; /* dead processes were looked for then */
     int64_t ring_made_ns;

@@ -58,6 +58,14 @@ static void refuse(jmi_collector *collector) {
     collector->refused++;
 }
 
+/* A device that is not measured is told of once the recording's lock is free. */
+static uint16_t find_device(jmi_collector *collector, const char *text) {
+    uint16_t device = jmi_device_find(collector->recording, text);
+    if (device == 0 && text[0] != '\0' && collector->unknown_device[0] == '\0')
+        jmi_utf8_clean(collector->unknown_device, text, strlen(text));
+    return device;
+}
+
 /* A range that begins, or one that is whole already. False: what came is nonsense. */
 static bool take_range(jmi_collector *collector, jmi_lane_state *state, size_t lane) {
     const jmi_slot *slot = &collector->slot;
@@ -80,8 +88,8 @@ static bool take_range(jmi_collector *collector, jmi_lane_state *state, size_t l
         added.device[sizeof added.device - 1] = '\0';
         row.end_ns = added.end_ns;
         row.stream = added.stream;
-        row.device = jmi_device_find(recording, added.device);
-        row.parent = added.parent;
+        row.device = find_device(collector, added.device);
+        row.parent = added.parent != row.id ? added.parent : 0;
         if (row.end_ns < row.begin_ns || row.end_ns > jm_now_ns() + day_ns) return false;
     }
     if (collector->refuse) {
@@ -158,11 +166,13 @@ static void take_info(jmi_collector *collector) {
     const jmi_slot *slot = &collector->slot;
     char *value = collector->text + slot->name_length;
     char key[JMI_MAX_NAME + 1];
-    memcpy(key, collector->text, slot->name_length);
+    /* As it is kept, so that it is found again. */
+    jmi_utf8_clean(key, collector->text, slot->name_length);
     key[slot->name_length] = '\0';
     if (key[0] == '\0' || collector->refuse) return;
     int status = jmi_info_set(collector->recording, key, value, true);
-    if (status == JM_FULL || status == JM_MEMORY) refuse(collector);
+    if (status == JM_FULL) collector->surplus_facts++;
+    if (status == JM_MEMORY) refuse(collector);
 }
 
 /* Times of honest writers are between the ring's making and now. */
