@@ -214,8 +214,9 @@ int jm_session_set_info(jm_session *session, const char *key, const char *value)
     if (strlen(key) > JMI_MAX_NAME || strlen(value) > JMI_MAX_ATTRIBUTES) return JM_INVALID;
     if (!session->joined && session->pid == (int32_t)jmi_ring_pid(session->ring))
         return jm_recording_set_info(session->recording, key, value);
+    if (atomic_load(&session->ring->header->closed) != 0) return JM_CLOSED;
     jmi_writer_lane *writer = writer_of(session);
-    if (writer == NULL) return JM_CLOSED;
+    if (writer == NULL) return JM_FULL;
     message m = {.slot = {.t_ns = now_ns(), .id = 1, .kind = JMI_KIND_INFO}};
     return send(writer, &m, key, value) != 0 ? JM_OK : JM_FULL;
 }
