@@ -1,13 +1,14 @@
 /* The readers' side of the ring. */
 #include "record/collector.h"
 
-#include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { BATCH = 256 }; /* messages for which the recording is locked at a time */
+/* Dead processes are looked for so often, and so often if lanes are wanted. */
+static const int64_t bury_ns = JMI_NS_PER_S;
+static const int64_t bury_wanted_ns = JMI_WANTED_NS;
 
 int jmi_collector_new(jmi_collector **collector, jmi_ring *ring, jm_recording *recording,
                       jm_error *error) {
@@ -94,7 +95,9 @@ static bool take_batch(jmi_collector *collector, jmi_lane_state *state, size_t l
     return good;
 }
 
-static void free_lane(jmi_lane_state *state, jmi_lane *lane) {
+static void free_lane(jmi_collector *collector, size_t index) {
+    jmi_lane_state *state = &collector->lanes[index];
+    jmi_lane *lane = &collector->ring->lanes[index];
     uint32_t generation = state->generation + 1;
     free(state->stack);
     state->stack = NULL;
@@ -104,6 +107,7 @@ static void free_lane(jmi_lane_state *state, jmi_lane *lane) {
     atomic_store_explicit(&lane->generation, generation, memory_order_relaxed);
     atomic_store_explicit(&lane->released, 0, memory_order_relaxed);
     atomic_store_explicit(&lane->owner, 0, memory_order_release);
+    atomic_store(&collector->ring->header->wanted, 0);
 }
 
 static void quarantine(jmi_collector *collector, jmi_lane_state *state) {
@@ -112,6 +116,15 @@ static void quarantine(jmi_collector *collector, jmi_lane_state *state) {
                        "process %u wrote nonsense where ranges are handed over: "
                        "the rest of what its thread says is ignored",
                        state->pid);
+}
+
+/* A thread ends; its process may die later with what the thread had begun. */
+static void remember(jmi_collector *collector, const jmi_lane_state *state) {
+    if (state->foreign || state->pid == (uint32_t)collector->ring->owner_pid) return;
+    for (size_t i = 0; i < collector->left_count; i++)
+        if (collector->left[i] == state->pid) return;
+    if (collector->left_count < JMI_COUNT(collector->left))
+        collector->left[collector->left_count++] = state->pid;
 }
 
 /* Takes up to a few batches, so that no lane waits for another that is long. True: more is left. */
@@ -135,46 +148,102 @@ static bool drain_lane(jmi_collector *collector, size_t index, int batches) {
             quarantine(collector, state);
         atomic_store_explicit(&lane->tail, state->tail, memory_order_release);
     }
-    if (released) free_lane(state, lane);
+    if (released) {
+        remember(collector, state);
+        free_lane(collector, index);
+    }
     return false;
 }
 
-static bool is_gone(uint32_t pid) {
-    return pid != 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+/* ---- processes that died ---- */
+
+typedef struct dead_list {
+    uint32_t pids[2 * JMI_LANES];
+    size_t count;
+} dead_list;
+
+static int compare_pids(const void *a, const void *b) {
+    uint32_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return x < y ? -1 : x > y;
 }
 
-/* Ranges that are open, of one process or of all (0), end without an end of their own. */
-static void end_open(jmi_collector *collector, uint32_t pid, int64_t end_ns) {
+static bool is_among(const dead_list *dead, uint32_t pid) {
+    return bsearch(&pid, dead->pids, dead->count, sizeof pid, compare_pids) != NULL;
+}
+
+static void end_one(jm_recording *recording, uint64_t index, jmi_range_row *row, int64_t end_ns) {
+    if (row->state != JMI_RANGE_OPEN) return;
+    row->end_ns = end_ns > row->begin_ns ? end_ns : row->begin_ns;
+    row->state = JMI_RANGE_UNFINISHED;
+    jmi_recording_note(recording, row->end_ns);
+    jmi_range_touch(recording, index);
+}
+
+/* Ranges that are open, of some processes or of all (NULL), end without an end of their own. */
+static void end_open(jmi_collector *collector, const dead_list *dead, int64_t end_ns) {
     jm_recording *recording = collector->recording;
+    jmi_open_set *open = &collector->open;
     jmi_recording_lock(recording);
-    for (size_t i = 0; i < collector->open.slot_count; i++) {
-        const jmi_open *open = &collector->open.slots[i];
-        if (open->id == 0) continue;
-        jmi_range_row *row = jmi_rows_at(&recording->ranges, open->index);
-        if (row == NULL || row->state != JMI_RANGE_OPEN || (pid != 0 && row->pid != pid)) continue;
-        row->end_ns = end_ns > row->begin_ns ? end_ns : row->begin_ns;
-        row->state = JMI_RANGE_UNFINISHED;
-        jmi_range_touch(recording, open->index);
+    for (size_t i = 0; i < open->slot_count;) {
+        jmi_open one = open->slots[i];
+        jmi_range_row *row = one.id != 0 ? jmi_rows_at(&recording->ranges, one.index) : NULL;
+        if (one.id == 0 || (row != NULL && dead != NULL && !is_among(dead, row->pid))) {
+            i++;
+            continue;
+        }
+        if (row != NULL) end_one(recording, one.index, row, end_ns);
+        jmi_open_remove(open, one.id); /* another may come to its place: the same one again */
     }
     jmi_recording_unlock(recording);
 }
 
-/* Takes back the lanes of processes that died without a word, and ends what they had begun. */
-static void bury_dead(jmi_collector *collector) {
+static void find_dead_that_left(jmi_collector *collector, dead_list *dead) {
+    size_t kept = 0;
+    for (size_t i = 0; i < collector->left_count; i++) {
+        uint32_t pid = collector->left[i];
+        if (jmi_process_gone((int32_t)pid))
+            dead->pids[dead->count++] = pid;
+        else
+            collector->left[kept++] = pid;
+    }
+    collector->left_count = kept;
+}
+
+/* Takes back lanes of processes that died without a word. What those said is taken first. */
+static void find_dead_in_lanes(jmi_collector *collector, dead_list *dead) {
     uint32_t used = lanes_used(collector), asked = 0;
     bool gone = false;
     for (size_t i = 0; i < used; i++) {
         jmi_lane_state *state = &collector->lanes[i];
         if (!state->active || state->foreign) continue;
-        if (state->pid != asked) gone = is_gone(state->pid);
+        if (state->pid != asked) gone = jmi_process_gone((int32_t)state->pid);
         asked = state->pid;
         if (!gone) continue;
         drain_lane(collector, i, INT_MAX);
-        if (state->active) free_lane(state, &collector->ring->lanes[i]);
-        end_open(collector, asked, collector->now_ns);
+        if (state->active) free_lane(collector, i);
+        dead->pids[dead->count++] = asked;
+    }
+}
+
+/* Processes that are found dead in the second step were alive or dead in the first; the other way
+ * round ends could be overlooked that are still in a lane. */
+static void bury_dead(jmi_collector *collector) {
+    dead_list dead = {.count = 0};
+    find_dead_that_left(collector, &dead);
+    find_dead_in_lanes(collector, &dead);
+    if (dead.count > 0) {
+        qsort(dead.pids, dead.count, sizeof dead.pids[0], compare_pids);
+        end_open(collector, &dead, collector->now_ns);
     }
     collector->buried_ns = collector->now_ns;
     atomic_store(&collector->ring->header->wanted, 0);
+}
+
+static bool burial_is_due(const jmi_collector *collector) {
+    bool wanted = atomic_load_explicit(&collector->ring->header->wanted, memory_order_relaxed) != 0;
+    return collector->now_ns - collector->buried_ns > (wanted ? bury_wanted_ns : bury_ns);
 }
 
 /* ---- all lanes ---- */
@@ -182,12 +251,10 @@ static void bury_dead(jmi_collector *collector) {
 /* Each lane once. */
 static bool drain_round(jmi_collector *collector) {
     enum { BATCHES = 1 };
-    jmi_ring_header *header = collector->ring->header;
     uint32_t used = lanes_used(collector);
     bool more = false;
     for (uint32_t i = 0; i < used; i++) more |= drain_lane(collector, i, BATCHES);
-    bool wanted = atomic_load_explicit(&header->wanted, memory_order_relaxed) != 0;
-    if (wanted || collector->now_ns - collector->buried_ns > JMI_NS_PER_S) bury_dead(collector);
+    if (burial_is_due(collector)) bury_dead(collector);
     return more;
 }
 
@@ -259,6 +326,6 @@ void jmi_collect_finish(jmi_collector *collector, int64_t end_ns) {
     while (jmi_collect(collector, limit) && jm_now_ns() < limit) {
     }
     pthread_mutex_lock(&collector->lock);
-    end_open(collector, 0, end_ns);
+    end_open(collector, NULL, end_ns);
     pthread_mutex_unlock(&collector->lock);
 }

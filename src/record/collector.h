@@ -39,6 +39,9 @@ struct jmi_collector {
     int64_t buried_ns; /* dead processes were looked for then */
     int64_t ring_made_ns;
     bool refuse;
+    /* Processes of which a thread has left its lane, perhaps with ranges open. */
+    uint32_t left[JMI_LANES];
+    size_t left_count;
     /* One message, copied out of the ring before anything in it is believed. */
     jmi_slot slot;
     char text[JMI_MAX_TEXT + JMI_SLOT_BYTES];

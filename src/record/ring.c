@@ -247,11 +247,12 @@ static bool claim(jmi_writer_lane *writer, size_t index) {
 
 static void claim_any(jmi_writer_lane *writer) {
     jmi_ring_header *header = writer->ring->header;
-    /* The collector looks for lanes to take back; until it has, looking again finds none. */
-    if (atomic_load_explicit(&header->wanted, memory_order_relaxed) != 0) return;
+    uint32_t now = (uint32_t)(jm_now_ns() / JMI_WANTED_NS) | 1u << 31;
+    /* The collector takes back what it can; until it has, looking again finds none. */
+    if (atomic_load_explicit(&header->wanted, memory_order_relaxed) == now) return;
     for (size_t i = 0; i < JMI_LANES; i++)
         if (claim(writer, i)) return;
-    if (atomic_exchange(&header->wanted, 1) == 0) {
+    if (atomic_exchange(&header->wanted, now) != now) {
         atomic_fetch_add(&header->doorbell, 1);
         jmi_futex_wake(&header->doorbell);
     }
