@@ -72,21 +72,22 @@ static bool over_reset(const jmi_track *track, const jmi_edge *from, const jmi_e
     return first < end && track->resets[end] > track->resets[first];
 }
 
-/* Whatever the readings: power lies between floor and ceiling; and where a contiguous reading
- * holds the whole window, the rest of its cell took its share. */
+/* Whatever the readings: power lies between floor and ceiling; and where contiguous readings (one
+ * or two) hold the whole window, the rest of their time took its share. */
 static void find_bounds(const jmi_track *track, const jmi_edge *from, const jmi_edge *to,
-                        double length_s, double cell_j, jmi_estimate *out) {
+                        double length_s, double cells_j, jmi_estimate *out) {
     out->lower_j = track->floor_w * length_s;
     out->upper_j = track->ceiling_w * length_s;
-    if (from->cell != to->cell || track->blur_ns > 0 || from->outside || to->outside) return;
-    if ((track->seen != NULL && track->seen[from->cell] < 1) ||
-        (track->flags != NULL && track->flags[from->cell] != 0))
-        return;
-    double rest = (double)(track->edge[from->cell + 1] - track->edge[from->cell]) * 1e-9 - length_s;
+    if (to->cell > from->cell + 1 || track->blur_ns > 0 || from->outside || to->outside) return;
+    for (size_t i = from->cell; i <= to->cell; i++)
+        if ((track->seen != NULL && track->seen[i] < 1) ||
+            (track->flags != NULL && track->flags[i] != 0))
+            return;
+    double rest = (double)(track->edge[to->cell + 1] - track->edge[from->cell]) * 1e-9 - length_s;
     double slack = 3 * (track->noise_w * (rest + length_s) + track->edge_noise_j);
     slack += 2 * track->tick_u_ns * 1e-9 * track->ceiling_w;
-    out->lower_j = jmi_max(out->lower_j, cell_j - slack - track->ceiling_w * rest);
-    out->upper_j = jmi_min(out->upper_j, cell_j + slack - track->floor_w * rest);
+    out->lower_j = jmi_max(out->lower_j, cells_j - slack - track->ceiling_w * rest);
+    out->upper_j = jmi_min(out->upper_j, cells_j + slack - track->floor_w * rest);
     out->upper_j = jmi_max(out->upper_j, out->lower_j); /* readings below the floor */
 }
 
@@ -165,6 +166,17 @@ static void add_outside(const jmi_estimator *e, const outside *out_of, const jmi
     out->var_j2 += (far * far + near * near) / 12;
 }
 
+/* A window too short for its readings is bounded. A model bounds nothing: what it allows for is
+ * then its uncertainty. */
+static void judge_short(const jmi_track *track, double length_s, bool resolved, jmi_estimate *out) {
+    if (resolved || length_s * 1e9 >= resolution(track)) return;
+    double allowed = out->upper_j - out->lower_j;
+    if (track->provenance & JM_FROM_MODEL)
+        out->var_j2 += allowed * allowed / 12;
+    else
+        out->bound_only = true;
+}
+
 void jmi_estimate_window(jmi_estimator *e, int64_t begin, int64_t end, jmi_estimate *out) {
     const jmi_track *track = &e->track;
     double length_s = (double)(end - begin) * 1e-9;
@@ -183,7 +195,7 @@ void jmi_estimate_window(jmi_estimator *e, int64_t begin, int64_t end, jmi_estim
     double cell_s = length_s / jmi_max(cells, 1);
     double noise = track->noise_w * track->noise_w * cell_s * cell_s * jmi_max(cells, 1);
     out->var_j2 = jmi_edge_variance(track, &from, &to) + noise + unseen_variance(track, &from, &to);
-    double cell_j = track->energy_j[from.cell + 1] - track->energy_j[from.cell];
+    double cells_j = track->energy_j[to.cell + 1] - track->energy_j[from.cell];
     if (e->has_activity) {
         double until = jmi_activity_energy(&e->activity, begin, &e->line_hint);
         size_t hint = e->line_hint;
@@ -192,17 +204,17 @@ void jmi_estimate_window(jmi_estimator *e, int64_t begin, int64_t end, jmi_estim
                                                 e->line_hint);
         out->flags |= JM_ENERGY_ACTIVITY | (e->activity.locked ? JM_ENERGY_LOCKED : 0u);
         size_t a = e->line_hint;
-        cell_j += jmi_activity_energy(&e->activity, track->edge[from.cell + 1], &hint) -
-                  jmi_activity_energy(&e->activity, track->edge[from.cell], &a);
+        cells_j += jmi_activity_energy(&e->activity, track->edge[to.cell + 1], &hint) -
+                   jmi_activity_energy(&e->activity, track->edge[from.cell], &a);
     }
     bool resolved = ranges_resolve(e, begin, end);
     out->var_j2 += hidden_variance(e, &from, &to, length_s, resolved);
     out->common_j2 += lag_variance(e, &from, &to, begin, end);
     out->var_j2 += out->common_j2;
     add_outside(e, &out_of, &from, &to, out);
-    find_bounds(track, &from, &to, length_s, cell_j, out);
+    find_bounds(track, &from, &to, length_s, cells_j, out);
     out->guessed = part_time(track) && !resolved;
-    out->bound_only = length_s * 1e9 < resolution(track) && !ranges_resolve(e, begin, end);
+    judge_short(track, length_s, resolved, out);
     out->provenance = out->measured > 0 ? track->provenance : 0;
     if (out->measured < 0.999) out->flags |= JM_ENERGY_PARTIAL;
     if (over_reset(track, &from, &to)) out->flags |= JM_ENERGY_RESET;

@@ -197,6 +197,14 @@ static void add_sample(jmi_summary_sensor *entry, running *run, int64_t t, doubl
     run->has_last = true;
 }
 
+/* A model's value is the mean since its reading before: that after the end is of the window too. */
+static bool tells_of(const jmi_summary *summary, const jm_sensor *sensor, const jm_samples *block,
+                     size_t i) {
+    int64_t t = block->t_ns[i];
+    int64_t since = sensor->modelled ? (int64_t)block->since_ns[i] : 0;
+    return t >= summary->begin_ns && (t <= summary->end_ns || t - since < summary->end_ns);
+}
+
 static int fill_sensor(const jmi_summary *summary, uint32_t index, jmi_summary_sensor *entry,
                        jm_error *error) {
     entry->sensor.size = sizeof entry->sensor;
@@ -212,9 +220,8 @@ static int fill_sensor(const jmi_summary *summary, uint32_t index, jmi_summary_s
     running run = {0};
     while ((status = jm_cursor_next(cursor, &block)) == JM_OK) {
         for (size_t i = 0; i < block.count; i++) {
-            int64_t t = block.t_ns[i];
-            if (t < summary->begin_ns || t > summary->end_ns) continue;
-            add_sample(entry, &run, t, block.value[i], block.flags[i]);
+            if (tells_of(summary, &entry->sensor, &block, i))
+                add_sample(entry, &run, block.t_ns[i], block.value[i], block.flags[i]);
         }
     }
     jm_cursor_close(cursor);

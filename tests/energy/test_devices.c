@@ -201,18 +201,58 @@ static void provenance_in_words(void **state) {
     assert_ptr_equal(jm_provenance_text(1, text, 0), text);
 }
 
-static void what_is_modelled_or_simulated_says_so(void **state) {
-    (void)state;
-    jm_recording *r = recording_new();
-    uint32_t cpu = add_device(r, "cpu0", 0), sensor, index;
+static uint32_t add_model(jm_recording *r, uint32_t device) {
+    uint32_t sensor = UINT32_MAX;
     jm_sensor model = {.size = sizeof model,
-                       .device = cpu,
+                       .device = device,
                        .quantity = JM_QUANTITY_POWER,
                        .source = "cpu model",
                        .modelled = true,
                        .refresh_ns = 100000000,
                        .window_ns = 100000000};
     assert_int_equal(jm_recording_add_sensor(r, &model, &sensor, NULL), JM_OK);
+    return sensor;
+}
+
+/* A model says nothing that holds without doubt, however short the window. */
+static void a_model_never_bounds(void **state) {
+    (void)state;
+    jm_recording *r = recording_new();
+    uint32_t cpu = add_device(r, "cpu0", 0), sensor = add_model(r, cpu);
+    add_sample(r, sensor, 0.001, 20, 10, 0); /* a session of 5 ms, polled every 100 ms */
+    add_sample(r, sensor, 0.006, 20, 0.005, 0);
+    jm_energy e = energy_of(r, cpu, 0.001, 0.005);
+    assert_int_equal(e.provenance, JM_FROM_MODEL);
+    close_to(e.energy_j, 0.08, 1e-6, "20 W for 4 ms");
+    assert_true(e.u95_j > e.energy_j &&
+                e.measured == 1); /* utilisation of 4 ms is anybody's guess */
+    jm_window twice[] = {{at(0.001), at(0.002)}, {at(0.003), at(0.004)}};
+    jm_energy sum;
+    assert_int_equal(jm_energy_sum(r, cpu, twice, 2, NULL, &sum, NULL), JM_OK);
+    check_energy(&sum);
+    assert_int_equal(sum.provenance, JM_FROM_MODEL);
+    jm_energy later = energy_of(r, cpu, 5, 5.001); /* nobody looked */
+    assert_true(later.provenance == 0 && later.measured == 0 && later.energy_j == 0);
+    jm_recording_free(r);
+
+    r = recording_new();
+    cpu = add_device(r, "cpu0", 0);
+    sensor = add_model(r, cpu);
+    for (int i = 0; i <= 50; i++)
+        add_sample(r, sensor, 0.1 * i, i % 2 ? 80 : 20, 0.1, JM_SAMPLE_CHANGED);
+    for (double length = 0.0001; length < 0.2; length *= 1.7)
+        for (double begin = 2; begin < 2.2; begin += 0.013) {
+            e = energy_of(r, cpu, begin, begin + length);
+            assert_int_equal(e.provenance, JM_FROM_MODEL);
+            assert_true(e.u95_j > 0.9 * e.energy_j); /* its gain alone is that wide */
+        }
+    jm_recording_free(r);
+}
+
+static void what_is_modelled_or_simulated_says_so(void **state) {
+    (void)state;
+    jm_recording *r = recording_new();
+    uint32_t cpu = add_device(r, "cpu0", 0), sensor = add_model(r, cpu), index;
     ten_seconds(r, sensor, watts_100, 0.1);
     jm_device gpu = {.size = sizeof gpu, .name = "gpu0", .in_total = true, .simulated = true};
     assert_int_equal(jm_recording_add_device(r, &gpu, &index, NULL), JM_OK);
@@ -236,6 +276,7 @@ int main(void) {
         cmocka_unit_test(one_view_covers_for_the_other),
         cmocka_unit_test(a_power_of_its_own_is_not_an_average),
         cmocka_unit_test(provenance_in_words),
+        cmocka_unit_test(a_model_never_bounds),
         cmocka_unit_test(what_is_modelled_or_simulated_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -390,6 +390,40 @@ static void hostile_texts_stay_texts(void **state) {
     jm_recording_free(recording);
 }
 
+/* A command shorter than the model's period: its last reading, after the end, tells of it. */
+static void a_short_command_is_an_estimate_of_the_model(void **state) {
+    (void)state;
+    jm_recording *recording = NULL;
+    fixture_ok(jm_recording_new(&recording, NULL), &(jm_error){0});
+    uint32_t cpu = fixture_device(recording, "cpu0", "Some CPU", false);
+    uint32_t sensor = fixture_sensor(recording, cpu, JM_QUANTITY_POWER, "cpu model", true);
+    fixture_samples(recording, sensor, 1, fixture_cpu_w);
+    json_t *root = make_json(recording); /* one reading, and no time that it could be of */
+    assert_true(json_is_null(json_object_get(json_object_get(root, "total"), "energy_j")) ||
+                number(json_object_get(root, "total"), "energy_j") == 0);
+    json_decref(root);
+    int64_t t = FIXTURE_T0 + 5000000;
+    double watts = 20;
+    uint32_t since = 5000000;
+    uint8_t flags = 0;
+    fixture_ok(jm_recording_add_samples(recording, sensor,
+                                        &(jm_samples){1, &t, &watts, &since, &flags}, NULL),
+               &(jm_error){0});
+    fixture_range(recording, JM_CATEGORY_SESSION, "true", 0.001, 0.004, "");
+    root = make_json(recording);
+    const json_t *total = json_object_get(root, "total");
+    assert_int_equal(json_array_size(json_object_get(total, "provenance")), 1);
+    assert_true(fabs(number(total, "energy_j") - 0.06) < 0.001);
+    assert_true(number(total, "u95_j") > 0.03);
+    assert_true(number(total, "measured") == 1);
+    assert_true(number(json_array_get(json_object_get(root, "sensors"), 0), "samples") == 1);
+    json_decref(root);
+    char *text = make_text(recording, 80);
+    assert_null(strstr(text, "bounds"));
+    jm_free(text);
+    jm_recording_free(recording);
+}
+
 /* ---- text ---- */
 
 static void text_fits_the_terminal(void **state) {
@@ -465,6 +499,7 @@ int main(void) {
         cmocka_unit_test(json_holds_it_all),
         cmocka_unit_test(an_empty_recording_is_null_not_zero),
         cmocka_unit_test(failed_readings_are_missing_not_zero),
+        cmocka_unit_test(a_short_command_is_an_estimate_of_the_model),
         cmocka_unit_test(hostile_texts_stay_texts),
         cmocka_unit_test(text_fits_the_terminal),
         cmocka_unit_test(text_says_where_numbers_come_from),
