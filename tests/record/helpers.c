@@ -1,9 +1,11 @@
 #include "helpers.h"
 
+#include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -101,6 +103,32 @@ jm_session *open_plain(jm_session_options *options) {
     return session;
 }
 
+jm_recording *close_session(jm_session *session) {
+    jm_recording *recording = NULL;
+    jm_error error = {0, ""};
+    if (jm_session_close(session, &recording, &error) != JM_OK) fail_msg("%s", error.message);
+    assert_non_null(recording);
+    return recording;
+}
+
+/* ---- processes ---- */
+
+pid_t start_self(const char *part, char *const *settings) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        for (; *settings != NULL; settings++) putenv(*settings);
+        execl("/proc/self/exe", "test", part, (char *)NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+int wait_for(pid_t pid) {
+    int status;
+    while (waitpid(pid, &status, 0) < 0) assert_int_equal(errno, EINTR);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
 /* ---- files ---- */
 
 static char folder[64];
@@ -156,6 +184,12 @@ tally walk(const jm_recording *recording, uint32_t sensor, int64_t from_ns, int6
     assert_int_equal(status, JM_NO_DATA);
     jm_cursor_close(cursor);
     return c;
+}
+
+jm_range range_at(const jm_recording *recording, uint64_t index) {
+    jm_range range = {.size = sizeof range};
+    assert_int_equal(jm_recording_range(recording, index, &range), JM_OK);
+    return range;
 }
 
 bool has_warning(const jm_recording *recording, const char *part) {

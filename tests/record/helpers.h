@@ -33,6 +33,14 @@ void fake_add_temperature(jmi_sensor_set *set);
 jm_session *open_fake(fake_source *const *sources, size_t count, jm_session_options *options);
 /* A session without sensors. */
 jm_session *open_plain(jm_session_options *options);
+/* Closes it and hands its recording over. */
+jm_recording *close_session(jm_session *session);
+
+/* Runs this test program again, with `part` as its argument and settings ("NAME=value") added to
+ * its environment. */
+pid_t start_self(const char *part, char *const *settings);
+/* Exit code, or 1000 + signal. */
+int wait_for(pid_t pid);
 
 /* A folder that is there until the process ends. */
 const char *scratch(void);
@@ -46,6 +54,7 @@ typedef struct tally {
 /* Walks a sensor from begin to end; fails the test if times do not rise. */
 tally walk(const jm_recording *recording, uint32_t sensor, int64_t from_ns, int64_t to_ns);
 
+jm_range range_at(const jm_recording *recording, uint64_t index);
 bool has_warning(const jm_recording *recording, const char *part);
 void sleep_ms(int ms);
 /* A number from the environment, for longer or shorter runs; less under sanitizers. */

@@ -28,13 +28,6 @@ static void save(const jm_recording *r, const char *path) {
     if (jm_recording_save(r, path, &error) != JM_OK) fail_msg("save: %s", error.message);
 }
 
-static jm_recording *finish(jm_session *session) {
-    jm_recording *recording = NULL;
-    jm_error error = {0, ""};
-    if (jm_session_close(session, &recording, &error) != JM_OK) fail_msg("%s", error.message);
-    return recording;
-}
-
 static bool exists(const char *path, const char *ending) {
     char name[300];
     snprintf(name, sizeof name, "%s%s", path, ending);
@@ -274,7 +267,7 @@ static void test_live_file(void **state) {
         }
     }
     jm_end(s, outer);
-    jm_recording *r = finish(s);
+    jm_recording *r = close_session(s);
     assert_false(exists(path, "-wal"));
     jm_recording *back = open_file(path);
     same(r, back);
@@ -310,7 +303,7 @@ static void test_existing_file(void **state) {
     jm_recording_free(r);
     options.path = path;
     assert_int_equal(jm_session_open(&s, &options, &error), JM_OK);
-    jm_recording_free(finish(s));
+    jm_recording_free(close_session(s));
     r = open_file(path);
     assert_int_equal(jm_recording_range_count(r), 0);
     jm_recording_free(r);
@@ -348,7 +341,7 @@ static void test_spill(void **state) {
             if (s->recording->sample_count > in_memory) in_memory = s->recording->sample_count;
             jmi_recording_unlock(s->recording);
         }
-        jm_recording *r = finish(s);
+        jm_recording *r = close_session(s);
         assert_true(has_warning(r, "80 % of a limit"));
         assert_true(in_memory < 4000);
         for (uint32_t k = 0; k < 3; k++) {
@@ -397,7 +390,7 @@ static void test_spilled_ranges(void **state) {
         resident = s->recording->ranges.resident;
         jmi_recording_unlock(s->recording);
     }
-    jm_recording *r = finish(s);
+    jm_recording *r = close_session(s);
     assert_int_equal(jm_recording_range_count(r), ranges);
     assert_true(resident < 20); /* of 30 and more */
     for (uint64_t i = 0; i < ranges; i++) {

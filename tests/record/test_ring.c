@@ -9,20 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static jm_recording *close_session(jm_session *session) {
-    jm_recording *recording = NULL;
-    jm_error error = {0, ""};
-    if (jm_session_close(session, &recording, &error) != JM_OK) fail_msg("%s", error.message);
-    assert_non_null(recording);
-    return recording;
-}
-
-static jm_range range_at(const jm_recording *r, uint64_t index) {
-    jm_range range = {.size = sizeof range};
-    assert_int_equal(jm_recording_range(r, index, &range), JM_OK);
-    return range;
-}
-
 static jm_range_id add(jm_session *session, const char *name, int64_t begin_ns, int64_t end_ns) {
     jm_range range = JM_RANGE_INIT;
     range.category = JM_CATEGORY_KERNEL;
@@ -211,6 +197,35 @@ static void test_thread_exit(void **state) {
     jm_recording_free(r);
 }
 
+/* ---- without a session around it: nobody collects but the test ---- */
+
+typedef struct bare {
+    jmi_ring *ring;
+    jm_recording *recording;
+    jmi_collector *collector;
+    jm_session session;
+} bare;
+
+static void open_bare(bare *b) {
+    *b = (bare){.recording = sawtooth(0)};
+    assert_int_equal(jmi_ring_create(&b->ring, NULL), JM_OK);
+    assert_int_equal(jmi_collector_new(&b->collector, b->ring, b->recording, NULL), JM_OK);
+    b->recording->begin_ns = jm_now_ns();
+    b->session.ring = b->ring;
+}
+
+static void collect(bare *b) {
+    assert_false(jmi_collect(b->collector, INT64_MAX));
+}
+
+static void close_bare(bare *b) {
+    jmi_collector_free(b->collector);
+    jmi_ring_free(b->ring);
+    jm_recording_free(b->recording);
+}
+
+/* ---- ends and beginnings in different lanes ---- */
+
 /* Ends from another thread, some before their beginning has been taken out of the ring. */
 typedef struct relay {
     jm_session *session;
@@ -256,89 +271,60 @@ static void test_end_elsewhere(void **state) {
     jm_recording_free(recording);
 }
 
+typedef struct beginner {
+    jm_session *session;
+    jm_range_id id;
+} beginner;
+
+static void *begin_one(void *argument) {
+    beginner *b = argument;
+    b->id = jm_begin(b->session, "began elsewhere");
+    return NULL;
+}
+
 /* The collector takes lane after lane: here the end's lane comes first. */
 static void test_end_first(void **state) {
     (void)state;
-    jmi_ring *ring;
-    jm_recording *recording = sawtooth(0);
-    jmi_collector *collector;
-    assert_int_equal(jmi_ring_create(&ring, NULL), JM_OK);
-    assert_int_equal(jmi_collector_new(&collector, ring, recording, NULL), JM_OK);
-    recording->begin_ns = jm_now_ns();
-    jm_session session = {.ring = ring};
-    relay r = {.session = &session};
+    bare b;
     pthread_t thread;
-    jm_mark(&session, "claims lane 0", NULL);
-    jm_session *s = &session;
-    worker w = {.session = s, .pairs = 0};
-    (void)w;
-    /* Lane 1 begins, lane 0 ends. */
-    atomic_store(&r.done, 0);
-    struct {
-        jm_session *session;
-        jm_range_id id;
-    } begun = {s, 0};
-    void *begin_one(void *);
+    open_bare(&b);
+    beginner begun = {.session = &b.session};
+    jm_mark(&b.session, "claims lane 0", NULL);
     assert_int_equal(pthread_create(&thread, NULL, begin_one, &begun), 0);
     pthread_join(thread, NULL);
-    jm_end_with(s, begun.id, "{\"late\":1}");
-    assert_false(jmi_collect(collector, INT64_MAX));
-    jmi_collect_finish(collector, jm_now_ns());
-    assert_int_equal(jm_recording_range_count(recording), 1);
-    jm_range range = range_at(recording, 0);
+    jm_end_with(&b.session, begun.id, "{\"late\":1}");
+    collect(&b);
+    jmi_collect_finish(b.collector, jm_now_ns());
+    assert_int_equal(jm_recording_range_count(b.recording), 1);
+    jm_range range = range_at(b.recording, 0);
     assert_false(range.unfinished);
     assert_string_equal(range.attributes, "{\"late\":1}");
-    jmi_collector_free(collector);
-    jmi_ring_free(ring);
-    jm_recording_free(recording);
-}
-
-void *begin_one(void *argument);
-void *begin_one(void *argument) {
-    struct {
-        jm_session *session;
-        jm_range_id id;
-    } *begun = argument;
-    begun->id = jm_begin(begun->session, "began elsewhere");
-    return NULL;
+    close_bare(&b);
 }
 
 /* A lane that nobody empties: the writer waits a bounded time once, then drops, and it is counted.
  */
 static void test_full(void **state) {
     (void)state;
-    jmi_ring *ring;
-    jm_recording *recording = sawtooth(0);
-    jmi_collector *collector;
-    assert_int_equal(jmi_ring_create(&ring, NULL), JM_OK);
-    assert_int_equal(jmi_collector_new(&collector, ring, recording, NULL), JM_OK);
-    recording->begin_ns = jm_now_ns();
-    jm_session session = {.ring = ring};
-    for (int i = 0; i < JMI_SLOTS; i++) assert_int_not_equal(jm_begin(&session, "x"), 0);
+    bare b;
+    open_bare(&b);
+    for (int i = 0; i < JMI_SLOTS; i++) assert_int_not_equal(jm_begin(&b.session, "x"), 0);
     int64_t from = jm_now_ns();
-    for (int i = 0; i < 1000; i++) assert_int_equal(jm_begin(&session, "x"), 0);
+    for (int i = 0; i < 1000; i++) assert_int_equal(jm_begin(&b.session, "x"), 0);
     int64_t took = jm_now_ns() - from;
     assert_true(took > 50 * 1000000 && took < 2000 * 1000000LL);
-    assert_false(jmi_collect(collector, INT64_MAX));
-    assert_int_not_equal(jm_begin(&session, "room again"), 0);
-    jmi_collect_finish(collector, jm_now_ns());
-    assert_int_equal(jm_recording_range_count(recording), JMI_SLOTS + 1);
+    collect(&b);
+    assert_int_not_equal(jm_begin(&b.session, "room again"), 0);
+    jmi_collect_finish(b.collector, jm_now_ns());
+    assert_int_equal(jm_recording_range_count(b.recording), JMI_SLOTS + 1);
     jm_sampler_stats stats = {.size = sizeof stats};
-    jm_recording_sampler_stats(recording, &stats);
+    jm_recording_sampler_stats(b.recording, &stats);
     assert_int_equal(stats.dropped, 1000);
-    assert_true(has_warning(recording, "faster than they could be taken"));
-    jmi_collector_free(collector);
-    jmi_ring_free(ring);
-    jm_recording_free(recording);
+    assert_true(has_warning(b.recording, "faster than they could be taken"));
+    close_bare(&b);
 }
 
 /* ---- processes ---- */
-
-static int wait_for(pid_t pid) {
-    int status;
-    while (waitpid(pid, &status, 0) < 0) assert_int_equal(errno, EINTR);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
 
 static void test_fork(void **state) {
     (void)state;
@@ -414,57 +400,54 @@ static jmi_slot *slot_at(jmi_ring *ring, size_t lane, uint64_t at) {
     return &jmi_ring_slots(ring, lane)[at & (JMI_SLOTS - 1)];
 }
 
+/* Makes one kind of nonsense of a good message in lane 1. Returns the head to go with it. */
+static uint64_t spoil(jmi_ring *ring, jmi_slot *slot, int kind) {
+    switch (kind) {
+    case 0: slot->kind = 99; break;
+    case 1: slot->category = 200; break;
+    case 2: slot->name_length = 65535; break;
+    case 3: slot->attributes_length = JMI_MAX_ATTRIBUTES; break; /* beyond the head */
+    case 4: return UINT64_MAX;
+    case 5: return JMI_SLOTS + 1;
+    case 6: slot->t_ns = INT64_MAX; break;
+    case 7: slot->t_ns = INT64_MIN; break;
+    case 8: slot->id = jmi_id_base(0, 0) | 7; break; /* another lane's */
+    case 9: slot->id = jmi_id_base(0, 1); break;     /* counter 0 */
+    case 10:
+        slot->kind = JMI_KIND_ADD;
+        memset(slot->text, 0x7f, sizeof slot->text);
+        break;
+    default:
+        atomic_store(&ring->header->lanes_used, UINT32_MAX);
+        slot->kind = 0;
+        break;
+    }
+    return 1;
+}
+
 static void test_nonsense(void **state) {
     (void)state;
     for (int kind = 0; kind < 12; kind++) {
-        jmi_ring *ring;
-        jm_recording *recording = sawtooth(0);
-        jmi_collector *collector;
-        assert_int_equal(jmi_ring_create(&ring, NULL), JM_OK);
-        assert_int_equal(jmi_collector_new(&collector, ring, recording, NULL), JM_OK);
-        recording->begin_ns = jm_now_ns();
-        jm_session session = {.ring = ring};
-        jm_end(&session, jm_begin(&session, "good")); /* lane 0 */
-        jmi_lane *lane = &ring->lanes[1];
+        bare b;
+        open_bare(&b);
+        jm_end(&b.session, jm_begin(&b.session, "good")); /* lane 0 */
+        jmi_lane *lane = &b.ring->lanes[1];
         uint64_t base = jmi_id_base(0, 1);
         atomic_store(&lane->owner, UINT64_C(4242) << 32 | 1);
-        atomic_store(&ring->header->lanes_used, 2);
-        jmi_slot *slot = slot_at(ring, 1, 0);
+        atomic_store(&b.ring->header->lanes_used, 2);
+        jmi_slot *slot = slot_at(b.ring, 1, 0);
         *slot = (jmi_slot){.t_ns = jm_now_ns(), .id = base | 1, .kind = JMI_KIND_BEGIN};
-        uint64_t head = 1;
-        switch (kind) {
-        case 0: slot->kind = 99; break;
-        case 1: slot->category = 200; break;
-        case 2: slot->name_length = 65535; break;
-        case 3: slot->attributes_length = JMI_MAX_ATTRIBUTES; break; /* beyond the head */
-        case 4: head = UINT64_MAX; break;
-        case 5: head = JMI_SLOTS + 1; break;
-        case 6: slot->t_ns = INT64_MAX; break;
-        case 7: slot->t_ns = INT64_MIN; break;
-        case 8: slot->id = jmi_id_base(0, 0) | 7; break; /* another lane's */
-        case 9: slot->id = base; break;                  /* counter 0 */
-        case 10:
-            slot->kind = JMI_KIND_ADD;
-            memset(slot->text, 0x7f, sizeof slot->text);
-            break;
-        default:
-            atomic_store(&ring->header->lanes_used, UINT32_MAX);
-            slot->kind = 0;
-            break;
-        }
-        atomic_store(&lane->head, head);
-        assert_false(jmi_collect(collector, INT64_MAX));
-        assert_true(has_warning(recording, "nonsense"));
+        atomic_store(&lane->head, spoil(b.ring, slot, kind));
+        collect(&b);
+        assert_true(has_warning(b.recording, "nonsense"));
         /* It stays out, the other goes on. */
         *slot = (jmi_slot){.t_ns = jm_now_ns(), .id = base | 2, .kind = JMI_KIND_BEGIN};
         atomic_store(&lane->head, 2);
-        jm_end(&session, jm_begin(&session, "good"));
-        assert_false(jmi_collect(collector, INT64_MAX));
-        jmi_collect_finish(collector, jm_now_ns());
-        assert_int_equal(jm_recording_range_count(recording), 2);
-        jmi_collector_free(collector);
-        jmi_ring_free(ring);
-        jm_recording_free(recording);
+        jm_end(&b.session, jm_begin(&b.session, "good"));
+        collect(&b);
+        jmi_collect_finish(b.collector, jm_now_ns());
+        assert_int_equal(jm_recording_range_count(b.recording), 2);
+        close_bare(&b);
     }
 }
 

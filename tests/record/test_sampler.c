@@ -14,13 +14,6 @@
 
 static const int64_t ms = 1000000;
 
-static jm_recording *finish(jm_session *session) {
-    jm_recording *recording = NULL;
-    jm_error error = {0, ""};
-    if (jm_session_close(session, &recording, &error) != JM_OK) fail_msg("%s", error.message);
-    return recording;
-}
-
 static jm_session_options every(uint64_t interval_ns, uint64_t poll_ns) {
     jm_session_options options = JM_SESSION_OPTIONS_INIT;
     options.interval_ns = interval_ns;
@@ -109,7 +102,7 @@ static void test_changes_and_interval(void **state) {
     /* Read at the beginning. */
     assert_int_equal(walk(jm_session_recording(s), 0, INT64_MIN, INT64_MAX).samples, 1);
     sleep_ms(600);
-    jm_recording *r = finish(s);
+    jm_recording *r = close_session(s);
     tally power = walk(r, 0, INT64_MIN, INT64_MAX);
     tally temperature = walk(r, 1, INT64_MIN, INT64_MAX);
     assert_true(power.changed >= 18 && power.changed <= 22);
@@ -134,7 +127,7 @@ static void test_keep_polls(void **state) {
     fake_source gpu = {.base = 100, .refresh_ns = 3600 * JMI_NS_PER_S};
     jm_session *s = open_fake((fake_source *[]){&gpu}, 1, &options);
     sleep_ms(100);
-    jm_recording *r = finish(s);
+    jm_recording *r = close_session(s);
     assert_int_equal(walk(r, 0, INT64_MIN, INT64_MAX).samples, atomic_load(&gpu.calls));
     jm_recording_free(r);
 }
@@ -146,7 +139,7 @@ static void test_source_time(void **state) {
     jm_session *s = open_fake((fake_source *[]){&gpu}, 1, &options);
     int64_t from = jm_now_ns();
     sleep_ms(260);
-    jm_recording *r = finish(s);
+    jm_recording *r = close_session(s);
     int64_t ticks = (jm_now_ns() - from) / (25 * ms);
     tally c = walk(r, 0, INT64_MIN, INT64_MAX);
     assert_true(c.samples >= 3 && (int64_t)c.samples <= ticks + 2);
@@ -168,7 +161,7 @@ static void test_failures(void **state) {
     sleep_ms(50);
     atomic_store(&gpu.status, JM_OK);
     sleep_ms(50);
-    jm_recording *r = finish(s);
+    jm_recording *r = close_session(s);
     tally c = walk(r, 0, INT64_MIN, INT64_MAX);
     assert_int_equal(c.missing, 2);
     assert_int_equal(c.gaps, 2);
@@ -205,7 +198,7 @@ static void test_lost(void **state) {
     uint64_t calls = atomic_load(&gpu.calls);
     sleep_ms(50);
     assert_int_equal(atomic_load(&gpu.calls), calls); /* never tried again */
-    jm_recording *r = finish(s);
+    jm_recording *r = close_session(s);
     assert_true(has_warning(r, "gpu0 is lost"));
     assert_int_equal(h.count, 1);
     assert_non_null(strstr(h.last, "gpu0"));
@@ -237,7 +230,7 @@ static void test_hung(void **state) {
     atomic_store(&other.hang, 1); /* one hangs while the session is closed */
     sleep_ms(20);
     int64_t from = jm_now_ns();
-    jm_recording *r = finish(s);
+    jm_recording *r = close_session(s);
     assert_true(jm_now_ns() - from < 1500 * ms);
     assert_true(has_warning(r, "driver of gpu0 does not answer"));
     assert_true(has_warning(r, "driver of gpu1 does not answer"));
@@ -259,7 +252,7 @@ static void test_hung_at_open(void **state) {
     jm_session *s = open_fake((fake_source *[]){&gpu, &other}, 2, NULL);
     assert_true(jm_now_ns() - from < 1000 * ms);
     sleep_ms(200);
-    jm_recording *r = finish(s);
+    jm_recording *r = close_session(s);
     assert_true(has_warning(r, "driver of gpu0 does not answer"));
     assert_true(walk(r, 1, INT64_MIN, INT64_MAX).samples > 1);
     jm_recording_free(r);
@@ -276,7 +269,7 @@ static void test_hung_and_full(void **state) {
     sleep_ms(30);
     for (int i = 0; i < 100000; i++) jm_end(s, jm_begin(s, "on and on"));
     atomic_store(&gpu.hang, 0);
-    jm_recording *r = finish(s);
+    jm_recording *r = close_session(s);
     assert_int_equal(jm_recording_range_count(r), 100000);
     assert_int_equal(stats_of(r).dropped, 0);
     jm_recording_free(r);
@@ -310,7 +303,7 @@ static void test_suspend(void **state) {
     atomic_store(&real_jump, 3600 * JMI_NS_PER_S); /* both clocks go on while asleep */
     atomic_store(&boot_jump, 3600 * JMI_NS_PER_S);
     sleep_ms(1200);
-    jm_recording *r = finish(s);
+    jm_recording *r = close_session(s);
     assert_true(has_warning(r, "suspended for 3600.0 s"));
     assert_false(has_warning(r, "clock was set"));
     assert_int_equal(walk(r, 0, INT64_MIN, INT64_MAX).gaps, 1);
@@ -324,7 +317,7 @@ static void test_clock_step(void **state) {
     int64_t offset = jm_recording_utc_offset_ns(jm_session_recording(s));
     atomic_store(&real_jump, -7200 * JMI_NS_PER_S);
     sleep_ms(1200);
-    jm_recording *r = finish(s);
+    jm_recording *r = close_session(s);
     assert_true(has_warning(r, "clock was set by -7200.0 s"));
     assert_int_equal(walk(r, 0, INT64_MIN, INT64_MAX).gaps, 0);
     assert_int_equal(jm_recording_utc_offset_ns(r), offset);
@@ -449,7 +442,7 @@ static void test_cost(void **state) {
     int64_t opened = jm_now_ns() - from;
     sleep_ms(1000);
     long grown = resident_kb() - before;
-    jm_recording *r = finish(s);
+    jm_recording *r = close_session(s);
     double share = (double)stats_of(r).cpu_ns / 1e9;
     printf("# opened in %.2f ms, %ld KiB; 10 Hz: %.3f %% of a core\n", (double)opened / 1e6, grown,
            share * 100);
@@ -464,7 +457,7 @@ static void test_follow(void **state) {
     assert_int_equal(jm_session_follow(s, 1), JM_OK);
     assert_int_equal(jm_session_follow(s, 0), JM_INVALID);
     assert_int_equal(jm_session_follow(NULL, 1), JM_INVALID);
-    jm_recording_free(finish(s));
+    jm_recording_free(close_session(s));
 }
 
 int main(void) {

@@ -10,13 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static jm_recording *finish(jm_session *session) {
-    jm_recording *recording = NULL;
-    jm_error error = {0, ""};
-    if (jm_session_close(session, &recording, &error) != JM_OK) fail_msg("%s", error.message);
-    return recording;
-}
-
 static int try_options(void (*change)(jm_session_options *), const char *said) {
     jm_session_options options = JM_SESSION_OPTIONS_INIT;
     options.flags = JM_SESSION_NO_SAMPLER | JM_SESSION_NO_JOIN;
@@ -91,7 +84,7 @@ static void test_facts(void **state) {
     assert_true(strlen(start) == 24 && start[10] == 'T' && start[23] == 'Z');
     assert_true(jm_recording_begin_ns(r) <= jm_now_ns());
     assert_int_equal(jm_session_flush(s, NULL), JM_OK); /* nowhere to */
-    jm_recording *whole = finish(s);
+    jm_recording *whole = close_session(s);
     assert_true(jm_recording_end_ns(whole) > jm_recording_begin_ns(whole));
     jm_recording_free(whole);
 }
@@ -111,18 +104,6 @@ static void test_live_range(void **state) {
 }
 
 /* ---- joining ---- */
-
-static int run_self(const char *part, char *const *more) {
-    pid_t pid = fork();
-    if (pid == 0) {
-        for (; more != NULL && *more != NULL; more++) putenv(*more);
-        execl("/proc/self/exe", "test_record_session", part, (char *)NULL);
-        _exit(127);
-    }
-    int status;
-    while (waitpid(pid, &status, 0) < 0) assert_int_equal(errno, EINTR);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
 
 /* What the measured command does. */
 static int be_measured(bool close_descriptors) {
@@ -156,8 +137,9 @@ static void test_join(void **state) {
         jm_session *s = open_fake((fake_source *[]){&gpu}, 1, NULL);
         assert_false(jm_session_joined(s));
         char *const *settings = (char *const *)jm_session_environment(s);
-        assert_int_equal(run_self(closed ? "measured-closed" : "measured", settings), 0);
-        jm_recording *r = finish(s);
+        assert_int_equal(wait_for(start_self(closed ? "measured-closed" : "measured", settings)),
+                         0);
+        jm_recording *r = close_session(s);
         assert_int_equal(jm_recording_range_count(r), 50001);
         jm_range range = {.size = sizeof range}, inner = {.size = sizeof inner};
         assert_int_equal(jm_recording_range(r, 0, &range), JM_OK);
