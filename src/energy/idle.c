@@ -35,11 +35,14 @@ static bool quietest_second(jmi_views *views, int64_t begin, int64_t end, jm_win
     return isfinite(least);
 }
 
-static int idle_of(const jm_recording *recording, uint32_t device, jm_idle *idle, jm_error *error) {
+/* `measured`: there are readings, if only of too short a time. */
+static int idle_of(const jm_recording *recording, uint32_t device, jm_idle *idle, bool *measured,
+                   jm_error *error) {
     jm_energy_options options = JM_ENERGY_OPTIONS_INIT;
     jmi_views *views = malloc(sizeof *views);
     if (views == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
     int status = jmi_views_open(views, recording, device, &options, error);
+    *measured = status == JM_OK;
     if (status == JM_OK) {
         jm_idle found = {.size = sizeof found};
         jm_window window;
@@ -62,16 +65,16 @@ static int idle_of(const jm_recording *recording, uint32_t device, jm_idle *idle
 }
 
 /* Devices idle each in a second of its own where there is no baseline: the sum is the least that
- * the machine could draw. */
+ * the machine could draw. It is not known if that of one of them is not. */
 static int idle_of_sum(const jm_recording *recording, uint32_t which, jm_idle *idle,
                        jm_error *error) {
     *idle = (jm_idle){.size = sizeof *idle, .from_baseline = true};
-    bool any = false;
+    bool any = false, measured;
     for (uint32_t d = 0; d < jm_recording_device_count(recording); d++) {
         jm_idle part;
         if (!jmi_device_is_part(recording, d, which)) continue;
-        int status = idle_of(recording, d, &part, error);
-        if (status == JM_NO_DATA) continue;
+        int status = idle_of(recording, d, &part, &measured, error);
+        if (status == JM_NO_DATA && !measured) continue;
         if (status != JM_OK) return status;
         idle->power_w += part.power_w;
         idle->u95_w = hypot(idle->u95_w, part.u95_w);
@@ -79,15 +82,16 @@ static int idle_of_sum(const jm_recording *recording, uint32_t which, jm_idle *i
         any = true;
     }
     if (any) return JM_OK;
-    return jmi_fail(error, JM_NO_DATA, "the recording is too short to tell idle power");
+    return jmi_fail(error, JM_NO_DATA, "no device has a reading of power or energy");
 }
 
 int jm_energy_idle(const jm_recording *recording, uint32_t device, jm_idle *idle, jm_error *error) {
     if (recording == NULL || idle == NULL)
         return jmi_fail(error, JM_INVALID, "recording and idle must not be NULL");
     jm_idle found;
+    bool measured;
     int status = device >= JM_DEVICE_GPUS ? idle_of_sum(recording, device, &found, error)
-                                          : idle_of(recording, device, &found, error);
+                                          : idle_of(recording, device, &found, &measured, error);
     return status == JM_OK ? jmi_give_struct(idle, &found, sizeof found) : status;
 }
 

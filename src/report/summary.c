@@ -105,32 +105,6 @@ static int fill_energy(const jmi_summary *summary, uint32_t index, const jm_ener
     return JM_OK;
 }
 
-/* The total's idle power is that of its devices, if all of them have one. */
-static void add_splits(jmi_summary *summary) {
-    jmi_split *total = &summary->total.split;
-    double u2 = 0, power_u2 = 0;
-    *total = (jmi_split){.from_baseline = true, .share = NAN};
-    if (!summary->total.has_energy) return;
-    for (uint32_t i = 0; i < summary->device_count; i++) {
-        const jmi_summary_device *entry = &summary->devices[i];
-        if (!entry->device.in_total || !entry->has_energy) continue;
-        if (!entry->split.known) return;
-        total->from_baseline &= entry->split.from_baseline;
-        total->power_w += entry->split.power_w;
-        total->idle_j += entry->split.idle_j;
-        power_u2 += entry->split.power_u95_w * entry->split.power_u95_w;
-        u2 += entry->split.idle_u95_j * entry->split.idle_u95_j;
-    }
-    double energy = summary->total.energy.energy_j;
-    if (!(energy > 0)) return;
-    total->known = true;
-    total->power_u95_w = sqrt(power_u2);
-    total->idle_u95_j = sqrt(u2);
-    total->active_j = energy - total->idle_j;
-    total->active_u95_j = hypot(summary->total.energy.u95_j, total->idle_u95_j);
-    total->share = total->idle_j / energy;
-}
-
 /* What stands next to every number. */
 static void name_sources(jmi_summary *summary) {
     for (uint32_t i = 0; i < summary->device_count; i++) {
@@ -163,7 +137,8 @@ static int fill_total(jmi_summary *summary, const jm_energy_options *options, jm
     summary->total.device = (jm_device){.size = sizeof(jm_device), .name = "total"};
     summary->total.peak_w = NAN; /* peaks of devices do not add up */
     int status = jmi_summary_groups(summary, options, error);
-    add_splits(summary);
+    summary->total.split.share = NAN;
+    if (summary->total.has_energy) fill_split(summary, JM_DEVICE_TOTAL, &summary->total);
     name_sources(summary);
     return status;
 }

@@ -306,6 +306,55 @@ static void idle_of_too_little(void **state) {
     jm_recording_free(r);
 }
 
+static void add_steady(jm_recording *r, const char *name, bool in_total, double watts,
+                       double to_s) {
+    jm_device device = {
+        .size = sizeof device, .name = name, .in_total = in_total, .power_limit_w = 400};
+    uint32_t index, sensor;
+    assert_int_equal(jm_recording_add_device(r, &device, &index, NULL), JM_OK);
+    sensor = add_power(r, index, 0.1, 0.1);
+    for (int i = 0; 0.1 * i <= to_s; i++) add_sample(r, sensor, 0.1 * i, watts, 0.1, 0);
+}
+
+static void idle_of_all(void **state) {
+    (void)state;
+    jm_recording *r = record_gpu(idle_then_load, 0.1, 0.1, 12);
+    jm_idle idle = {.size = sizeof idle}, gpu = {.size = sizeof gpu};
+    add_device(r, "node", 0); /* nothing measures it */
+    add_steady(r, "cpu0", true, 40, 12);
+    add_steady(r, "core0", false, 25, 12); /* in the CPU */
+    add_range(r, JM_CATEGORY_WARMUP, "idle", 0.5, 3.5);
+    assert_int_equal(jm_energy_idle(r, JM_DEVICE_TOTAL, &idle, NULL), JM_OK);
+    assert_int_equal(jm_energy_idle(r, 0, &gpu, NULL), JM_OK);
+    assert_true(idle.from_baseline);
+    close_to(idle.power_w, 100, 1, "all");
+    assert_true(idle.u95_w >= gpu.u95_w && idle.u95_w < 30);
+    assert_int_equal(jm_energy_idle(r, JM_DEVICE_GPUS, &idle, NULL), JM_OK);
+    close_to(idle.power_w, gpu.power_w, 1e-9, "GPUs");
+    jm_recording_free(r);
+}
+
+/* Quietest seconds need not be the same; what one device lacks, the sum cannot know. */
+static void idle_of_all_without_a_baseline(void **state) {
+    (void)state;
+    jm_recording *r = record_gpu(idle_then_load, 0.1, 0.1, 12);
+    jm_idle idle = {.size = sizeof idle};
+    add_steady(r, "cpu0", true, 40, 12);
+    assert_int_equal(jm_energy_idle(r, JM_DEVICE_TOTAL, &idle, NULL), JM_OK);
+    assert_false(idle.from_baseline);
+    close_to(idle.power_w, 100, 2, "all");
+    add_steady(r, "dram0", true, 10, 0.3); /* lost too early to tell */
+    jm_error error = {0};
+    assert_int_equal(jm_energy_idle(r, JM_DEVICE_TOTAL, &idle, &error), JM_NO_DATA);
+    assert_true(error.message[0] != '\0');
+    jm_recording_free(r);
+
+    r = recording_new();
+    add_device(r, "node", 0);
+    assert_int_equal(jm_energy_idle(r, JM_DEVICE_TOTAL, &idle, &error), JM_NO_DATA);
+    jm_recording_free(r);
+}
+
 /* ---- peaks ---- */
 
 static void peaks_are_readings_that_are_there(void **state) {
@@ -373,6 +422,8 @@ int main(void) {
         cmocka_unit_test(a_gap_is_not_quiet),
         cmocka_unit_test(a_baseline_without_readings_is_none),
         cmocka_unit_test(idle_of_too_little),
+        cmocka_unit_test(idle_of_all),
+        cmocka_unit_test(idle_of_all_without_a_baseline),
         cmocka_unit_test(peaks_are_readings_that_are_there),
         cmocka_unit_test(the_sum_of_the_gpus),
     };
