@@ -473,6 +473,71 @@ static void numbers_have_a_point_in_every_locale(void **state) {
     setlocale(LC_ALL, "C");
 }
 
+static json_t *json_with(const jm_recording *recording, const jm_energy_options *energy) {
+    jm_report_options options = JM_REPORT_OPTIONS_INIT;
+    jm_error error = {0};
+    char *text = NULL;
+    options.energy = energy;
+    fixture_ok(jm_report_json(recording, &options, &text, &error), &error);
+    json_t *root = json_loads(text, 0, NULL);
+    assert_non_null(root);
+    jm_free(text);
+    return root;
+}
+
+static double systematic(const json_t *root, const char *list, size_t index) {
+    const json_t *entry = json_object_get(root, list);
+    if (json_is_array(entry)) entry = json_array_get(entry, index);
+    return number(entry, "u_systematic_j") / number(entry, "energy_j");
+}
+
+/* Options of energies reach every figure of a report: devices, total, groups, ranges. */
+static void energy_options_reach_all_figures(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    jm_energy_options energy = JM_ENERGY_OPTIONS_INIT, defaults = JM_ENERGY_OPTIONS_INIT;
+    energy.gain_u = 0.2;
+    energy.offset_u_w = 1e-9;
+    json_t *none = json_with(recording, NULL), *plain = json_with(recording, &defaults);
+    json_t *vague = json_with(recording, &energy);
+    assert_true(json_equal(none, plain));
+    static const char *const lists[] = {"total", "devices", "categories", "ranges"};
+    for (size_t i = 0; i < JMI_COUNT(lists); i++) {
+        bool one_device = strcmp(lists[i], "devices") == 0;
+        double expected = one_device ? 0.2 : 0.2 * hypot(3000, 600) / 3600;
+        size_t index = strcmp(lists[i], "categories") == 0 ? 1
+                       : strcmp(lists[i], "ranges") == 0   ? 3
+                                                           : 0;
+        if (fabs(systematic(vague, lists[i], index) - expected) > 0.005)
+            fail_msg("%s: %g, not %g", lists[i], systematic(vague, lists[i], index), expected);
+        assert_true(fabs(systematic(plain, lists[i], index) - expected) > 0.02);
+    }
+    json_decref(none);
+    json_decref(plain);
+    json_decref(vague);
+    jm_recording_free(recording);
+}
+
+static void wrong_energy_options_are_refused(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    jm_energy_options energy = JM_ENERGY_OPTIONS_INIT;
+    jm_report_options options = JM_REPORT_OPTIONS_INIT;
+    jm_error error = {0};
+    char *text = NULL;
+    energy.gain_u = -1;
+    options.energy = &energy;
+    assert_int_equal(jm_report_text(recording, &options, &text, &error), JM_INVALID);
+    assert_non_null(strstr(error.message, "gain_u"));
+    assert_int_equal(jm_report_json(recording, &options, &text, &error), JM_INVALID);
+    assert_int_equal(jm_export(recording, "/nonexistent/folder", &options, &error), JM_INVALID);
+    assert_null(text);
+    options.size = offsetof(jm_report_options, energy); /* an older program's struct: no pointer */
+    fixture_ok(jm_report_text(recording, &options, &text, &error), &error);
+    jm_free(text);
+    jm_recording_free(recording);
+}
+
 static void wrong_arguments(void **state) {
     (void)state;
     jm_error error = {0};
@@ -504,6 +569,8 @@ int main(void) {
         cmocka_unit_test(text_fits_the_terminal),
         cmocka_unit_test(text_says_where_numbers_come_from),
         cmocka_unit_test(numbers_have_a_point_in_every_locale),
+        cmocka_unit_test(energy_options_reach_all_figures),
+        cmocka_unit_test(wrong_energy_options_are_refused),
         cmocka_unit_test(wrong_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
