@@ -395,6 +395,8 @@ JM_API uint32_t jm_recording_warning_count(const jm_recording *recording);
 JM_API int jm_recording_device(const jm_recording *recording, uint32_t index, jm_device *device);
 JM_API int jm_recording_sensor(const jm_recording *recording, uint32_t index, jm_sensor *sensor);
 JM_API int jm_recording_range(const jm_recording *recording, uint64_t index, jm_range *range);
+/* Index of the range with an id. */
+JM_API int jm_recording_find_range(const jm_recording *recording, jm_range_id id, uint64_t *index);
 JM_API int jm_recording_mark(const jm_recording *recording, uint64_t index, jm_mark_info *mark);
 /* A sentence; NULL if the index is too large. */
 JM_API const char *jm_recording_warning(const jm_recording *recording, uint32_t index);

@@ -179,6 +179,11 @@ int jm_recording_add_mark(jm_recording *recording, const jm_mark_info *mark, jm_
     return status;
 }
 
+int jm_recording_find_range(const jm_recording *recording, jm_range_id id, uint64_t *index) {
+    if (recording == NULL || index == NULL) return JM_INVALID;
+    return jmi_range_find((jm_recording *)recording, id, index);
+}
+
 uint64_t jm_recording_range_count(const jm_recording *recording) {
     jmi_recording_lock(recording);
     uint64_t count = recording->ranges.count;
