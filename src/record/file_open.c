@@ -204,7 +204,7 @@ static int read_all(opening *o) {
     } parts[] = {
         {"SELECT begin_ns, end_ns, utc_offset_ns, complete FROM recording WHERE id = 1",
          take_times},
-        {"SELECT key, value FROM info", take_info},
+        {"SELECT key, value FROM info ORDER BY rowid", take_info},
         {"SELECT id, name, vendor, model, uuid, pci, driver, in_total, simulated, power_limit_w, "
          "power_floor_w FROM device ORDER BY id",
          take_device},

@@ -566,6 +566,33 @@ static void change(const char *path, const char *sql) {
     sqlite3_close(db);
 }
 
+/* ---- SQL ---- */
+
+typedef struct table {
+    int rows;
+    char first[64], last[64];
+    int stop_at;
+} table;
+
+static int take_row(size_t columns, const jm_sql_value *values, void *user) {
+    table *t = user;
+    assert_true(columns > 0);
+    snprintf(t->rows == 0 ? t->first : t->last, sizeof t->last, "%s",
+             values[0].text != NULL ? values[0].text : "NULL");
+    return ++t->rows == t->stop_at;
+}
+
+static int query(const char *path, const char *sql, table *t) {
+    *t = (table){.stop_at = t->stop_at};
+    jm_error error = {0, ""};
+    int status = jm_sql(path, sql, take_row, t, &error);
+    assert_int_equal(status, error.status);
+    assert_int_equal(status != JM_OK, error.message[0] != '\0');
+    return status;
+}
+
+/* ---- files that are wrong ---- */
+
 static void test_hostile_rows(void **state) {
     (void)state;
     static const struct {
@@ -597,8 +624,6 @@ static void test_hostile_rows(void **state) {
          "SELECT id + 1 FROM x) SELECT id, 0 AS sensor, id AS t_ns, 1.0 AS value, 0 AS since_ns, "
          "0 AS flags FROM x",
          JM_FORMAT},
-        {"PRAGMA user_version = 3", JM_FORMAT},
-        {"PRAGMA user_version = 0", JM_FORMAT},
         {"PRAGMA application_id = 7", JM_FORMAT},
     };
     const char *path = scratch_file("hostile.jm");
@@ -608,6 +633,39 @@ static void test_hostile_rows(void **state) {
         change(path, changes[i].sql);
         int status = read_all(path);
         if (status != changes[i].status) fail_msg("%s: %d", changes[i].sql, status);
+    }
+    jm_recording_free(r);
+}
+
+/* Each other layout has a sentence that says what to do. */
+static void test_layouts(void **state) {
+    (void)state;
+    static const struct {
+        int layout;
+        const char *said;
+    } layouts[] = {{0, "is damaged"},
+                   {-7, "is damaged"},
+                   {1, "is of before joulemeter's first release (layout 1, this version reads 2); "
+                       "`joulemeter sql` still reads it"},
+                   {3, "was made by a newer version of joulemeter (its layout is 3, this version "
+                       "reads 2): update joulemeter"},
+                   {2000000000, "its layout is 2000000000"}};
+    const char *path = scratch_file("layout.jm");
+    jm_recording *r = everything(100);
+    for (size_t i = 0; i < JMI_COUNT(layouts); i++) {
+        char sql[64];
+        jm_recording *back;
+        jm_error error = {0, ""};
+        save(r, path);
+        snprintf(sql, sizeof sql, "PRAGMA user_version = %d", layouts[i].layout);
+        change(path, sql);
+        assert_int_equal(jm_recording_open(&back, path, &error), JM_FORMAT);
+        assert_null(back);
+        if (strstr(error.message, layouts[i].said) == NULL) fail_msg("%s", error.message);
+        assert_non_null(strstr(error.message, path));
+        table t = {0}; /* what is in it can be asked for all the same */
+        assert_int_equal(query(path, "SELECT count(*) FROM sample", &t), JM_OK);
+        assert_string_equal(t.last, "103");
     }
     jm_recording_free(r);
 }
@@ -667,31 +725,6 @@ static void test_read_only(void **state) {
     if (WEXITSTATUS(status) != 0) fail_msg("a read-only folder: exit %d", WEXITSTATUS(status));
 }
 
-/* ---- SQL ---- */
-
-typedef struct table {
-    int rows;
-    char first[64], last[64];
-    int stop_at;
-} table;
-
-static int take_row(size_t columns, const jm_sql_value *values, void *user) {
-    table *t = user;
-    assert_true(columns > 0);
-    snprintf(t->rows == 0 ? t->first : t->last, sizeof t->last, "%s",
-             values[0].text != NULL ? values[0].text : "NULL");
-    return ++t->rows == t->stop_at;
-}
-
-static int query(const char *path, const char *sql, table *t) {
-    *t = (table){.stop_at = t->stop_at};
-    jm_error error = {0, ""};
-    int status = jm_sql(path, sql, take_row, t, &error);
-    assert_int_equal(status, error.status);
-    assert_int_equal(status != JM_OK, error.message[0] != '\0');
-    return status;
-}
-
 static void test_sql(void **state) {
     (void)state;
     const char *path = scratch_file("sql.jm");
@@ -736,6 +769,58 @@ static void test_sql(void **state) {
     assert_int_equal(jm_sql("/nonexistent", "SELECT 1", take_row, &t, NULL), JM_NOT_FOUND);
 }
 
+/* One of each type, as values and as texts. */
+static int take_types(size_t columns, const jm_sql_value *values, void *user) {
+    int *rows = user;
+    assert_int_equal(columns, 8);
+    if ((*rows)++ == 0) {
+        for (size_t i = 0; i < columns; i++) {
+            assert_int_equal(values[i].type, JM_SQL_TEXT);
+            assert_int_equal(values[i].length, strlen(values[i].text));
+        }
+        assert_string_equal(values[0].text, "whole");
+        return 0;
+    }
+    assert_int_equal(values[0].type, JM_SQL_INTEGER);
+    assert_true(values[0].integer == INT64_MIN && values[0].real == -9223372036854775808.0);
+    assert_string_equal(values[0].text, "-9223372036854775808");
+    assert_int_equal(values[1].type, JM_SQL_REAL);
+    assert_true(values[1].real == 0.1 && values[1].integer == 0);
+    assert_string_equal(values[1].text, "0.1");
+    assert_int_equal(values[2].type, JM_SQL_TEXT);
+    assert_int_equal(values[2].length, 3); /* a NUL within */
+    assert_memory_equal(values[2].text, "a\0b", 4);
+    assert_int_equal(values[3].type, JM_SQL_BLOB);
+    assert_int_equal(values[3].length, 2);
+    assert_memory_equal(values[3].text, "\xff\x00", 2);
+    assert_int_equal(values[4].type, JM_SQL_NULL);
+    assert_true(values[4].text == NULL && values[4].length == 0 && values[4].real == 0);
+    assert_int_equal(values[5].type, JM_SQL_BLOB);
+    assert_true(values[5].text != NULL && values[5].length == 0);
+    assert_int_equal(values[6].type, JM_SQL_REAL);
+    assert_true(isinf(values[6].real));
+    assert_string_equal(values[6].text, "Inf");
+    assert_int_equal(values[7].type, JM_SQL_TEXT); /* a number in quotes stays a text */
+    assert_string_equal(values[7].text, "12");
+    return 0;
+}
+
+static void test_sql_types(void **state) {
+    (void)state;
+    const char *path = scratch_file("types.jm");
+    jm_recording *r = everything(10);
+    save(r, path);
+    jm_recording_free(r);
+    int rows = 0;
+    jm_error error = {0, ""};
+    if (jm_sql(path,
+               "SELECT -9223372036854775808 AS whole, 0.1, 'a' || char(0) || 'b', x'ff00', NULL, "
+               "x'', 9e999, '12'",
+               take_types, &rows, &error) != JM_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(rows, 2);
+}
+
 /* ---- speed and size ---- */
 
 static void test_large(void **state) {
@@ -760,22 +845,15 @@ static void test_large(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_adding),
-        cmocka_unit_test(test_live_file),
-        cmocka_unit_test(test_existing_file),
-        cmocka_unit_test(test_spill),
-        cmocka_unit_test(test_spilled_ranges),
-        cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_room_again),
-        cmocka_unit_test(test_thin),
-        cmocka_unit_test(test_not_ours),
-        cmocka_unit_test(test_hostile_rows),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_read_only),
-        cmocka_unit_test(test_sql),
-        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_adding),         cmocka_unit_test(test_live_file),
+        cmocka_unit_test(test_existing_file),  cmocka_unit_test(test_spill),
+        cmocka_unit_test(test_spilled_ranges), cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_room_again),     cmocka_unit_test(test_thin),
+        cmocka_unit_test(test_not_ours),       cmocka_unit_test(test_hostile_rows),
+        cmocka_unit_test(test_layouts),        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_read_only),      cmocka_unit_test(test_sql),
+        cmocka_unit_test(test_sql_types),      cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests_name("record file", tests, NULL, NULL);
 }

@@ -208,6 +208,42 @@ static void test_many_ranges(void **state) {
     jm_recording_free(r);
 }
 
+/* Facts in the order in which they came, also from a file. */
+static void check_facts(const jm_recording *r) {
+    static const char *const facts[][2] = {{"zebra", "3"}, {"ape", "2"}, {"m\xc3\xbcsli", ""}};
+    assert_int_equal(jm_recording_info_count(r), JMI_COUNT(facts));
+    const char *key, *value;
+    for (uint32_t i = 0; i < JMI_COUNT(facts); i++) {
+        assert_int_equal(jm_recording_info_at(r, i, &key, &value), JM_OK);
+        assert_string_equal(key, facts[i][0]);
+        assert_string_equal(value, facts[i][1]);
+    }
+    assert_int_equal(jm_recording_info_at(r, 1, NULL, &value), JM_OK);
+    assert_string_equal(value, "2");
+    assert_int_equal(jm_recording_info_at(r, 0, &key, NULL), JM_OK);
+    assert_string_equal(key, "zebra");
+    assert_int_equal(jm_recording_info_at(r, JMI_COUNT(facts), &key, &value), JM_NOT_FOUND);
+    assert_int_equal(jm_recording_info_at(r, UINT32_MAX, NULL, NULL), JM_NOT_FOUND);
+}
+
+static void test_facts(void **state) {
+    (void)state;
+    const char *path = scratch_file("facts.jm");
+    jm_recording *r = sawtooth(0), *back;
+    assert_int_equal(jm_recording_info_count(r), 0);
+    assert_int_equal(jm_recording_info_at(r, 0, NULL, NULL), JM_NOT_FOUND);
+    jm_recording_set_info(r, "zebra", "1");
+    jm_recording_set_info(r, "ape", "2");
+    jm_recording_set_info(r, "m\xc3\xbcsli", "");
+    jm_recording_set_info(r, "zebra", "3"); /* stays where it is */
+    check_facts(r);
+    assert_int_equal(jm_recording_save(r, path, NULL), JM_OK);
+    assert_int_equal(jm_recording_open(&back, path, NULL), JM_OK);
+    check_facts(back);
+    jm_recording_free(back);
+    jm_recording_free(r);
+}
+
 static void test_marks_and_facts(void **state) {
     (void)state;
     jm_recording *r = sawtooth(0);
@@ -287,12 +323,12 @@ static void test_readers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),           cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_devices),         cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_samples),         cmocka_unit_test(test_cursor),
-        cmocka_unit_test(test_ranges),          cmocka_unit_test(test_many_ranges),
-        cmocka_unit_test(test_marks_and_facts), cmocka_unit_test(test_ten_million),
-        cmocka_unit_test(test_readers),
+        cmocka_unit_test(test_names),       cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_devices),     cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_samples),     cmocka_unit_test(test_cursor),
+        cmocka_unit_test(test_ranges),      cmocka_unit_test(test_many_ranges),
+        cmocka_unit_test(test_facts),       cmocka_unit_test(test_marks_and_facts),
+        cmocka_unit_test(test_ten_million), cmocka_unit_test(test_readers),
     };
     return cmocka_run_group_tests_name("record recording", tests, NULL, NULL);
 }
