@@ -1,15 +1,18 @@
 /* Opening a recording: all that there is little of is read, and where the rest is. */
 #include "record/file.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct opening {
     jmi_recfile *file;
     jm_recording *recording;
-    uint64_t most_rows; /* that a file of its size can have */
+    uint64_t bytes; /* of its file, such as were ever written */
+    uint64_t page_size;
     bool complete;
     jm_error *error;
 } opening;
@@ -168,10 +171,22 @@ static int take_stats(opening *o, sqlite3_stmt *row) {
     return JM_OK;
 }
 
+static int take_page_size(opening *o, sqlite3_stmt *row) {
+    o->page_size = positive(row, 0);
+    return JM_OK;
+}
+
+static int take_page_count(opening *o, sqlite3_stmt *row) {
+    uint64_t bytes = positive(row, 0) * o->page_size; /* below 2^32 pages of 2^16 bytes */
+    if (bytes < o->bytes) o->bytes = bytes;
+    return JM_OK;
+}
+
 /* Only how many there are; the rows are read when they are asked for. */
 static int take_count(opening *o, sqlite3_stmt *row, jmi_rows *rows) {
+    enum { LEAST_ROW = 8 };
     uint64_t count = positive(row, 0);
-    if (count > o->most_rows) return damaged(o, "it claims more than it can hold");
+    if (count > o->bytes / LEAST_ROW) return damaged(o, "it claims more than it can hold");
     if (!jmi_rows_reserve(rows, count)) return jmi_fail(o->error, JM_MEMORY, "out of memory");
     rows->count = count;
     return JM_OK;
@@ -204,7 +219,7 @@ static int read_all(opening *o) {
     } parts[] = {
         {"SELECT begin_ns, end_ns, utc_offset_ns, complete FROM recording WHERE id = 1",
          take_times},
-        {"SELECT key, value FROM info ORDER BY rowid", take_info},
+        {"SELECT key, value FROM info ORDER BY rowid LIMIT 10000", take_info},
         {"SELECT id, name, vendor, model, uuid, pci, driver, in_total, simulated, power_limit_w, "
          "power_floor_w FROM device ORDER BY id",
          take_device},
@@ -217,6 +232,8 @@ static int read_all(opening *o) {
         {"SELECT kind, text FROM warning ORDER BY seq LIMIT 1000", take_warning},
         {"SELECT polls, failed, late, dropped, cpu_ns, worst_late_ns FROM sampler WHERE id = 1",
          take_stats},
+        {"PRAGMA page_size", take_page_size},
+        {"PRAGMA page_count", take_page_count},
         {"SELECT max(seq) FROM range", take_range_count},
         {"SELECT max(seq) FROM mark", take_mark_count},
         /* The latest ones are enough: ids of a session need not rise, those of others do. */
@@ -230,21 +247,34 @@ static int read_all(opening *o) {
     return status;
 }
 
-static uint64_t rows_in(const char *path) {
-    enum { LEAST_ROW = 8 };
+/* Bytes of a file that were ever written. Blocks on the disk would not do: a file system may
+ * compress them, or not have made them yet. */
+static uint64_t data_in(const char *path) {
+    enum { MOST_PIECES = 10000 };
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) return 0;
+    off_t bytes = 0, data = 0, hole = 0;
+    for (int i = 0; i < MOST_PIECES && (data = lseek(fd, hole, SEEK_DATA)) >= 0; i++) {
+        hole = lseek(fd, data, SEEK_HOLE);
+        if (hole <= data) break;
+        bytes += hole - data;
+    }
+    if (data < 0 && errno != ENXIO) bytes = lseek(fd, 0, SEEK_END); /* it knows of no holes */
+    close(fd);
+    return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+static uint64_t data_of(const char *path) {
     static const char *const endings[] = {"", "-wal"};
     uint64_t bytes = 0;
     char name[4096];
-    struct stat info;
     for (size_t i = 0; i < JMI_COUNT(endings); i++)
-        if (jmi_path(name, sizeof name, NULL, "%s%s", path, endings[i]) && stat(name, &info) == 0)
-            bytes += (uint64_t)info.st_size;
-    return bytes / LEAST_ROW;
+        if (jmi_path(name, sizeof name, NULL, "%s%s", path, endings[i])) bytes += data_in(name);
+    return bytes;
 }
 
-static int fill(jm_recording *recording, jmi_recfile *file, jm_error *error) {
-    opening o = {.file = file, .recording = recording, .error = error};
-    o.most_rows = rows_in(file->path);
+static int fill(jm_recording *recording, jmi_recfile *file, uint64_t bytes, jm_error *error) {
+    opening o = {.file = file, .recording = recording, .bytes = bytes, .error = error};
     int status = read_all(&o);
     if (status == JM_MEMORY) return jmi_fail(error, JM_MEMORY, "out of memory for a recording");
     if (status == JM_OK && !o.complete)
@@ -259,6 +289,7 @@ int jm_recording_open(jm_recording **recording, const char *path, jm_error *erro
         return jmi_fail(error, JM_INVALID, "a recording and a path are needed");
     *recording = NULL;
     jmi_recfile *file;
+    uint64_t bytes = data_of(path); /* before SQLite locks it: to close a file ends its locks */
     int status = jmi_recfile_open(&file, path, error);
     if (status != JM_OK) return status;
     jm_recording *fresh;
@@ -268,7 +299,7 @@ int jm_recording_open(jm_recording **recording, const char *path, jm_error *erro
         return status;
     }
     fresh->store = &file->store;
-    status = fill(fresh, file, error);
+    status = fill(fresh, file, bytes, error);
     if (status != JM_OK) {
         jm_recording_free(fresh);
         return status;

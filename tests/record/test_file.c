@@ -637,6 +637,52 @@ static void test_hostile_rows(void **state) {
     jm_recording_free(r);
 }
 
+/* A file that claims much and has next to nothing: the reader sets no memory aside for it. */
+static void test_sparse(void **state) {
+    (void)state;
+    const char *path = scratch_file("sparse.jm");
+    const off_t length = (off_t)1 << 35; /* rows of 8 bytes: half a GiB of pointers to blocks */
+    jm_recording *r = everything(1000), *back;
+    save(r, path);
+    jm_recording_free(r);
+    change(path, "INSERT INTO mark VALUES (4000000000, 1, '', 1, 1, '')");
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    /* The header says that all its pages are there (big endian, at 28). */
+    const unsigned char pages[4] = {0, (unsigned char)(length / 4096 >> 16), 0, 0};
+    assert_int_equal(pwrite(fd, pages, sizeof pages, 28), sizeof pages);
+    if (ftruncate(fd, length) != 0) {
+        print_message("skipped: no sparse files here\n");
+        close(fd);
+        skip();
+    }
+    close(fd);
+    jm_error error = {0, ""};
+    assert_int_equal(jm_recording_open(&back, path, &error), JM_FORMAT);
+    assert_non_null(strstr(error.message, "more than it can hold"));
+    /* Its length alone does no harm. */
+    change(path, "DELETE FROM mark WHERE seq = 4000000000");
+    assert_int_equal(jm_recording_open(&back, path, &error), JM_OK);
+    assert_int_equal(jm_recording_mark_count(back), 5000);
+    jm_recording_free(back);
+    unlink(path);
+}
+
+/* So many facts that looking each up would take hours. */
+static void test_many_facts(void **state) {
+    (void)state;
+    const char *path = scratch_file("facts.jm");
+    jm_recording *r = everything(10), *back;
+    save(r, path);
+    jm_recording_free(r);
+    change(path, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300000) "
+                 "INSERT INTO info SELECT 'fact ' || i, 'x' FROM n");
+    int64_t from = jm_now_ns();
+    assert_int_equal(jm_recording_open(&back, path, NULL), JM_OK);
+    assert_true(jm_now_ns() - from < 10 * JMI_NS_PER_S);
+    assert_int_equal(jm_recording_info_count(back), 10000);
+    jm_recording_free(back);
+}
+
 /* Each other layout has a sentence that says what to do. */
 static void test_layouts(void **state) {
     (void)state;
@@ -851,7 +897,8 @@ int main(void) {
         cmocka_unit_test(test_spilled_ranges), cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_room_again),     cmocka_unit_test(test_thin),
         cmocka_unit_test(test_not_ours),       cmocka_unit_test(test_hostile_rows),
-        cmocka_unit_test(test_layouts),        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_layouts),        cmocka_unit_test(test_sparse),
+        cmocka_unit_test(test_many_facts),     cmocka_unit_test(test_damage),
         cmocka_unit_test(test_read_only),      cmocka_unit_test(test_sql),
         cmocka_unit_test(test_sql_types),      cmocka_unit_test(test_large),
     };
