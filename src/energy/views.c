@@ -23,8 +23,7 @@ int jmi_windows_check(const jm_window *windows, size_t count, jm_error *error) {
     return JM_OK;
 }
 
-/* Which power sensor tells most: the one that sees the largest share of time, then the finest. */
-static double rank_power(const jm_sensor *s) {
+double jmi_rank_power(const jm_sensor *s) {
     if (s->quantity != JM_QUANTITY_POWER && s->quantity != JM_QUANTITY_POWER_AVERAGE) return -1;
     double refresh = s->refresh_ns > 0 ? (double)s->refresh_ns : 1e9;
     /* an unknown window may be as short as those that are known */
@@ -33,7 +32,7 @@ static double rank_power(const jm_sensor *s) {
     return seen / (0.01 + blur * 1e-9);
 }
 
-static double rank_counter(const jm_sensor *s) {
+double jmi_rank_counter(const jm_sensor *s) {
     if (s->quantity != JM_QUANTITY_ENERGY) return -1;
     return 1 / (1e-4 + (double)s->refresh_ns * 1e-9);
 }
@@ -106,10 +105,11 @@ int jmi_views_open_span(jmi_views *v, const jm_recording *recording, uint32_t in
         return jmi_fail(error, JM_NOT_FOUND, "there is no device %u in the recording", index);
     uint32_t sensor = 0;
     int status = JM_OK;
-    if (options->method != JM_METHOD_POWER && best_sensor(recording, index, rank_counter, &sensor))
+    if (options->method != JM_METHOD_POWER &&
+        best_sensor(recording, index, jmi_rank_counter, &sensor))
         status = add_view(v, recording, sensor, options, span, error);
     if (status == JM_OK && options->method != JM_METHOD_COUNTER &&
-        best_sensor(recording, index, rank_power, &sensor))
+        best_sensor(recording, index, jmi_rank_power, &sensor))
         status = add_view(v, recording, sensor, options, span, error);
     if (status != JM_OK)
         jmi_views_close(v);

@@ -21,6 +21,11 @@ int jmi_energy_options_take(jm_energy_options *ours, const jm_energy_options *th
 /* JM_INVALID: a window's times are none, and their differences would overflow. */
 int jmi_windows_check(const jm_window *windows, size_t count, jm_error *error);
 
+/* How much a sensor tells of its device's power, or energy: the more the larger; negative: nothing.
+ * Of power sensors that is first the one that sees the largest share of time, then the finest. */
+double jmi_rank_power(const jm_sensor *sensor);
+double jmi_rank_counter(const jm_sensor *sensor);
+
 /* JM_NO_DATA: the device has no sensor of power or energy with a usable value. */
 int jmi_views_open(jmi_views *v, const jm_recording *recording, uint32_t index,
                    const jm_energy_options *options, jm_error *error);

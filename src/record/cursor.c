@@ -146,6 +146,12 @@ int jm_cursor_next(jm_cursor *cursor, jm_samples *samples) {
     return JM_NO_DATA;
 }
 
+jmi_columns *jmi_cursor_share(const jm_cursor *cursor) {
+    if (cursor->columns != NULL)
+        atomic_fetch_add_explicit(&cursor->columns->refs, 1, memory_order_relaxed);
+    return cursor->columns;
+}
+
 void jm_cursor_close(jm_cursor *cursor) {
     if (cursor == NULL) return;
     jmi_columns_unref(cursor->columns);

@@ -36,6 +36,9 @@ typedef struct jmi_columns {
 jmi_columns *jmi_columns_new(uint32_t capacity);
 void jmi_columns_unref(jmi_columns *columns);
 size_t jmi_columns_bytes(const jmi_columns *columns);
+/* The columns that the cursor's last block is part of, to be kept beyond it; NULL: there is none.
+ * The caller lets go of them. */
+jmi_columns *jmi_cursor_share(const jm_cursor *cursor);
 
 /* Successive samples of one sensor. The last chunk of a series grows; the others are sealed. */
 typedef struct jmi_chunk {
