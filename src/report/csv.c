@@ -9,24 +9,33 @@
 
 enum { BUFFER = 1 << 16 };
 
-int jmi_csv_open(jmi_csv *csv, const char *dir, const char *name, jm_error *error) {
+int jmi_csv_open_path(jmi_csv *csv, const char *path, jm_error *error) {
     *csv = (jmi_csv){.fd = -1};
-    jmi_text path = {0}, temporary = {0};
-    jmi_text_add(&path, "%s/%s", dir, name);
-    jmi_text_add(&temporary, "%s/.%s.%ld.part", dir, name, (long)getpid());
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    jmi_text temporary = {0};
+    jmi_text_add(&temporary, "%.*s.%s.%ld.part", (int)(name - path), path, name, (long)getpid());
     csv->buffer = malloc(BUFFER);
-    int status = jmi_text_take(&path, &csv->path, error);
-    if (status == JM_OK)
-        status = jmi_text_take(&temporary, &csv->temporary, error);
-    else
-        jmi_text_free(&temporary);
-    if (status == JM_OK && csv->buffer == NULL)
+    csv->path = jmi_strdup(path);
+    int status = jmi_text_take(&temporary, &csv->temporary, error);
+    if (status == JM_OK && (csv->buffer == NULL || csv->path == NULL))
         status = jmi_fail(error, JM_MEMORY, "out of memory");
     if (status == JM_OK) {
         csv->fd = open(csv->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-        if (csv->fd < 0) status = jmi_fail_errno(error, errno, "cannot write %s", csv->path);
+        if (csv->fd < 0) status = jmi_fail_errno(error, errno, "cannot write %s", path);
     }
     if (status != JM_OK) jmi_csv_close(csv);
+    return status;
+}
+
+int jmi_csv_open(jmi_csv *csv, const char *dir, const char *name, jm_error *error) {
+    *csv = (jmi_csv){.fd = -1};
+    jmi_text text = {0};
+    char *path;
+    jmi_text_add(&text, "%s/%s", dir, name);
+    int status = jmi_text_take(&text, &path, error);
+    if (status != JM_OK) return status;
+    status = jmi_csv_open_path(csv, path, error);
+    free(path);
     return status;
 }
 
@@ -59,23 +68,32 @@ static void separate(jmi_csv *csv) {
     csv->in_row = true;
 }
 
-void jmi_csv_text(jmi_csv *csv, const char *text) {
+static bool is_plain(const char *text, size_t length) {
+    for (size_t i = 0; i < length; i++)
+        if (text[i] == ',' || text[i] == '"' || text[i] == '\r' || text[i] == '\n') return false;
+    return true;
+}
+
+void jmi_csv_part(jmi_csv *csv, const char *text, size_t length) {
     separate(csv);
-    if (text[strcspn(text, ",\"\r\n")] == '\0') {
-        jmi_csv_raw(csv, text, strlen(text));
+    if (is_plain(text, length)) {
+        jmi_csv_raw(csv, text, length);
         return;
     }
     jmi_csv_raw(csv, "\"", 1);
-    while (*text != '\0') {
-        size_t length = strcspn(text, "\"");
-        jmi_csv_raw(csv, text, length);
-        text += length;
-        if (*text == '"') {
-            jmi_csv_raw(csv, "\"\"", 2);
-            text++;
-        }
+    while (length > 0) {
+        const char *quote = memchr(text, '"', length);
+        size_t part = quote != NULL ? (size_t)(quote - text) + 1 : length;
+        jmi_csv_raw(csv, text, part);
+        if (quote != NULL) jmi_csv_raw(csv, "\"", 1);
+        text += part;
+        length -= part;
     }
     jmi_csv_raw(csv, "\"", 1);
+}
+
+void jmi_csv_text(jmi_csv *csv, const char *text) {
+    jmi_csv_part(csv, text, strlen(text));
 }
 
 /* Writes digits of value backwards from `end`; at least `least` of them. */
@@ -132,6 +150,10 @@ void jmi_csv_rounded(jmi_csv *csv, double value) {
 
 void jmi_csv_count(jmi_csv *csv, uint64_t value) {
     add_fixed(csv, false, value, 1, 0);
+}
+
+void jmi_csv_integer(jmi_csv *csv, int64_t value) {
+    add_fixed(csv, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 1, 0);
 }
 
 void jmi_csv_seconds(jmi_csv *csv, int64_t ns) {
