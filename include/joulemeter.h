@@ -568,6 +568,85 @@ JM_API int jm_report_json(const jm_recording *recording, const jm_report_options
 JM_API int jm_export(const jm_recording *recording, const char *dir,
                      const jm_report_options *options, jm_error *error);
 
+/* Tables of what a recording holds and of what follows from it: columns with a name, a unit in it
+ * and one type, by which data frames, files and figures all show the same (docs/tables.md). What is
+ * not known is null, never 0 and never NaN. */
+typedef enum jm_table {
+    JM_TABLE_SAMPLES = 0, /* power of each device, and what else held at that time, beside it */
+    JM_TABLE_READINGS,    /* every sample of every sensor as it was recorded */
+    JM_TABLE_MARKS,
+    JM_TABLE_RANGES,
+    JM_TABLE_BATCHES, /* ranges of category batch, with energy, size, loss, throughput */
+    JM_TABLE_EPOCHS   /* ranges of category epoch, with energy and mean utilisation */
+} jm_table;
+
+typedef struct jm_table_options {
+    size_t size;
+    uint32_t device; /* whose energy and utilisation: an index, JM_DEVICE_TOTAL or JM_DEVICE_GPUS.
+                        Samples: those of this device alone, of all, or of the GPUs */
+    const jm_energy_options *energy; /* NULL: the defaults */
+} jm_table_options;
+#define JM_TABLE_OPTIONS_INIT                                                                      \
+    { sizeof(jm_table_options), JM_DEVICE_TOTAL, 0 }
+
+/* The Arrow C data and stream interfaces, as their specification has them: what PyArrow, pandas,
+ * Polars and DuckDB take without copying. */
+#ifndef ARROW_C_DATA_INTERFACE
+#define ARROW_C_DATA_INTERFACE
+
+#define ARROW_FLAG_DICTIONARY_ORDERED 1
+#define ARROW_FLAG_NULLABLE           2
+#define ARROW_FLAG_MAP_KEYS_SORTED    4
+
+struct ArrowSchema {
+    const char *format;
+    const char *name;
+    const char *metadata;
+    int64_t flags;
+    int64_t n_children;
+    struct ArrowSchema **children;
+    struct ArrowSchema *dictionary;
+    void (*release)(struct ArrowSchema *);
+    void *private_data;
+};
+
+struct ArrowArray {
+    int64_t length;
+    int64_t null_count;
+    int64_t offset;
+    int64_t n_buffers;
+    int64_t n_children;
+    const void **buffers;
+    struct ArrowArray **children;
+    struct ArrowArray *dictionary;
+    void (*release)(struct ArrowArray *);
+    void *private_data;
+};
+#endif
+
+#ifndef ARROW_C_STREAM_INTERFACE
+#define ARROW_C_STREAM_INTERFACE
+
+struct ArrowArrayStream {
+    int (*get_schema)(struct ArrowArrayStream *, struct ArrowSchema *out);
+    int (*get_next)(struct ArrowArrayStream *, struct ArrowArray *out);
+    const char *(*get_last_error)(struct ArrowArrayStream *);
+    void (*release)(struct ArrowArrayStream *);
+    void *private_data;
+};
+#endif
+
+/* A table as a stream of record batches of at most 65,536 rows, made one by one as they are asked
+ * for: memory stays bounded. The recording must stay until the stream is released; schemas and
+ * arrays that were handed out need neither. Samples as they were recorded are not copied. On
+ * failure out->release is NULL. JM_NOT_FOUND: there is no such device. */
+JM_API int jm_arrow(const jm_recording *recording, jm_table table, const jm_table_options *options,
+                    struct ArrowArrayStream *out, jm_error *error);
+
+/* The same table as a CSV file, whatever the locale, which appears when it is whole. */
+JM_API int jm_table_csv(const jm_recording *recording, jm_table table,
+                        const jm_table_options *options, const char *path, jm_error *error);
+
 typedef enum jm_sql_type {
     JM_SQL_NULL = 0,
     JM_SQL_INTEGER,
