@@ -104,7 +104,7 @@ static bool list_devices(jm_session *session) {
     return true;
 }
 
-static bool copy_devices(jm_session *session) {
+bool jmi_session_copy_devices(jm_session *session) {
     uint32_t count = session->ring->header->device_count;
     if (count > JMI_RING_DEVICES) count = JMI_RING_DEVICES;
     session->devices = jmi_alloc(count, sizeof *session->devices);
@@ -258,7 +258,7 @@ static bool try_join(jm_session **session, const jm_session_options *options, jm
     }
     fresh->ring = ring;
     fresh->joined = true;
-    if (!make_environment(fresh, NULL) || !copy_devices(fresh)) {
+    if (!make_environment(fresh, NULL) || !jmi_session_copy_devices(fresh)) {
         free_session(fresh);
         return false;
     }

@@ -47,6 +47,9 @@ int jmi_recording_take_set(jm_recording *recording, const jmi_sensor_set *set, j
 /* Host, kernel, CPU, start time and so on. */
 void jmi_recording_facts(jm_recording *recording, const char *root);
 
+/* Copies what the ring says of devices, whoever wrote it. False: out of memory. */
+bool jmi_session_copy_devices(jm_session *session);
+
 /* Finds the ring of an outer session that the environment names. JM_NOT_FOUND: there is none. */
 int jmi_join(jmi_ring **ring, jm_error *error);
 
