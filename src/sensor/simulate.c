@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,13 +30,28 @@ static bool try_library(char *library, size_t size, const char *folder) {
     return length > 0 && (size_t)length < size && access(library, R_OK) == 0;
 }
 
-/* `file`'s folder, with /simgpu behind it. */
-static bool try_beside(char *library, size_t size, const char *file) {
+/* `file`'s folder, with another below it. */
+static bool try_beside(char *library, size_t size, const char *file, const char *below) {
     char folder[PATH_MAX];
     const char *slash = strrchr(file, '/');
     if (slash == NULL) return false;
-    int length = snprintf(folder, sizeof folder, "%.*s/simgpu", (int)(slash - file), file);
+    int length = snprintf(folder, sizeof folder, "%.*s/%s", (int)(slash - file), file, below);
     return length > 0 && (size_t)length < sizeof folder && try_library(library, size, folder);
+}
+
+/* The command of a Python wheel: bin/joulemeter beside lib/python3.x/site-packages. */
+static bool try_wheel(char *library, size_t size, const char *file) {
+    char pattern[PATH_MAX];
+    const char *slash = strrchr(file, '/');
+    if (slash == NULL) return false;
+    snprintf(pattern, sizeof pattern,
+             "%.*s/../lib*/python3*/site-packages/joulemeter/simgpu/" LIBRARY, (int)(slash - file),
+             file);
+    glob_t found;
+    bool there = glob(pattern, 0, NULL, &found) == 0 && found.gl_pathc > 0;
+    if (there) there = (size_t)snprintf(library, size, "%s", found.gl_pathv[0]) < size;
+    globfree(&found);
+    return there;
 }
 
 static bool find_library(char *library, size_t size) {
@@ -48,11 +64,13 @@ static bool find_library(char *library, size_t size) {
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     if (length > 0) {
         self[length] = '\0';
-        if (try_beside(library, size, self)) return true;
+        if (try_beside(library, size, self, "simgpu") || try_wheel(library, size, self))
+            return true;
     }
     Dl_info info;
     if (dladdr((void *)(uintptr_t)jmi_simulate_open, &info) != 0 && info.dli_fname != NULL &&
-        try_beside(library, size, info.dli_fname))
+        (try_beside(library, size, info.dli_fname, "simgpu") ||
+         try_beside(library, size, info.dli_fname, "joulemeter/simgpu")))
         return true;
 #ifdef JM_SIMGPU_DIR
     return try_library(library, size, JM_SIMGPU_DIR);

@@ -1,0 +1,45 @@
+"""joulemeter: where the joules of a program go, each with its uncertainty.
+
+    import joulemeter as jm
+
+    with jm.profile() as p:
+        with p.phase("train"):
+            train()
+    print(p.report())
+"""
+
+from __future__ import annotations
+
+from _joulemeter import version as __version__
+
+from ._bind import JoulemeterError, JoulemeterWarning
+from ._core import Profiler, current, devices, findings, measure, profile
+from ._core import open_recording as open
+from ._energy import Energy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._report import Report
+
+__all__ = [
+    "Energy", "JoulemeterError", "JoulemeterWarning", "Profiler", "Report", "__version__",
+    "current", "devices", "findings", "measure", "open", "profile",
+]
+
+# Names that are imported when they are first used: `import joulemeter` stays quick.
+_LATER = {"Report": "_report"}
+
+
+def __getattr__(name: str):
+    home = _LATER.get(name)
+    if home is None:
+        raise AttributeError(f"module 'joulemeter' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(set(globals()) | set(_LATER))
