@@ -42,7 +42,9 @@ static void make_good(void) {
                           .end_ns = i * 2000000,
                           .name = "batch",
                           .category = JM_CATEGORY_BATCH,
-                          .attributes = "{\"size\":32}"};
+                          .attributes = "{\"size\":32}",
+                          .device = i % 2 != 0 ? "gpu0" : NULL,
+                          .stream = (uint32_t)i};
         jm_mark_info mark = {.size = sizeof mark, .t_ns = i * 3000000, .name = "mark"};
         jm_recording_add_range(r, &range, NULL);
         jm_recording_add_mark(r, &mark, NULL);
@@ -127,6 +129,9 @@ static void read_all(const jm_recording *r) {
         if (jm_recording_range(r, i, &range) == JM_OK && range.end_ns < range.begin_ns) abort();
     for (uint64_t i = 0; i < jm_recording_mark_count(r); i++) jm_recording_mark(r, i, &mark);
     for (uint32_t i = 0; i < jm_recording_warning_count(r); i++) jm_recording_warning(r, i);
+    const char *key, *value;
+    for (uint32_t i = 0; i < jm_recording_info_count(r); i++)
+        if (jm_recording_info_at(r, i, &key, &value) != JM_OK || key[0] == '\0') abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
