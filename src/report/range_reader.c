@@ -13,8 +13,10 @@ bool jmi_energy_known(const jm_energy *energy) {
 int jmi_energies_if_any(const jm_recording *recording, uint32_t device, const jm_window *windows,
                         size_t count, const jm_energy_options *options, jm_energy *out,
                         jm_error *error) {
-    int status = jm_energy_windows(recording, device, windows, count, options, out, error);
-    if (status != JM_NO_DATA) return status;
+    jm_error why;
+    int status = jm_energy_windows(recording, device, windows, count, options, out, &why);
+    if (status == JM_OK) return JM_OK;
+    if (status != JM_NO_DATA) return jmi_fail(error, status, "%s", why.message);
     for (size_t i = 0; i < count; i++) {
         double s = (double)(windows[i].end_ns - windows[i].begin_ns) / 1e9;
         out[i] = (jm_energy){.upper_j = INFINITY, .u95_j = INFINITY, .duration_s = s};

@@ -71,6 +71,7 @@ void jmi_held_close(jmi_held *held) {
 
 /* ---- which sensor ---- */
 
+/* Also where they cannot be read: whoever reads them then says so. */
 static bool has_values(const jm_recording *recording, uint32_t sensor) {
     jmi_reader reader;
     jmi_sample sample;
@@ -80,6 +81,7 @@ static bool has_values(const jm_recording *recording, uint32_t sensor) {
         found = !isnan(sample.value);
         jmi_reader_skip(&reader);
     }
+    found |= jmi_reader_check(&reader, NULL) != JM_OK;
     jmi_reader_close(&reader);
     return found;
 }
