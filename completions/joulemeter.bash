@@ -55,7 +55,7 @@ _joulemeter() {
     esac
     local options="--help"
     case $command in
-    run) options+=" --output --interval --gpu --json --idle-baseline --quiet --tdp --simulate --" ;;
+    run) options+=" --output --force --interval --gpu --json --idle-baseline --quiet --tdp --simulate --" ;;
     show) options+=" --json --top" ;;
     export) options+=" --quiet" ;;
     sql) options+=" --json --csv" ;;

@@ -45,7 +45,7 @@ else
     echo "Every figure that comes from it is labelled simulated. The CPU load is real."
 fi
 
-show "$command" run -o "$out/demo.jm" "${options[@]}" -- "$load" "$seconds"
+show "$command" run --force -o "$out/demo.jm" "${options[@]}" -- "$load" "$seconds"
 show "$command" export "$out/demo.jm" "$out"
 show "$command" sql "$out/demo.jm" "SELECT count(*) AS samples FROM samples" || true
 echo

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ typedef struct settings {
     double baseline_s;
     double tdp_w;
     bool quiet;
+    bool force;
 } settings;
 
 typedef struct job {
@@ -251,11 +253,37 @@ static int measure(job *j) {
     return code;
 }
 
+static int take_no_row(size_t columns, const jm_sql_value *values, void *user) {
+    (void)columns, (void)values, (void)user;
+    return 0;
+}
+
+/* Is there a recording of that name? What is none the session refuses by itself. */
+static bool would_replace(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 &&
+           jm_sql(path, "SELECT 1", take_no_row, NULL, NULL) != JM_FORMAT;
+}
+
+/* Said before the command runs for hours. */
+static int check_outputs(const settings *s) {
+    int errnum = s->json != NULL && s->json[0] != '\0' ? check_writable(s->json) : 0;
+    if (errnum != 0)
+        return cli_fail(&cli_run, CLI_USAGE, "cannot write the JSON to %s: %s", s->json,
+                        strerror(errnum));
+    if (s->file != NULL && !s->force && would_replace(s->file))
+        return cli_fail(&cli_run, CLI_USAGE,
+                        "%s exists: give another name, or --force to replace it", s->file);
+    return PARSE_DONE;
+}
+
 static int parse(job *j, int argc, char **argv) {
     settings *s = &j->set;
     const cli_option options[] = {
         {'o', "output", OPTION_TEXT, &s->file, "FILE",
          "keep the recording in FILE (.jm), written as\nthe command runs", 0, 0, NULL},
+        {'f', "force", OPTION_FLAG, &s->force, NULL, "replace FILE if it is a recording", 0, 0,
+         NULL},
         {'i', "interval", OPTION_SECONDS, &s->interval_s, "TIME",
          "longest time between two samples: 20ms (the\ndefault), 0.1s, 1s ...", 0.001, 60, NULL},
         {'g', "gpu", OPTION_LIST, &s->gpus, "LIST",
@@ -281,12 +309,7 @@ static int parse(job *j, int argc, char **argv) {
         return cli_fail(&cli_run, CLI_USAGE,
                         "there is no command to run: joulemeter run -- python train.py");
     j->argv = argv + 1;
-    /* Said before the command runs for hours. */
-    int errnum = s->json != NULL && s->json[0] != '\0' ? check_writable(s->json) : 0;
-    if (errnum != 0)
-        return cli_fail(&cli_run, CLI_USAGE, "cannot write the JSON to %s: %s", s->json,
-                        strerror(errnum));
-    return PARSE_DONE;
+    return check_outputs(s);
 }
 
 static int run(int argc, char **argv) {
