@@ -108,7 +108,7 @@ int jmi_make_dirs(const char *path, jm_error *error) {
     if (mkdir(partial, 0777) != 0 && errno != EEXIST)
         status = jmi_fail_errno(error, errno, "cannot make the folder %s", path);
     else if (stat(partial, &info) != 0 || !S_ISDIR(info.st_mode))
-        status = jmi_fail(error, JM_IO, "%s is not a folder", path);
+        status = jmi_fail(error, JM_INVALID, "%s is not a folder", path);
     free(partial);
     return status;
 }
