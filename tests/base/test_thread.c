@@ -1,8 +1,9 @@
-/* Clocks and waiting. */
+/* Clocks, waiting, and whether processes live. */
 #include "base/base.h"
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -98,6 +99,24 @@ static void another_process_wakes(void **state) {
     munmap((void *)word, sizeof *word);
 }
 
+static void the_dead_are_gone_before_they_are_waited_for(void **state) {
+    (void)state;
+    assert_false(jmi_process_gone(getpid()));
+    assert_false(jmi_process_gone(getppid()));
+    assert_false(jmi_process_gone(0));
+    assert_false(jmi_process_gone(-1));
+    pid_t child = fork();
+    if (child == 0)
+        for (;;) pause();
+    assert_false(jmi_process_gone(child));
+    kill(child, SIGKILL);
+    int64_t end = jm_now_ns() + 20000 * (int64_t)MS;
+    while (!jmi_process_gone(child) && jm_now_ns() < end) usleep(1000);
+    assert_true(jmi_process_gone(child)); /* a zombie */
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_true(jmi_process_gone(child));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_clock_rises),
@@ -107,6 +126,7 @@ int main(void) {
         cmocka_unit_test(another_value_does_not_wait),
         cmocka_unit_test(a_thread_wakes_all_waiters),
         cmocka_unit_test(another_process_wakes),
+        cmocka_unit_test(the_dead_are_gone_before_they_are_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
