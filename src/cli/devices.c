@@ -1,5 +1,5 @@
 #include "grid.h"
-#include "options.h"
+#include "probe.h"
 #include "terminal.h"
 
 #include <stdio.h>
@@ -86,7 +86,9 @@ static void print_sensors(output *out, const jm_recording *recording, uint32_t d
     grid_close(&table);
 }
 
-static void print_all(output *out, const jm_recording *recording) {
+static void print_all(output *out, const jm_probe *probe, bool verbose) {
+    const jm_recording *recording = jm_probe_recording(probe);
+    (void)verbose;
     size_t width = terminal_width(STDOUT_FILENO);
     uint32_t count = jm_recording_device_count(recording);
     for (uint32_t i = 0; i < count; i++) {
@@ -122,7 +124,9 @@ static void json_sensors(output *out, const jm_recording *recording, uint32_t de
     }
 }
 
-static void json_all(output *out, const jm_recording *recording) {
+static void json_all(output *out, const jm_probe *probe, bool verbose) {
+    const jm_recording *recording = jm_probe_recording(probe);
+    (void)verbose;
     output_add(out, "[");
     for (uint32_t i = 0; i < jm_recording_device_count(recording); i++) {
         jm_device device = {.size = sizeof device};
@@ -150,40 +154,7 @@ static void json_all(output *out, const jm_recording *recording) {
 }
 
 static int run(int argc, char **argv) {
-    jm_session_options session = JM_SESSION_OPTIONS_INIT;
-    char *gpus = NULL;
-    bool json = false;
-    const cli_option options[] = {
-        {'g', "gpu", OPTION_LIST, &gpus, "LIST", "only these GPUs: 0,1, UUIDs, all or none", 0, 0,
-         NULL},
-        {'j', "json", OPTION_FLAG, &json, NULL, "an array of JSON objects", 0, 0, NULL},
-        {0, "simulate", OPTION_TEXT, &session.simulate, "SPEC",
-         "simulated GPUs instead of real ones: h100 ...", 0, 0, NULL},
-        {0}};
-    int operands;
-    int code = cli_parse(&cli_devices, options, OPERANDS_MIXED, argc, argv, &operands);
-    if (code == PARSE_DONE && operands > 0)
-        code = cli_fail(&cli_devices, CLI_USAGE, "'%s' is not understood; choose GPUs with --gpu",
-                        argv[1]);
-    if (code == PARSE_DONE) {
-        jm_probe *probe = NULL;
-        jm_error error = {0};
-        session.gpus = gpus;
-        if (jm_probe_open(&probe, &session, &error) != JM_OK) {
-            code = cli_fail_error(&cli_devices, &error);
-        } else {
-            output out;
-            output_open(&out);
-            if (json)
-                json_all(&out, jm_probe_recording(probe));
-            else
-                print_all(&out, jm_probe_recording(probe));
-            code = output_close(&out, &cli_devices);
-        }
-        jm_probe_free(probe);
-    }
-    free(gpus);
-    return code;
+    return probe_command(&cli_devices, argc, argv, false, print_all, json_all);
 }
 
 const cli_command cli_devices = {"devices",

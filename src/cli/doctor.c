@@ -1,5 +1,5 @@
 #include "grid.h"
-#include "options.h"
+#include "probe.h"
 #include "terminal.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 typedef struct page {
-    output out;
+    output *out;
     size_t width;
     bool color;
     bool verbose;
@@ -23,46 +23,46 @@ static const char *cost_text(uint64_t ns, char *text, size_t size) {
     return text;
 }
 
-static void print_mark(page *p, bool works) {
+static void print_mark(const page *p, bool works) {
     const char *sign = works ? (terminal_is_utf8() ? "✓" : "+") : (terminal_is_utf8() ? "✗" : "-");
-    output_add(&p->out, "  %s%s%s ", p->color ? (works ? "\033[32m" : "\033[33m") : "", sign,
+    output_add(p->out, "  %s%s%s ", p->color ? (works ? "\033[32m" : "\033[33m") : "", sign,
                p->color ? "\033[0m" : "");
 }
 
-static void print_finding(page *p, const jm_finding *finding) {
+static void print_finding(const page *p, const jm_finding *finding) {
     char cost[48], title[160];
     bool works = finding->status == JM_OK;
     print_mark(p, works);
     snprintf(title, sizeof title, "%s%s%s", finding->device, finding->device[0] ? " " : "",
              finding->what);
     if (works && !p->verbose) {
-        grid_add_text(&p->out, title, 40);
-        output_add(&p->out, "%*s", (int)(28 - (strlen(title) < 27 ? strlen(title) : 27)), "");
+        grid_add_text(p->out, title, 40);
+        output_add(p->out, "%*s", (int)(28 - (strlen(title) < 27 ? strlen(title) : 27)), "");
         cost_text(finding->cost_ns, cost, sizeof cost);
         if (cost[0] != '\0')
-            output_add(&p->out, "%s", cost);
+            output_add(p->out, "%s", cost);
         else
-            grid_add_text(&p->out, finding->message, p->width - 34);
-        output_add(&p->out, "\n");
+            grid_add_text(p->out, finding->message, p->width - 34);
+        output_add(p->out, "\n");
         return;
     }
-    grid_add_text(&p->out, title, p->width - 4);
+    grid_add_text(p->out, title, p->width - 4);
     cost_text(finding->cost_ns, cost, sizeof cost);
-    output_add(&p->out, "%s%s\n", cost[0] != '\0' ? "  " : "", cost);
-    if (finding->message[0] != '\0') grid_add_wrapped(&p->out, finding->message, 6, p->width);
+    output_add(p->out, "%s%s\n", cost[0] != '\0' ? "  " : "", cost);
+    if (finding->message[0] != '\0') grid_add_wrapped(p->out, finding->message, 6, p->width);
     if (!works && finding->remedy[0] != '\0') {
-        output_add(&p->out, "      ");
+        output_add(p->out, "      ");
         char *text = NULL;
         if (asprintf(&text, "-> %s", finding->remedy) >= 0) {
-            p->out.length -= 6;
-            grid_add_wrapped(&p->out, text, 6, p->width);
+            p->out->length -= 6;
+            grid_add_wrapped(p->out, text, 6, p->width);
             free(text);
         }
     }
 }
 
 /* What it comes to: which devices are measured, and how. */
-static void print_verdict(page *p, const jm_recording *recording) {
+static void print_verdict(const page *p, const jm_recording *recording) {
     bool any = false;
     for (uint32_t i = 0; i < jm_recording_sensor_count(recording); i++) {
         jm_sensor sensor = {.size = sizeof sensor};
@@ -71,18 +71,23 @@ static void print_verdict(page *p, const jm_recording *recording) {
             jm_recording_device(recording, sensor.device, &device) != JM_OK)
             continue;
         if (sensor.quantity != JM_QUANTITY_POWER && sensor.quantity != JM_QUANTITY_ENERGY) continue;
-        if (!any) output_add(&p->out, "Energy will come from:\n");
+        if (!any) output_add(p->out, "Energy will come from:\n");
         any = true;
-        output_add(&p->out, "  %-8s %s%s\n", device.name, sensor.source,
+        output_add(p->out, "  %-8s %s%s\n", device.name, sensor.source,
                    sensor.modelled    ? " (modelled: an estimate, nothing measures it)"
                    : device.simulated ? " (simulated)"
                                       : "");
     }
     if (!any)
-        output_add(&p->out, "Nothing here measures energy; runs are recorded without joules.\n");
+        output_add(p->out, "Nothing here measures energy; runs are recorded without joules.\n");
 }
 
-static void print_all(page *p, const jm_probe *probe) {
+static void print_all(output *out, const jm_probe *probe, bool verbose) {
+    page all = {.out = out,
+                .width = terminal_width(STDOUT_FILENO),
+                .color = terminal_has_color(STDOUT_FILENO),
+                .verbose = verbose};
+    const page *p = &all;
     const char *interface = "";
     uint32_t count = jm_probe_finding_count(probe);
     for (uint32_t i = 0; i < count; i++) {
@@ -90,16 +95,17 @@ static void print_all(page *p, const jm_probe *probe) {
         if (jm_probe_finding(probe, i, &finding) != JM_OK) continue;
         if (strcmp(interface, finding.interface) != 0) {
             interface = finding.interface;
-            output_add(&p->out, "%s%s%s\n", p->color ? "\033[1m" : "", interface,
+            output_add(p->out, "%s%s%s\n", p->color ? "\033[1m" : "", interface,
                        p->color ? "\033[0m" : "");
         }
         print_finding(p, &finding);
     }
-    if (count > 0) output_add(&p->out, "\n");
+    if (count > 0) output_add(p->out, "\n");
     print_verdict(p, jm_probe_recording(probe));
 }
 
-static void print_json(output *out, const jm_probe *probe) {
+static void print_json(output *out, const jm_probe *probe, bool verbose) {
+    (void)verbose;
     output_add(out, "[");
     for (uint32_t i = 0; i < jm_probe_finding_count(probe); i++) {
         jm_finding finding = {.size = sizeof finding};
@@ -121,42 +127,7 @@ static void print_json(output *out, const jm_probe *probe) {
 }
 
 static int run(int argc, char **argv) {
-    jm_session_options session = JM_SESSION_OPTIONS_INIT;
-    page p = {.width = terminal_width(STDOUT_FILENO), .color = terminal_has_color(STDOUT_FILENO)};
-    char *gpus = NULL;
-    bool json = false;
-    const cli_option options[] = {
-        {'g', "gpu", OPTION_LIST, &gpus, "LIST", "only these GPUs: 0,1, UUIDs, all or none", 0, 0,
-         NULL},
-        {'j', "json", OPTION_FLAG, &json, NULL, "an array of JSON objects", 0, 0, NULL},
-        {'v', "verbose", OPTION_FLAG, &p.verbose, NULL, "a sentence also for what works", 0, 0,
-         NULL},
-        {0, "simulate", OPTION_TEXT, &session.simulate, "SPEC",
-         "simulated GPUs instead of real ones: h100 ...", 0, 0, NULL},
-        {0}};
-    int operands;
-    int code = cli_parse(&cli_doctor, options, OPERANDS_MIXED, argc, argv, &operands);
-    if (code == PARSE_DONE && operands > 0)
-        code = cli_fail(&cli_doctor, CLI_USAGE, "'%s' is not understood; choose GPUs with --gpu",
-                        argv[1]);
-    if (code == PARSE_DONE) {
-        jm_probe *probe = NULL;
-        jm_error error = {0};
-        session.gpus = gpus;
-        if (jm_probe_open(&probe, &session, &error) != JM_OK) {
-            code = cli_fail_error(&cli_doctor, &error);
-        } else {
-            output_open(&p.out);
-            if (json)
-                print_json(&p.out, probe);
-            else
-                print_all(&p, probe);
-            code = output_close(&p.out, &cli_doctor);
-        }
-        jm_probe_free(probe);
-    }
-    free(gpus);
-    return code;
+    return probe_command(&cli_doctor, argc, argv, true, print_all, print_json);
 }
 
 const cli_command cli_doctor = {

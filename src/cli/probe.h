@@ -1,0 +1,14 @@
+/* `devices` and `doctor`: both try all sensors once and print what was found. */
+#ifndef JM_CLI_PROBE_H
+#define JM_CLI_PROBE_H
+
+#include "cli.h"
+#include "output.h"
+
+typedef void (*probe_printer)(output *out, const jm_probe *probe, bool verbose);
+
+/* The whole command; `with_verbose`: it has --verbose. */
+int probe_command(const cli_command *command, int argc, char **argv, bool with_verbose,
+                  probe_printer text, probe_printer json);
+
+#endif
