@@ -93,6 +93,22 @@ void jmi_list_free(char **names) {
     free(names);
 }
 
+/* mkstemp's files are their owner's alone, and the mask that others are made with can only be read
+ * by changing it, for all threads. */
+int jmi_make_beside(const char *path, char *name, size_t size, jm_error *error) {
+    enum { TRIES = 1000 };
+    int fd = -1;
+    for (unsigned i = 0; i < TRIES; i++) {
+        unsigned long long ending = (unsigned long long)jm_now_ns() * TRIES + i;
+        if (!jmi_path(name, size, NULL, "%s.part-%llx", path, ending))
+            return jmi_fail(error, JM_INVALID, "the path %.100s... is too long", path);
+        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0) return fd;
+        if (errno != EEXIST) break;
+    }
+    return jmi_fail_errno(error, errno, "cannot write %s", path);
+}
+
 int jmi_make_dirs(const char *path, jm_error *error) {
     if (path[0] == '\0') return jmi_fail(error, JM_INVALID, "a folder needs a name");
     char *partial = strdup(path);

@@ -80,17 +80,6 @@ static void remove_journals(const char *path) {
         if (jmi_path(name, sizeof name, NULL, "%s%s", path, endings[i])) unlink(name);
 }
 
-/* An empty file of a name that is not yet taken, as readable as other files of the user. */
-static int reserve(char *name, const char *wanted, jm_error *error) {
-    int fd = mkostemp(name, O_CLOEXEC);
-    if (fd < 0) return jmi_fail_errno(error, errno, "cannot write %s", wanted);
-    mode_t mask = umask(0);
-    umask(mask);
-    (void)fchmod(fd, 0666 & ~mask);
-    close(fd);
-    return JM_OK;
-}
-
 static int connect(jmi_recfile *file, jm_error *error) {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(file->path, &file->db, flags, NULL) != SQLITE_OK ||
@@ -115,13 +104,14 @@ static int set_up(jmi_recfile *file, bool spill, jm_error *error) {
     return make_tables(file, error);
 }
 
-static int make(jmi_recfile **file, char *name, const char *wanted, bool spill, jm_error *error) {
-    *file = NULL;
-    int status = reserve(name, wanted, error);
-    if (status != JM_OK) return status;
+static int make(jmi_recfile **file, const char *path, bool spill, jm_error *error) {
+    char name[4096];
+    int fd = jmi_make_beside(path, name, sizeof name, error);
+    if (fd < 0) return fd;
+    close(fd);
     jmi_recfile *fresh = jmi_recfile_new(name);
-    status = fresh != NULL ? set_up(fresh, spill, error)
-                           : jmi_fail(error, JM_MEMORY, "out of memory for a recording file");
+    int status = fresh != NULL ? set_up(fresh, spill, error)
+                               : jmi_fail(error, JM_MEMORY, "out of memory for a recording file");
     /* A spill file has no name from here on: nothing is left of it whatever happens. */
     if (spill || status != JM_OK) unlink(name);
     if (status != JM_OK) {
@@ -134,20 +124,16 @@ static int make(jmi_recfile **file, char *name, const char *wanted, bool spill, 
 
 int jmi_recfile_create(jmi_recfile **file, const char *path, jm_error *error) {
     *file = NULL;
-    char name[4096];
     int status = check_replaceable(path, error);
-    if (status != JM_OK) return status;
-    if (!jmi_path(name, sizeof name, NULL, "%s.part-XXXXXX", path))
-        return jmi_fail(error, JM_INVALID, "the path %.100s... is too long", path);
-    return make(file, name, path, false, error);
+    return status == JM_OK ? make(file, path, false, error) : status;
 }
 
 int jmi_recfile_spill(jmi_recfile **file, const char *folder, jm_error *error) {
     *file = NULL;
-    char name[4096];
-    if (!jmi_path(name, sizeof name, NULL, "%s/joulemeter-XXXXXX", folder))
+    char path[4096];
+    if (!jmi_path(path, sizeof path, NULL, "%s/joulemeter", folder))
         return jmi_fail(error, JM_INVALID, "the path %.100s... is too long", folder);
-    return make(file, name, folder, true, error);
+    return make(file, path, true, error);
 }
 
 /* ---- publishing ---- */

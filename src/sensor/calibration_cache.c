@@ -1,7 +1,6 @@
 #include "sensor/calibration_cache.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -170,11 +169,8 @@ static int write_text(int fd, const char *text) {
 
 static int write_beside(const char *path, const char *text, jm_error *error) {
     char fresh[4200];
-    int length = snprintf(fresh, sizeof fresh, "%s.XXXXXX", path);
-    if (length < 0 || (size_t)length >= sizeof fresh)
-        return jmi_fail(error, JM_INVALID, "the path of the calibration file is too long");
-    int fd = mkostemp(fresh, O_CLOEXEC);
-    if (fd < 0) return jmi_fail_errno(error, errno, "cannot write %s", fresh);
+    int fd = jmi_make_beside(path, fresh, sizeof fresh, error);
+    if (fd < 0) return fd;
     int errnum = write_text(fd, text);
     close(fd);
     if (errnum == 0 && rename(fresh, path) != 0) errnum = errno;

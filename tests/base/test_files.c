@@ -112,6 +112,33 @@ static void what_cannot_be_read_says_why(void **state) {
     if (geteuid() != 0) assert_int_equal(jmi_read_u64(at("secret"), &v), JM_PERMISSION);
 }
 
+/* ---- new files ---- */
+
+static void files_beside_are_new_and_as_readable_as_others(void **state) {
+    (void)state;
+    char first[300], second[300], path[5000];
+    struct stat info;
+    jm_error error = {0, ""};
+    mode_t before = umask(027);
+    int a = jmi_make_beside(at("target"), first, sizeof first, &error);
+    int b = jmi_make_beside(at("target"), second, sizeof second, &error);
+    umask(before);
+    assert_true(a >= 0 && b >= 0);
+    assert_string_not_equal(first, second);
+    assert_int_equal(strncmp(first, at("target"), strlen(at("target"))), 0);
+    assert_int_equal(write(a, "x", 1), 1);
+    assert_int_equal(fstat(a, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0640);
+    assert_int_equal(access(at("target"), F_OK), -1);
+    close(a);
+    close(b);
+    assert_int_equal(jmi_make_beside(at("nowhere/x"), first, sizeof first, &error), JM_NOT_FOUND);
+    assert_int_equal(error.status, JM_NOT_FOUND);
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    assert_int_equal(jmi_make_beside(path, first, sizeof first, &error), JM_INVALID);
+}
+
 /* ---- folders ---- */
 
 static void names_are_sorted_naturally(void **state) {
@@ -184,6 +211,8 @@ int main(void) {
         cmocka_unit_test(paths_that_do_not_fit),
         cmocka_unit_test_setup_teardown(texts_are_cut_to_the_buffer, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_cannot_be_read_says_why, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(files_beside_are_new_and_as_readable_as_others, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(names_are_sorted_naturally, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(many_names, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(folders_are_made_with_their_parents, make_folder,
