@@ -48,21 +48,32 @@ static void disown(void *columns) {
     jmi_columns_unref(columns);
 }
 
-static void name_rows(readings *r, jmi_batch *batch, size_t rows) {
+/* The first row's value in all others. */
+static void repeat(jmi_batch *batch, size_t column, size_t rows) {
+    int32_t *data = batch->column[column].data;
+    for (size_t i = 1; i < rows; i++) data[i] = data[0];
+}
+
+/* What is the same in all rows. */
+static void name_rows(const readings *r, jmi_batch *batch, size_t rows) {
     jm_sensor sensor = {.size = sizeof sensor};
     jm_device device = {.size = sizeof device};
     jm_recording_sensor(r->frame.recording, r->sensor, &sensor);
     jm_recording_device(r->frame.recording, sensor.device, &device);
+    jmi_put_integer(batch, SENSOR, (int32_t)r->sensor);
+    jmi_put_text(batch, DEVICE, device.name);
+    jmi_put_text(batch, QUANTITY, jm_quantity_name(sensor.quantity));
+    jmi_put_text(batch, SOURCE, sensor.source);
+    static const size_t same[] = {SENSOR, DEVICE, QUANTITY, SOURCE};
+    for (size_t i = 0; i < JMI_COUNT(same); i++) repeat(batch, same[i], rows);
+}
+
+static void mark_missing(const readings *r, jmi_batch *batch, size_t rows) {
     for (size_t i = 0; i < rows; i++) {
-        bool missing = (r->block.flags[i] & JM_SAMPLE_MISSING) != 0;
-        jmi_put_integer(batch, SENSOR, (int32_t)r->sensor);
-        if (missing)
+        if ((r->block.flags[i] & JM_SAMPLE_MISSING) != 0)
             jmi_put_null(batch, VALUE);
         else
             jmi_put_borrowed(batch, VALUE);
-        jmi_put_text(batch, DEVICE, device.name);
-        jmi_put_text(batch, QUANTITY, jm_quantity_name(sensor.quantity));
-        jmi_put_text(batch, SOURCE, sensor.source);
         jmi_end_row(batch);
     }
 }
@@ -76,6 +87,7 @@ static int next(jmi_frame *frame, jmi_batch **out, jm_error *error) {
     jmi_batch *batch = jmi_batch_new(frame, rows);
     if (batch == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for a table's rows");
     name_rows(r, batch, rows);
+    mark_missing(r, batch, rows);
     batch->owner = jmi_cursor_share(r->cursor);
     batch->disown = disown;
     jmi_borrow(batch, T_NS, r->block.t_ns);
