@@ -51,6 +51,8 @@ typedef struct samples {
     int64_t begin_ns, utc_ns;
     lane *lanes;
     size_t lane_count;
+    size_t
+        batch_rows; /* grows: nobody knows how many there will be, and most recordings are short */
 } samples;
 
 /* ---- a lane's rows ---- */
@@ -117,8 +119,9 @@ static lane *earliest(const samples *s) {
 
 static int next(jmi_frame *frame, jmi_batch **out, jm_error *error) {
     samples *s = (samples *)frame;
-    jmi_batch *batch = jmi_batch_new(frame, JMI_BATCH_ROWS);
+    jmi_batch *batch = jmi_batch_new(frame, s->batch_rows);
     if (batch == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for a table's rows");
+    if (s->batch_rows < JMI_BATCH_ROWS) s->batch_rows *= 4;
     lane *l;
     while (batch->rows < batch->capacity && (l = earliest(s)) != NULL) {
         put_row(s, batch, l);
@@ -197,6 +200,7 @@ int jmi_samples_open(jmi_frame **frame, const jmi_frame_plan *plan, jm_error *er
     samples *s = (samples *)*frame;
     s->frame.next = next;
     s->frame.close = close_samples;
+    s->batch_rows = JMI_BATCH_ROWS / 64;
     s->begin_ns = jm_recording_begin_ns(plan->recording);
     s->utc_ns = jm_recording_utc_offset_ns(plan->recording);
     status = jmi_frame_fields(&s->frame, fields, FIELDS, error);
