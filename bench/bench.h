@@ -15,6 +15,12 @@ void bench_sampler(rows *all);                      /* its share of a core; open
 void bench_command(rows *all, const char *command); /* joulemeter run over the bare command */
 void bench_energy(rows *all);                       /* energies of many ranges over many samples */
 void bench_store(rows *all);                        /* writing and opening files */
+void bench_tables(rows *all);                       /* tables of many rows */
+
+/* A recording of one GPU, with so many samples of its power and as many of its counter, a step
+ * apart. */
+enum { BENCH_SAMPLES = 5 * 1000 * 1000, BENCH_STEP_NS = 20 * 1000 * 1000 };
+jm_recording *bench_samples(void);
 
 /* Sorts `values`. q in 0..1; NaN if there are none. */
 double bench_quantile(double *values, size_t count, double q);

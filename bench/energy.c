@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { EACH = 5 * 1000 * 1000, RANGES = 1000 * 1000, BLOCK = 100 * 1000 };
+enum { EACH = BENCH_SAMPLES, RANGES = 1000 * 1000, BLOCK = 100 * 1000 };
 
-static const int64_t step_ns = 20 * 1000 * 1000;
+static const int64_t step_ns = BENCH_STEP_NS;
 
 static double power_at(int64_t t_ns) {
     return t_ns / 700000000 % 2 != 0 ? 400 : 120;
@@ -41,7 +41,7 @@ static void add_samples(jm_recording *recording, uint32_t sensor, bool counter) 
     }
 }
 
-static jm_recording *build(void) {
+jm_recording *bench_samples(void) {
     jm_recording *recording;
     jm_error error;
     if (jm_recording_new(&recording, &error) != JM_OK) fail("a new recording", &error);
@@ -72,6 +72,12 @@ static jm_recording *build(void) {
             fail("adding a sensor", &error);
         add_samples(recording, sensors[i], i == 1);
     }
+    return recording;
+}
+
+static jm_recording *build(void) {
+    jm_recording *recording = bench_samples();
+    jm_error error;
     int64_t span = (int64_t)EACH * step_ns;
     for (int64_t i = 0; i < RANGES; i++) {
         int64_t begin = step_ns * 10 + i * ((span - 20 * step_ns) / RANGES);

@@ -115,5 +115,6 @@ int main(int argc, char **argv) {
     bench_command(all, command);
     bench_energy(all);
     bench_store(all);
+    bench_tables(all);
     return rows_close(all);
 }
