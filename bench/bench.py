@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import python_rows
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SPEC = "h100,telegraph:100:400:0.2"
@@ -74,10 +76,12 @@ def show(row):
     if "skipped" in row:
         print(f"{row['name']:52} {'skipped':>14} {row['skipped']}", flush=True)
         return
-    target = "-" if row["target"] is None else f">= {row['target']:g}"
+    sign = {"at most": "<=", "at least": ">=", None: ""}[row["goal"]]
+    target = "-" if row["target"] is None else f"{sign} {row['target']:g}"
     met = {None: "-", True: "yes", False: "NO"}[row["met"]]
-    print(f"{row['name']:52} {row['value']:14.4g} {row['unit']:8} {target:16} {met:6} "
-          f"{row['baseline']:.4g} ({row['beside']})", flush=True)
+    beside = "" if row["baseline"] is None else f"{row['baseline']:.4g} ({row['beside']})"
+    print(f"{row['name']:52} {row['value']:14.4g} {row['unit']:8} {target:16} {met:6} {beside}",
+          flush=True)
 
 
 def peer_rows(own, build, only):
@@ -121,12 +125,17 @@ def main():
 
     only = args.only.lower()
     code, rows = 0, []
-    if not any(name.lower() in only for name in ["/ joulemeter", *PEERS]):
+    if not any(name.lower() in only for name in ["/ joulemeter", "python", "import", *PEERS]):
         code, rows = run_bench(bench, args.only)
     if any(only in f"{figure[0]}: {peer} / joulemeter".lower() for figure in FIGURES for peer in PEERS):
         mine = peer_rows(Own(bench, rows), build, only)
         code = code or any(row["met"] is False for row in mine)
         rows += mine
+    if "python" in only or "in python" not in only:
+        for row in python_rows.rows(build, only):
+            show(row)
+            code = code or row["met"] is False
+            rows.append(row)
     if args.json:
         Path(args.json).write_text(json.dumps({"rows": rows}, indent=2) + "\n")
     return 1 if code else 0
