@@ -20,7 +20,12 @@ TRUTH = os.environ.get("SIMGPU_TRUTH", "")
 CHANNEL = os.environ.get("SIMGPU_CHANNEL", "")
 
 
-INSTALLED = Path(__file__).resolve().parents[2] / ".cache" / "dev" / "peers"
+ROOT = Path(__file__).resolve().parents[2]
+INSTALLED = ROOT / ".cache" / "dev" / "peers"
+VENV = ROOT / ".venv" / "bin" / "python"
+
+if importlib.util.find_spec("pynvml") is None and VENV.exists() and sys.prefix != str(ROOT / ".venv"):
+    os.execv(VENV, [str(VENV), *sys.argv])  # that is where the set-up puts them
 
 
 def needs(*packages):
