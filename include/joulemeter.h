@@ -577,7 +577,8 @@ typedef enum jm_table {
     JM_TABLE_MARKS,
     JM_TABLE_RANGES,
     JM_TABLE_BATCHES, /* ranges of category batch, with energy, size, loss, throughput */
-    JM_TABLE_EPOCHS   /* ranges of category epoch, with energy and mean utilisation */
+    JM_TABLE_EPOCHS,  /* ranges of category epoch, with energy and mean utilisation */
+    JM_TABLE_PHASES   /* names of phases and of warm-ups in none: all their calls together */
 } jm_table;
 
 typedef struct jm_table_options {

@@ -41,15 +41,16 @@ static void release(struct ArrowArrayStream *stream) {
 }
 
 static int table_of(PyObject *name, jm_table *table) {
-    static const char *const names[] = {"samples", "readings", "marks",
-                                        "ranges",  "batches",  "epochs"};
-    for (int i = 0; i < 6; i++)
+    static const char *const names[] = {"samples", "readings", "marks", "ranges",
+                                        "batches", "epochs",   "phases"};
+    for (int i = 0; i < (int)(sizeof names / sizeof names[0]); i++)
         if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, names[i]) == 0) {
             *table = (jm_table)i;
             return 0;
         }
     PyErr_Format(PyExc_ValueError,
-                 "there is no table %R: choose samples, readings, marks, ranges, batches or epochs",
+                 "there is no table %R: choose samples, readings, marks, ranges, batches, epochs "
+                 "or phases",
                  name);
     return -1;
 }

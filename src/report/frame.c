@@ -252,6 +252,7 @@ int jmi_frame_open(jmi_frame **frame, const jm_recording *recording, jm_table ta
     case JM_TABLE_RANGES: return jmi_range_rows_open(frame, &plan, error);
     case JM_TABLE_BATCHES: return jmi_batch_rows_open(frame, &plan, error);
     case JM_TABLE_EPOCHS: return jmi_epoch_rows_open(frame, &plan, error);
+    case JM_TABLE_PHASES: return jmi_phase_rows_open(frame, &plan, error);
     }
     return jmi_fail(error, JM_INVALID, "there is no table %d", (int)table);
 }

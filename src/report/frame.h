@@ -127,5 +127,6 @@ int jmi_marks_open(jmi_frame **frame, const jmi_frame_plan *plan, jm_error *erro
 int jmi_range_rows_open(jmi_frame **frame, const jmi_frame_plan *plan, jm_error *error);
 int jmi_batch_rows_open(jmi_frame **frame, const jmi_frame_plan *plan, jm_error *error);
 int jmi_epoch_rows_open(jmi_frame **frame, const jmi_frame_plan *plan, jm_error *error);
+int jmi_phase_rows_open(jmi_frame **frame, const jmi_frame_plan *plan, jm_error *error);
 
 #endif

@@ -27,6 +27,7 @@ static jmi_units *list_of(jmi_work *work, jm_category category) {
     case JM_CATEGORY_PHASE: return &work->phases;
     case JM_CATEGORY_EPOCH: return &work->epochs;
     case JM_CATEGORY_BATCH: return &work->batches;
+    case JM_CATEGORY_WARMUP: return &work->warmups;
     default: return NULL;
     }
 }
@@ -97,9 +98,12 @@ static void enclose_by_parents(const jmi_work *work, jmi_units *units) {
 static int enclose(jmi_work *work, jm_error *error) {
     enclose_by_parents(work, &work->batches);
     enclose_by_parents(work, &work->epochs);
+    enclose_by_parents(work, &work->phases);
+    enclose_by_parents(work, &work->warmups);
     bool done = jmi_enclose(&work->epochs, &work->batches, JMI_BY_EPOCH) &&
                 jmi_enclose(&work->phases, &work->batches, JMI_BY_PHASE) &&
-                jmi_enclose(&work->phases, &work->epochs, JMI_BY_PHASE);
+                jmi_enclose(&work->phases, &work->epochs, JMI_BY_PHASE) &&
+                jmi_enclose(&work->phases, &work->warmups, JMI_BY_PHASE);
     return done ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory for batches and epochs");
 }
 
@@ -200,6 +204,7 @@ void jmi_work_free(jmi_work *work) {
     free(work->phases.list);
     free(work->epochs.list);
     free(work->batches.list);
+    free(work->warmups.list);
     *work = (jmi_work){.recording = NULL};
 }
 

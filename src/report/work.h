@@ -24,6 +24,7 @@ typedef struct jmi_units {
 typedef struct jmi_work {
     const jm_recording *recording;
     jmi_units phases, epochs; /* in the order of their ranges */
+    jmi_units warmups;        /* likewise */
     jmi_units batches;        /* by their beginning */
 } jmi_work;
 

@@ -32,6 +32,10 @@ static void schemas(void **state) {
         {JM_TABLE_EPOCHS,
          "epoch:l phase:i>u? time_s:g energy_j:g? energy_u95_j:g? avg_power_w:g? avg_gpu_util:g? "
          "avg_mem_util:g? batches:l loss:g? t:g ts:g bound_only:b provenance:i>u? "},
+        {JM_TABLE_PHASES,
+         "phase:i>u category:i>u calls:l time_s:g energy_j:g? energy_u95_j:g? avg_power_w:g? "
+         "samples:l? j_per_sample:g? throughput:g? avg_gpu_util:g? avg_mem_util:g? t:g ts:g "
+         "bound_only:b provenance:i>u? "},
     };
     (void)state;
     jm_recording *recording = fixture_new();
@@ -154,7 +158,7 @@ static void released_in_any_order(void **state) {
     (void)state;
     for (int round = 0; round < 60; round++) {
         jm_recording *recording = fixture_new();
-        table t = read_table(recording, (jm_table)(round % 6), NULL);
+        table t = read_table(recording, (jm_table)(round % 7), NULL);
         if (round % 2) jm_recording_free(recording);
         for (size_t i = 0; i < t.batch_count; i++) release_shuffled(&t.batches[i], &seed);
         free(t.batches);
@@ -199,7 +203,7 @@ static void released_from_many_threads(void **state) {
 
 static void a_stream_left_half_read(void **state) {
     (void)state;
-    for (int which = 0; which < 6; which++) {
+    for (int which = 0; which < 7; which++) {
         jm_recording *recording = fixture_new();
         struct ArrowArrayStream stream;
         struct ArrowArray batch;
@@ -216,7 +220,7 @@ static void a_stream_left_half_read(void **state) {
 static void the_end_stays_the_end(void **state) {
     (void)state;
     jm_recording *recording = fixture_new();
-    for (int which = 0; which < 6; which++) {
+    for (int which = 0; which < 7; which++) {
         struct ArrowArrayStream stream;
         struct ArrowArray batch;
         open_stream(recording, (jm_table)which, NULL, &stream);
@@ -342,7 +346,7 @@ static void an_empty_recording(void **state) {
     (void)state;
     jm_recording *recording;
     assert_int_equal(jm_recording_new(&recording, NULL), JM_OK);
-    for (int which = 0; which < 6; which++) {
+    for (int which = 0; which < 7; which++) {
         table t = read_table(recording, (jm_table)which, NULL);
         assert_int_equal(t.rows, 0);
         assert_true(t.schema.n_children > 0);
