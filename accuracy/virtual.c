@@ -112,9 +112,9 @@ static void add_sensor(jm_recording *recording, const struct simgpu_board *board
     check(jm_recording_add_sensor(recording, &sensor, &f->sensor, &error), &error, "sensor");
 }
 
-/* The load's edges: a range wherever the board draws more than halfway up. */
-static void add_ranges(jm_recording *recording, const struct simgpu_board *board, int64_t begin,
-                       int64_t end) {
+/* ---- the load's edges: a range wherever the board draws more than halfway up ---- */
+
+static double halfway(const struct simgpu_board *board, int64_t begin, int64_t end) {
     double low = INFINITY, high = 0;
     struct simgpu_piece piece;
     for (int64_t t = begin; t < end; t = piece.end_ns) {
@@ -122,23 +122,45 @@ static void add_ranges(jm_recording *recording, const struct simgpu_board *board
         low = fmin(low, fmin(piece.begin_w, piece.end_w));
         high = fmax(high, fmax(piece.begin_w, piece.end_w));
     }
+    return (low + high) / 2;
+}
+
+static void add_range(jm_recording *recording, int64_t begin, int64_t end) {
+    jm_range range = {.size = sizeof range,
+                      .begin_ns = begin,
+                      .end_ns = end,
+                      .category = JM_CATEGORY_BATCH,
+                      .name = "load",
+                      .attributes = ""};
+    jm_error error;
+    check(jm_recording_add_range(recording, &range, &error), &error, "range");
+}
+
+/* When a piece that begins at t crosses a level; its end if it does not. */
+static int64_t crossing(const struct simgpu_piece *piece, int64_t t, double level_w) {
+    double rise = piece->end_w - piece->begin_w;
+    if (!((piece->begin_w - level_w) * (piece->end_w - level_w) < 0)) return piece->end_ns;
+    int64_t length = piece->end_ns - piece->begin_ns;
+    int64_t at = piece->begin_ns + (int64_t)((level_w - piece->begin_w) / rise * (double)length);
+    return at > t ? at : piece->end_ns;
+}
+
+static void add_ranges(jm_recording *recording, const struct simgpu_board *board, int64_t begin,
+                       int64_t end) {
+    double level = halfway(board, begin, end);
     int64_t from = INT64_MIN;
-    for (int64_t t = begin; t < end; t = piece.end_ns) {
+    for (int64_t t = begin, next; t < end; t = next) {
+        struct simgpu_piece piece;
         simgpu_board_piece(board, t, &piece);
-        bool on = (piece.begin_w + piece.end_w) / 2 > (low + high) / 2;
+        next = crossing(&piece, t, level);
+        double share =
+            (double)(t + (next - t) / 2 - piece.begin_ns) / (double)(piece.end_ns - piece.begin_ns);
+        bool on = piece.begin_w + share * (piece.end_w - piece.begin_w) > level;
         if (on && from == INT64_MIN) from = t;
-        if (from != INT64_MIN && (!on || piece.end_ns >= end)) {
-            jm_range range = {.size = sizeof range,
-                              .begin_ns = from,
-                              .category = JM_CATEGORY_BATCH,
-                              .end_ns = on ? end : t,
-                              .name = "load",
-                              .attributes = ""};
-            jm_error error;
-            check(jm_recording_add_range(recording, &range, &error), &error, "range");
-            from = INT64_MIN;
-        }
+        if (!on && from != INT64_MIN) add_range(recording, from, t);
+        if (!on) from = INT64_MIN;
     }
+    if (from != INT64_MIN) add_range(recording, from, end);
 }
 
 jm_recording *virtual_record(const virtual_plan *plan, struct simgpu_board **board) {
