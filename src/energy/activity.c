@@ -192,6 +192,8 @@ static void add_errors_in_shares(jmi_activity *activity, const normal *eq, uint3
         /* pulled in far enough, the range found says nothing of the range there is */
         double whole = range_w / jmi_max(1 - part, 1e-3) + part * part * scale_w;
         double pulled = part * jmi_min(scale_w, whole);
+        /* and then the mean is the better guess */
+        activity->level_w[c] += part * part * (eq->y / eq->n - activity->level_w[c]);
         for (uint32_t a = 0; a < k; a++)
             for (uint32_t b = 0; b < k; b++)
                 activity->cov_w2[a][b] +=
