@@ -251,6 +251,48 @@ static PyObject *recording_idle(PyObject *self, PyObject *args) {
                          "from_baseline", PyBool_FromLong(idle.from_baseline));
 }
 
+/* ---- readings ---- */
+
+/* The last sample at or before `at`; false: there is none, or the reading failed. */
+static bool latest_of(const jm_recording *recording, uint32_t sensor, int64_t at, double *value,
+                      int64_t *t_ns) {
+    jm_cursor *cursor;
+    jm_samples block;
+    bool found = false;
+    if (jm_cursor_open(&cursor, recording, sensor, at, at, NULL) != JM_OK) return false;
+    while (jm_cursor_next(cursor, &block) == JM_OK)
+        for (size_t i = 0; i < block.count && block.t_ns[i] <= at; i++) {
+            found = (block.flags[i] & JM_SAMPLE_MISSING) == 0;
+            *value = block.value[i];
+            *t_ns = block.t_ns[i];
+        }
+    jm_cursor_close(cursor);
+    return found;
+}
+
+static PyObject *recording_latest(PyObject *self, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"quantity", "at_ns", "device", NULL};
+    jm_recording *recording = of(self);
+    const char *quantity;
+    long long at = INT64_MAX;
+    PyObject *device = NULL;
+    uint32_t index;
+    if (recording == NULL ||
+        !PyArg_ParseTupleAndKeywords(args, kwargs, "s|LO", names, &quantity, &at, &device) ||
+        device_of(device, find_device, recording, &index) != 0)
+        return NULL;
+    jm_sensor sensor = {.size = sizeof sensor};
+    for (uint32_t i = 0; jm_recording_sensor(recording, i, &sensor) == JM_OK; i++) {
+        double value;
+        int64_t t_ns;
+        if (sensor.device == index &&
+            strcmp(jm_quantity_name((int)sensor.quantity), quantity) == 0 &&
+            latest_of(recording, i, at, &value, &t_ns))
+            return Py_BuildValue("(dL)", value, (long long)t_ns);
+    }
+    Py_RETURN_NONE;
+}
+
 /* ---- reports ---- */
 
 static PyObject *take_report(int status, char *text, const jm_error *error) {
@@ -371,7 +413,8 @@ static PyMethodDef methods[] = {
     {"stats", recording_stats, METH_NOARGS, "stats()\n--\n\nWhat the sampler did."},
     {"energy", KEYWORDS(recording_energy),
      "energy(begin_ns=..., end_ns=..., *, device='total', method='auto', gain_u=None, "
-     "offset_u_w=None, activity=True)\n--\n\nEnergy of a window; of all by default."},
+     "offset_u_w=None, activity=True, nearby=False)\n--\n\nEnergy of a window; of all by default. "
+     "nearby: read only what lies around it, quick in a long session."},
     {"energies", KEYWORDS(recording_energies),
      "energies(windows, *, device='total', ...)\n--\n\nEnergies of (begin_ns, end_ns) pairs, in "
      "one pass."},
@@ -379,6 +422,9 @@ static PyMethodDef methods[] = {
      "range_energy(id, *, device='total', ...)\n--\n\nEnergy of a range."},
     {"idle", recording_idle, METH_VARARGS,
      "idle(device='total')\n--\n\nIdle power as a dict; None if it is not known."},
+    {"latest", KEYWORDS(recording_latest),
+     "latest(quantity, at_ns=..., device=...)\n--\n\n(value, t_ns) of the last reading until then; "
+     "None if there is none or it failed."},
     {"arrow", KEYWORDS(recording_arrow),
      "arrow(table, *, device='total', ...)\n--\n\nA table as a capsule of an Arrow C stream."},
     {"columns", KEYWORDS(recording_columns),

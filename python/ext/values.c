@@ -104,14 +104,15 @@ static int check_keys(PyObject *kwargs, const char *const *known) {
 }
 
 int take_energy_options(PyObject *kwargs, jm_energy_options *options) {
-    static const char *const known[] = {"device",     "method",   "gain_u",
-                                        "offset_u_w", "activity", NULL};
+    static const char *const known[] = {"device",   "method", "gain_u", "offset_u_w",
+                                        "activity", "nearby", NULL};
     static const char *const methods[] = {"auto", "counter", "power"};
     *options = (jm_energy_options)JM_ENERGY_OPTIONS_INIT;
     bool activity = true;
     if (check_keys(kwargs, known) != 0 || take_number(kwargs, "gain_u", &options->gain_u) != 0 ||
         take_number(kwargs, "offset_u_w", &options->offset_u_w) != 0 ||
-        take_bool(kwargs, "activity", &activity) != 0)
+        take_bool(kwargs, "activity", &activity) != 0 ||
+        take_bool(kwargs, "nearby", &options->nearby) != 0)
         return -1;
     options->no_activity = !activity;
     PyObject *method = kwargs != NULL ? PyDict_GetItemString(kwargs, "method") : NULL;
