@@ -88,8 +88,9 @@ int jmi_read_u64(const char *path, uint64_t *value);
  * ended by NULL. JM_NOT_FOUND if there is no such folder. */
 int jmi_list_dir(const char *path, const char *prefix, char ***names);
 void jmi_list_free(char **names);
-/* Makes an empty file of a name that nothing has yet, `path` with an ending, to be renamed to `path`
- * when it is complete. Returns its descriptor or a negative jm_status; `name` gets its name. */
+/* Makes an empty file of a name that nothing has yet, `path` with an ending, to be renamed to
+ * `path` when it is complete. Returns its descriptor or a negative jm_status; `name` gets its name.
+ */
 int jmi_make_beside(const char *path, char *name, size_t size, jm_error *error);
 /* Makes a folder and its parents. */
 int jmi_make_dirs(const char *path, jm_error *error);
