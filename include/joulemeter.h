@@ -648,6 +648,30 @@ JM_API int jm_arrow(const jm_recording *recording, jm_table table, const jm_tabl
 JM_API int jm_table_csv(const jm_recording *recording, jm_table table,
                         const jm_table_options *options, const char *path, jm_error *error);
 
+/* Which clock the times of a trace are of. */
+typedef enum jm_clock {
+    JM_CLOCK_UTC = 0, /* since 1970 */
+    JM_CLOCK_MONOTONIC
+} jm_clock;
+
+typedef struct jm_perfetto_options {
+    size_t size;
+    jm_clock clock;
+    int64_t offset_ns; /* added to every time. A trace of torch.profiler is in UTC less its
+                          baseTimeNanoseconds: minus that number puts both on one clock */
+    uint32_t device;   /* whose energy the host's ranges show: an index, JM_DEVICE_TOTAL ... */
+    const jm_energy_options *energy; /* NULL: the defaults */
+} jm_perfetto_options;
+#define JM_PERFETTO_OPTIONS_INIT                                                                   \
+    { sizeof(jm_perfetto_options), JM_CLOCK_UTC, 0, JM_DEVICE_TOTAL, 0 }
+
+/* Writes a trace in Chrome's JSON format, which ui.perfetto.dev and chrome://tracing open: ranges
+ * with their energy as slices of their thread (or of their device's stream), marks as instants, and
+ * power, utilisation, temperature, clock and energy so far of each device as counters. The file
+ * appears when it is whole; memory stays bounded however long the recording. */
+JM_API int jm_perfetto(const jm_recording *recording, const char *path,
+                       const jm_perfetto_options *options, jm_error *error);
+
 typedef enum jm_sql_type {
     JM_SQL_NULL = 0,
     JM_SQL_INTEGER,

@@ -160,6 +160,10 @@ void jmi_csv_seconds(jmi_csv *csv, int64_t ns) {
     add_fixed(csv, ns < 0, ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns, 1000000000, 9);
 }
 
+void jmi_csv_microseconds(jmi_csv *csv, int64_t ns) {
+    add_fixed(csv, ns < 0, ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns, 1000, 3);
+}
+
 void jmi_csv_row(jmi_csv *csv) {
     jmi_csv_raw(csv, "\n", 1);
     csv->in_row = false;

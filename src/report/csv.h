@@ -26,7 +26,8 @@ void jmi_csv_rounded(jmi_csv *csv, double value);
 void jmi_csv_count(jmi_csv *csv, uint64_t value);
 void jmi_csv_integer(jmi_csv *csv, int64_t value);
 void jmi_csv_seconds(jmi_csv *csv, int64_t ns); /* exact: 1.000000001 */
-void jmi_csv_row(jmi_csv *csv);                 /* ends the row */
+void jmi_csv_microseconds(jmi_csv *csv, int64_t ns);
+void jmi_csv_row(jmi_csv *csv); /* ends the row */
 /* Bytes as they are. */
 void jmi_csv_raw(jmi_csv *csv, const char *bytes, size_t length);
 /* Everything is on its way to the disk; reports what went wrong. */
