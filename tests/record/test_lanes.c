@@ -5,6 +5,7 @@
 #include "record/collector.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,6 +179,37 @@ static void test_foreign(void **state) {
     jm_session_close(s, NULL, NULL);
 }
 
+/* A fork of a fork that is in another pid namespace: its number, 1 there, is none of ours, so that
+ * nobody may take it for dead or alive by it. */
+static void test_namespace(void **state) {
+    (void)state;
+    enum { NOT_ALLOWED = 77 };
+    jm_session *s = open_plain(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (unshare(CLONE_NEWPID) != 0) _exit(NOT_ALLOWED);
+        pid_t inner = fork();
+        if (inner == 0) {
+            bool good = getpid() == 1 && jm_begin(s, "inside") != 0;
+            _exit(good ? 0 : 1);
+        }
+        _exit(wait_for(inner));
+    }
+    int code = wait_for(pid);
+    sleep_ms(50);
+    uint64_t owner = atomic_load(&s->ring->lanes[0].owner);
+    jm_recording *r = close_session(s);
+    if (code == NOT_ALLOWED) {
+        jm_recording_free(r);
+        print_message("skipped: no pid namespace can be made here\n");
+        skip();
+    }
+    assert_int_equal(code, 0);
+    assert_true((owner & JMI_OWNER_FOREIGN) != 0 && (owner & ~JMI_OWNER_FOREIGN) >> 32 == 1);
+    assert_int_equal(range_at(r, 0).pid, 1);
+    jm_recording_free(r);
+}
+
 /* ---- more threads than lanes ---- */
 
 typedef struct crowd {
@@ -326,8 +358,8 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_killed),        cmocka_unit_test(test_one_of_two),
         cmocka_unit_test(test_claimed_again), cmocka_unit_test(test_left),
-        cmocka_unit_test(test_foreign),       cmocka_unit_test(test_crowd),
-        cmocka_unit_test(test_add),
+        cmocka_unit_test(test_foreign),       cmocka_unit_test(test_namespace),
+        cmocka_unit_test(test_crowd),         cmocka_unit_test(test_add),
     };
     return cmocka_run_group_tests_name("record lanes", tests, NULL, NULL);
 }
