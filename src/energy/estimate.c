@@ -101,11 +101,12 @@ static double unseen_variance(const jmi_track *track, const jmi_edge *from, cons
 }
 
 /* What a cell may hide: a load that swings within it, also one that keeps step with the sensor so
- * that its readings stand still. Power above the lowest that was seen is taken to swing by this
- * share of itself, in periods of up to a cell. Where ranges show the swings, what they leave
+ * that its readings stand still. Power above the lowest that was seen is taken to swing by so many
+ * times itself, in periods of up to a cell: a square wave on half of the time swings by twice that,
+ * one whose pauses are not as deep by less. Where ranges show the swings, what they leave
  * unexplained of the readings tells how much of them is still hidden. */
 static double hidden_share(const jmi_estimator *e, bool resolved) {
-    double unmarked = 0.9;
+    double unmarked = 1.2;
     if (!resolved) return unmarked;
     return jmi_min(unmarked, 0.1 + 2.5 * sqrt(jmi_max(1 - e->activity.explained, 0)));
 }
@@ -123,7 +124,8 @@ static double cell_power(jmi_estimator *e, size_t cell) {
 static double hidden_variance(jmi_estimator *e, const jmi_edge *from, const jmi_edge *to,
                               double length_s, bool resolved) {
     const jmi_track *track = &e->track;
-    double period_s = track->cell_ns * 1e-9, share = hidden_share(e, resolved), variance = 0;
+    double period_s = (track->cell_ns + track->blur_ns) * 1e-9;
+    double share = hidden_share(e, resolved), variance = 0;
     const jmi_edge *edges[2] = {from, to};
     double swing = 0;
     for (int i = 0; i < 2; i++) {
@@ -136,7 +138,8 @@ static double hidden_variance(jmi_estimator *e, const jmi_edge *from, const jmi_
         }
         swing = share * jmi_max(high - jmi_max(low, 0), 0);
         double at = jmi_min(jmi_max(edge->at, 0), 1);
-        double split = cell_s < 1.5 * period_s ? at * (1 - at) : 1.0 / 6;
+        bool at_known = cell_s < 1.5 * period_s && track->blur_ns == 0;
+        double split = at_known ? at * (1 - at) : 1.0 / 6;
         variance += swing * swing * period_s * period_s * split / 12;
     }
     return jmi_min(variance, swing * swing * length_s * length_s);

@@ -341,9 +341,9 @@ static void describe(builder *b, const jm_device *device) {
         track->highest_w = jmi_max(track->highest_w, track->mean_w[i]);
         track->lowest_w = jmi_min(track->lowest_w, track->mean_w[i]);
     }
-    /* Idle may not have been seen: boards idle at about 15 % of their limit. */
+    /* Idle may not have been seen: boards idle at about 10 % of their limit. */
     if (device->power_limit_w > 0)
-        track->lowest_w = fmin(track->lowest_w, 0.15 * device->power_limit_w);
+        track->lowest_w = fmin(track->lowest_w, 0.10 * device->power_limit_w);
     track->floor_w = device->power_floor_w;
     /* Boards overshoot their limit for milliseconds. */
     track->ceiling_w = fmax(1.2 * device->power_limit_w, 1.25 * track->highest_w);

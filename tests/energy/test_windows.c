@@ -272,6 +272,44 @@ static void one_and_two_samples(void **state) {
         }
 }
 
+/* ---- a load that keeps step with the sensor ---- */
+
+static double half_on(double t_s, double period_s) {
+    double periods = floor(t_s / period_s), in = t_s - periods * period_s;
+    return periods * period_s * 160 + 60 * in + 200 * fmax(in - period_s / 2, 0);
+}
+static double step_100ms(double t_s) {
+    return half_on(t_s, 0.1);
+}
+static double step_1s(double t_s) {
+    return half_on(t_s, 1);
+}
+
+/* Its readings stand still, as if power did: windows of whole and a half periods hold half a swing
+ * more or less than they show. */
+static void what_standing_readings_hide_is_in_the_interval(void **state) {
+    (void)state;
+    static const struct {
+        energy_fn energy;
+        double refresh_s, window_s, period_s;
+    } cases[] = {{step_100ms, 0.1, 0.1, 0.1}, {step_100ms, 0.1, 0, 0.1}, {step_1s, 0.1, 1, 1}};
+    for (size_t k = 0; k < JMI_COUNT(cases); k++) {
+        jm_recording *r = record_gpu(cases[k].energy, cases[k].refresh_s, cases[k].window_s, 60);
+        double length = 2.5 * cases[k].period_s;
+        size_t held = 0, wide = 0, count = 400;
+        for (size_t i = 0; i < count; i++) {
+            double begin = 3 + 0.1317 * (double)i;
+            jm_energy e = energy_of(r, 0, begin, begin + length);
+            double truth = cases[k].energy(begin + length) - cases[k].energy(begin);
+            held += fabs(e.energy_j - truth) <= 1.96 * e.u_random_j;
+            wide += e.u_random_j > 0.15 * e.energy_j;
+        }
+        if (held < count * 9 / 10) fail_msg("case %zu: %zu of %zu", k, held, count);
+        assert_int_equal(wide, 0);
+        jm_recording_free(r);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(constant_power_is_exact_at_any_length),
@@ -286,6 +324,7 @@ int main(void) {
         cmocka_unit_test(impossible_times),
         cmocka_unit_test(no_samples_are_no_data),
         cmocka_unit_test(one_and_two_samples),
+        cmocka_unit_test(what_standing_readings_hide_is_in_the_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
