@@ -15,6 +15,7 @@ const kind kinds[KINDS] = {
     {"counter + W 25", "h100", VIRTUAL_COUNTER | VIRTUAL_INSTANT, 2000000, 0.1, true, false, false},
     {"W 100 T 100, ranges", "rtx3090", VIRTUAL_INSTANT, 2000000, 0.1002, true, false, true},
     {"W 25 T 101, ranges", "a100", VIRTUAL_INSTANT, 2000000, 0.1012, false, true, true},
+    {"W 1 s T 100, ranges", "h100", VIRTUAL_PLAIN, 2000000, 1, false, false, true},
     {"counter 100, ranges", "h100", VIRTUAL_COUNTER, 2000000, 0.1, true, false, true},
 };
 

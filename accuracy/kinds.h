@@ -15,7 +15,7 @@ typedef struct kind {
     bool ranges;      /* the load's own edges are known */
 } kind;
 
-enum { KINDS = 11, WAVEFORMS = 6 };
+enum { KINDS = 12, WAVEFORMS = 6 };
 extern const kind kinds[KINDS];
 extern const char *const waveforms[WAVEFORMS];
 

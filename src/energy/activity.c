@@ -91,8 +91,9 @@ static void window_of(const view *v, size_t i, int64_t *a, int64_t *b) {
     const jmi_track *track = v->track;
     double length = (double)(track->edge[i + 1] - track->edge[i]);
     double seen = length * (track->seen != NULL ? (double)track->seen[i] : 1);
-    *b = track->edge[i + 1] - (int64_t)v->shift_ns;
-    *a = *b - (int64_t)jmi_min(jmi_max(seen * v->widen, 1), jmi_max(length, seen));
+    double window = jmi_min(jmi_max(seen * v->widen, 1), jmi_max(length, seen)) + track->blur_ns;
+    *b = track->edge[i + 1] + (int64_t)(track->blur_ns / 2 - v->shift_ns);
+    *a = *b - (int64_t)window;
 }
 
 static void accumulate(const view *v, size_t most, normal *eq) {
@@ -273,7 +274,7 @@ static void take_off(const jmi_activity *activity, const view *v, jmi_track *tra
 static int sum_excess(jmi_activity *activity, const view *v) {
     const jmi_track *track = v->track;
     uint32_t k = v->timeline->classes;
-    if (track->seen == NULL) return JM_OK;
+    if (track->seen == NULL && !(track->blur_ns > 0)) return JM_OK;
     activity->excess_s = calloc((track->count + 1) * k, sizeof *activity->excess_s);
     if (activity->excess_s == NULL) return JM_MEMORY;
     size_t hint = 0, cell_hint = 0;
@@ -371,7 +372,7 @@ int jmi_activity_fit(jmi_activity *activity, const jmi_timeline *timeline, jmi_t
     activity->shift_ns = v.shift_ns;
     int status = make_residual(activity, &v, track);
     /* neighbouring residuals err alike: there are fewer independent readings than cells */
-    double run = jmi_min(jmi_max(track->run, 1), 8);
+    double run = jmi_min(jmi_max(track->run, 1), 8) * (1 + track->blur_ns / track->cell_ns);
     for (uint32_t a = 0; a < timeline->classes; a++)
         for (uint32_t b = 0; b < timeline->classes; b++) activity->cov_w2[a][b] *= run;
     if (status != JM_OK) jmi_activity_free(activity);

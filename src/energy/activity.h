@@ -42,7 +42,7 @@ typedef struct jmi_activity {
     double shift_ns;                         /* lag found beyond the sensor's own */
     bool locked;      /* some contrast between classes is not seen in the data */
     double *excess_s; /* (cells + 1) x classes: running time of each class in a cell beyond what the
-                         reading's window says; NULL for tracks that see everything */
+                         reading says; NULL where readings see their cells and no more */
 } jmi_activity;
 
 /* Fits levels to a track, takes them off its means (the track becomes the residual) and shifts it

@@ -16,18 +16,23 @@ static double locked(double t) {
     return n * (100 * period + 200 * on) + 100 * in + 200 * fmin(in, on);
 }
 
-static jm_recording *on_off(energy_fn energy, double period, double noise_w) {
+static jm_recording *seen_through(double window_s, energy_fn energy, double period,
+                                  double noise_w) {
     jm_recording *r = recording_new();
-    uint32_t s = add_power(r, add_device(r, "gpu0", 400), 0.1, 0.025);
+    uint32_t s = add_power(r, add_device(r, "gpu0", 400), 0.1, window_s);
     polled source = {.energy = energy,
                      .refresh_s = 0.1,
-                     .window_s = 0.025,
+                     .window_s = window_s,
                      .phase_s = 0.0137,
                      .noise_w = noise_w};
     follow(r, s, &source, 0, 20, 0);
     for (int i = 0; i * period < 20; i++)
         add_range(r, JM_CATEGORY_BATCH, "on", i * period, i * period + 0.04);
     return r;
+}
+
+static jm_recording *on_off(energy_fn energy, double period, double noise_w) {
+    return seen_through(0.025, energy, period, noise_w);
 }
 
 /* ---- the timeline ---- */
@@ -210,6 +215,21 @@ static void ranges_show_what_the_sensor_missed(void **state) {
 
 /* In step with the sensor it always sees the same part of the load: no data can tell, and the
  * interval has to say so. */
+/* Readings that are means of a whole second say what each level is, once ranges say when. */
+static void ranges_sharpen_means_of_a_second(void **state) {
+    (void)state;
+    jm_recording *r = seen_through(1, beating, 0.1093, 0);
+    for (double begin = 3; begin < 17; begin += 0.617)
+        for (double length = 0.01; length < 1; length *= 3) {
+            double truth = beating(begin + length) - beating(begin);
+            jm_energy e = energy_of(r, 0, begin, begin + length);
+            assert_true(e.flags & JM_ENERGY_ACTIVITY);
+            assert_true(e.lower_j <= truth && truth <= e.upper_j);
+            close_to(e.energy_j, truth, 0.04 * truth + 0.01, "mean of a second");
+        }
+    jm_recording_free(r);
+}
+
 static void a_locked_load_is_wide(void **state) {
     (void)state;
     jm_recording *locked_one = on_off(locked, 0.1, 1);
@@ -322,6 +342,7 @@ int main(void) {
         cmocka_unit_test(ranges_that_say_nothing),
         cmocka_unit_test(times_are_found_from_anywhere),
         cmocka_unit_test(ranges_show_what_the_sensor_missed),
+        cmocka_unit_test(ranges_sharpen_means_of_a_second),
         cmocka_unit_test(a_locked_load_is_wide),
         cmocka_unit_test(ranges_that_tell_nothing_change_nothing),
         cmocka_unit_test(misleading_ranges),
