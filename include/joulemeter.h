@@ -554,9 +554,11 @@ typedef struct jm_report_options {
     uint32_t width;                  /* columns of the terminal. 0: 80 */
     bool color;                      /* use terminal colours */
     uint32_t top;                    /* rows of each table of ranges. 0: 10 */
+    bool tables; /* export: samples and marks in the columns of their tables (see jm_table), side
+                    by side, rather than every sample of every sensor in a row */
 } jm_report_options;
 #define JM_REPORT_OPTIONS_INIT                                                                     \
-    { sizeof(jm_report_options), 0, 0, false, 0 }
+    { sizeof(jm_report_options), 0, 0, false, 0, false }
 
 /* The summary as text for a terminal, or as one JSON object (docs/json.md). */
 JM_API int jm_report_text(const jm_recording *recording, const jm_report_options *options,
@@ -564,7 +566,8 @@ JM_API int jm_report_text(const jm_recording *recording, const jm_report_options
 JM_API int jm_report_json(const jm_recording *recording, const jm_report_options *options,
                           char **json, jm_error *error);
 
-/* Writes summary.json, samples.csv, marks.csv and ranges.csv into a folder, made if need be. */
+/* Writes summary.json, samples.csv, marks.csv and ranges.csv, and batches.csv and epochs.csv where
+ * there are any, into a folder, made if need be. */
 JM_API int jm_export(const jm_recording *recording, const char *dir,
                      const jm_report_options *options, jm_error *error);
 

@@ -1,12 +1,13 @@
-#include "report/csv.h"
+#include "report/frame_csv.h"
 #include "report/json.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Times are seconds: t_unix_s since 1970 (UTC), t_s since the
- * recording began. */
+/* What an export writes. Times are seconds: t_unix_s since 1970 (UTC), t_s since the recording
+ * began. */
+
+enum { MOST_FILES = 8 };
 
 typedef struct flag_name {
     uint32_t bit;
@@ -129,122 +130,6 @@ static int write_marks(jmi_csv *csv, const jmi_summary *summary, const jm_energy
     return JM_OK;
 }
 
-/* ---- ranges ---- */
-
-typedef struct range_writer {
-    jmi_csv *csv;
-    int64_t begin_ns;
-    int64_t utc_ns;
-    size_t devices;
-} range_writer;
-
-static void add_energy(jmi_csv *csv, const jm_energy *e) {
-    static const flag_name flags[] = {{JM_ENERGY_CONFLICT, "conflict"},
-                                      {JM_ENERGY_PARTIAL, "partial"},
-                                      {JM_ENERGY_LOCKED, "locked"},
-                                      {JM_ENERGY_ACTIVITY, "activity"},
-                                      {JM_ENERGY_RESET, "reset"}};
-    char provenance[96];
-    bool known = (e->provenance & ~(uint32_t)JM_BOUND_ONLY) != 0;
-    const double values[] = {e->energy_j, e->u95_j, e->lower_j, e->upper_j, e->mean_power_w};
-    for (size_t i = 0; i < JMI_COUNT(values); i++) {
-        if (known)
-            jmi_csv_rounded(csv, values[i]);
-        else
-            jmi_csv_text(csv, "");
-    }
-    jmi_csv_rounded(csv, e->measured);
-    jmi_csv_text(csv, jm_provenance_text(e->provenance, provenance, sizeof provenance));
-    add_flags(csv, e->flags, flags, JMI_COUNT(flags));
-}
-
-static int add_range(void *user, const jmi_range_row *row) {
-    range_writer *w = user;
-    jmi_csv *csv = w->csv;
-    const jm_range *range = row->range;
-    jmi_csv_count(csv, range->id);
-    if (range->parent == 0)
-        jmi_csv_text(csv, "");
-    else
-        jmi_csv_count(csv, range->parent);
-    jmi_csv_text(csv, jm_category_name(range->category));
-    jmi_csv_text(csv, range->name);
-    jmi_csv_seconds(csv, range->begin_ns + w->utc_ns);
-    jmi_csv_seconds(csv, range->begin_ns - w->begin_ns);
-    jmi_csv_seconds(csv, range->end_ns - w->begin_ns);
-    jmi_csv_seconds(csv, range->end_ns - range->begin_ns);
-    add_energy(csv, row->energy);
-    jmi_csv_count(csv, range->unfinished);
-    jmi_csv_count(csv, range->pid);
-    jmi_csv_count(csv, range->thread);
-    jmi_csv_text(csv, row->device != NULL ? row->device : "");
-    if (row->device != NULL)
-        jmi_csv_count(csv, range->stream);
-    else
-        jmi_csv_text(csv, "");
-    jmi_csv_text(csv, range->attributes);
-    for (size_t i = 0; i < w->devices; i++) {
-        const jm_energy *energy = row->energies[i];
-        bool known = (energy->provenance & ~(uint32_t)JM_BOUND_ONLY) != 0;
-        jmi_csv_rounded(csv, known ? energy->energy_j : (double)NAN);
-        jmi_csv_rounded(csv, known ? energy->u95_j : (double)NAN);
-    }
-    jmi_csv_row(csv);
-    return csv->errnum == 0 ? JM_OK : JM_IO;
-}
-
-static void range_header(jmi_csv *csv, const jmi_summary *summary, const uint32_t *devices,
-                         size_t count) {
-    static const char *const names[] = {"id",
-                                        "parent",
-                                        "category",
-                                        "name",
-                                        "begin_unix_s",
-                                        "begin_s",
-                                        "end_s",
-                                        "duration_s",
-                                        "energy_j",
-                                        "energy_u95_j",
-                                        "energy_lower_j",
-                                        "energy_upper_j",
-                                        "mean_power_w",
-                                        "measured_share",
-                                        "provenance",
-                                        "flags",
-                                        "unfinished",
-                                        "pid",
-                                        "thread",
-                                        "device",
-                                        "stream",
-                                        "attributes_json"};
-    for (size_t i = 0; i < JMI_COUNT(names); i++) jmi_csv_text(csv, names[i]);
-    for (size_t i = 0; i < count; i++) {
-        char name[160];
-        const char *device = summary->devices[devices[i]].device.name;
-        snprintf(name, sizeof name, "%.120s_energy_j", device);
-        jmi_csv_text(csv, name);
-        snprintf(name, sizeof name, "%.120s_energy_u95_j", device);
-        jmi_csv_text(csv, name);
-    }
-    jmi_csv_row(csv);
-}
-
-static int write_ranges(jmi_csv *csv, const jmi_summary *summary, const jm_energy_options *options,
-                        jm_error *error) {
-    uint32_t *devices = jmi_alloc(summary->device_count + 1, sizeof *devices);
-    if (devices == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
-    size_t count = 0;
-    for (uint32_t i = 0; i < summary->device_count; i++)
-        if (summary->devices[i].has_energy) devices[count++] = i;
-    range_header(csv, summary, devices, count);
-    range_writer writer = {csv, jm_recording_begin_ns(summary->recording),
-                           jm_recording_utc_offset_ns(summary->recording), count};
-    int status =
-        jmi_ranges_visit(summary, devices, count, UINT64_MAX, options, add_range, &writer, error);
-    free(devices);
-    return csv->errnum != 0 ? JM_OK : status; /* finish reports the write error */
-}
-
 /* ---- all files ---- */
 
 static int write_summary(jmi_csv *csv, const jmi_summary *summary, const jm_energy_options *options,
@@ -258,30 +143,57 @@ static int write_summary(jmi_csv *csv, const jmi_summary *summary, const jm_ener
 
 typedef int (*file_writer)(jmi_csv *, const jmi_summary *, const jm_energy_options *, jm_error *);
 
+/* A file of an export: what `write` makes of the recording, or one of the tables. */
+typedef struct export_file {
+    const char *name;
+    file_writer write; /* NULL: a table */
+    jm_table table;
+} export_file;
+
+static int write_file(jmi_csv *csv, const export_file *file, const jmi_summary *summary,
+                      const jm_energy_options *energy, jm_error *error) {
+    if (file->write != NULL) return file->write(csv, summary, energy, error);
+    jm_table_options options = JM_TABLE_OPTIONS_INIT;
+    options.energy = energy;
+    return jmi_frame_write(csv, summary->recording, file->table, &options, error);
+}
+
 /* All files are written before the first gets its name: a full disk leaves old ones as they were.
  */
-static int write_files(const jmi_summary *summary, const char *dir,
-                       const jm_energy_options *options, jm_error *error) {
-    static const struct {
-        const char *name;
-        file_writer write;
-    } files[] = {{"samples.csv", write_samples},
-                 {"marks.csv", write_marks},
-                 {"ranges.csv", write_ranges},
-                 {"summary.json", write_summary}};
-    jmi_csv open[JMI_COUNT(files)];
+static int write_files(const jmi_summary *summary, const char *dir, const export_file *files,
+                       size_t file_count, const jm_energy_options *options, jm_error *error) {
+    jmi_csv open[MOST_FILES];
     size_t count = 0;
     int status = JM_OK;
-    while (status == JM_OK && count < JMI_COUNT(files)) {
+    while (status == JM_OK && count < file_count) {
         jmi_csv *csv = &open[count];
         status = jmi_csv_open(csv, dir, files[count].name, error);
         if (status != JM_OK) break;
-        status = files[count++].write(csv, summary, options, error);
+        status = write_file(csv, &files[count++], summary, options, error);
         if (status == JM_OK) status = jmi_csv_finish(csv, error);
     }
     for (size_t i = 0; status == JM_OK && i < count; i++) status = jmi_csv_commit(&open[i], error);
     for (size_t i = 0; i < count; i++) jmi_csv_close(&open[i]);
     return status;
+}
+
+static bool has_ranges(const jmi_summary *summary, jm_category category) {
+    for (size_t i = 0; i < summary->group_count; i++)
+        if (summary->groups[i].category == category) return true;
+    return false;
+}
+
+static size_t choose_files(const jmi_summary *summary, bool tables, export_file *files) {
+    size_t count = 0;
+    files[count++] = (export_file){"samples.csv", tables ? NULL : write_samples, JM_TABLE_SAMPLES};
+    files[count++] = (export_file){"marks.csv", tables ? NULL : write_marks, JM_TABLE_MARKS};
+    files[count++] = (export_file){"ranges.csv", NULL, JM_TABLE_RANGES};
+    if (has_ranges(summary, JM_CATEGORY_BATCH))
+        files[count++] = (export_file){"batches.csv", NULL, JM_TABLE_BATCHES};
+    if (has_ranges(summary, JM_CATEGORY_EPOCH))
+        files[count++] = (export_file){"epochs.csv", NULL, JM_TABLE_EPOCHS};
+    files[count++] = (export_file){"summary.json", write_summary, JM_TABLE_SAMPLES};
+    return count;
 }
 
 int jm_export(const jm_recording *recording, const char *dir, const jm_report_options *options,
@@ -290,11 +202,13 @@ int jm_export(const jm_recording *recording, const char *dir, const jm_report_op
         return jmi_fail(error, JM_INVALID, "the folder to export to has no name");
     jm_report_options ours;
     jmi_summary summary;
+    export_file files[MOST_FILES];
     int status = jmi_report_options(&ours, options, error);
     if (status == JM_OK) status = jmi_summary_make(&summary, recording, ours.energy, error);
     if (status != JM_OK) return status;
+    size_t count = choose_files(&summary, ours.tables, files);
     status = jmi_make_dirs(dir, error);
-    if (status == JM_OK) status = write_files(&summary, dir, ours.energy, error);
+    if (status == JM_OK) status = write_files(&summary, dir, files, count, ours.energy, error);
     jmi_summary_free(&summary);
     return status;
 }

@@ -14,7 +14,7 @@ static int make_folder(void **state) {
 
 static int remove_folder(void **state) {
     static const char *const names[] = {"/out/summary.json", "/out/samples.csv", "/out/marks.csv",
-                                        "/out/ranges.csv"};
+                                        "/out/ranges.csv",   "/out/batches.csv", "/out/epochs.csv"};
     char path[256];
     (void)state;
     for (size_t i = 0; i < JMI_COUNT(names); i++) {
@@ -50,7 +50,7 @@ static void export_to(const char *dir, jm_recording *recording) {
     fixture_ok(jm_export(recording, dir, NULL, &error), &error);
 }
 
-static void four_files_with_units(void **state) {
+static void files_with_units(void **state) {
     char dir[256];
     (void)state;
     snprintf(dir, sizeof dir, "%s/out", folder);
@@ -92,6 +92,41 @@ static void four_files_with_units(void **state) {
     jm_recording_free(recording);
 }
 
+static void samples_and_marks_as_tables(void **state) {
+    char dir[256];
+    (void)state;
+    snprintf(dir, sizeof dir, "%s/out", folder);
+    jm_recording *recording = fixture_new();
+    fixture_range(recording, JM_CATEGORY_EPOCH, "epoch", 4, 9, "{\"index\":0,\"loss\":0.5}");
+    jm_error error = {0};
+    jm_mark_info mark = {.size = sizeof mark, .t_ns = FIXTURE_T0 + 1, .name = "here"};
+    fixture_ok(jm_recording_add_mark(recording, &mark, &error), &error);
+    jm_report_options options = JM_REPORT_OPTIONS_INIT;
+    options.tables = true;
+    fixture_ok(jm_export(recording, dir, &options, &error), &error);
+
+    char *text = read_file("samples.csv");
+    assert_int_equal(lines(text), 1 + 2 * 601);
+    assert_memory_equal(text, "t,ts,device,p_w,gpu_util,mem_util,", 34);
+    free(text);
+
+    text = read_file("marks.csv");
+    assert_string_equal(text,
+                        "name,t,ts,meta,pid,thread\nhere,5000.000000001,0.000000001,{},0,0\n");
+    free(text);
+
+    text = read_file("batches.csv");
+    assert_int_equal(lines(text), 1 + 50);
+    assert_non_null(strstr(text, "\n49,0,train,32,0.1,"));
+    free(text);
+
+    text = read_file("epochs.csv");
+    assert_int_equal(lines(text), 1 + 1);
+    assert_non_null(strstr(text, "\n0,train,5,"));
+    free(text);
+    jm_recording_free(recording);
+}
+
 static void nothing_else_is_left(void **state) {
     char dir[256];
     size_t count = 0;
@@ -101,7 +136,7 @@ static void nothing_else_is_left(void **state) {
     assert_non_null(opened);
     for (struct dirent *entry; (entry = readdir(opened)) != NULL;) count++;
     closedir(opened);
-    assert_int_equal(count, 4 + 2); /* and . and .. */
+    assert_int_equal(count, 6 + 2); /* and . and .. */
 }
 
 static void a_file_in_the_way(void **state) {
@@ -117,7 +152,8 @@ static void a_file_in_the_way(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(four_files_with_units),
+        cmocka_unit_test(files_with_units),
+        cmocka_unit_test(samples_and_marks_as_tables),
         cmocka_unit_test(nothing_else_is_left),
         cmocka_unit_test(a_file_in_the_way),
     };
