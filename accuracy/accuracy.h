@@ -6,6 +6,8 @@
 
 /* Against exact integrals: error and coverage by sensor, waveform and window length. */
 void accuracy_simulated(rows *all);
+/* Likewise, of sums of many short windows. */
+void accuracy_groups(rows *all);
 /* Against an external power meter, where the data is there. */
 void accuracy_meter(rows *all);
 

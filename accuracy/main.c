@@ -5,5 +5,6 @@ int main(int argc, char **argv) {
     rows *all = rows_open("jm-accuracy", argc, argv);
     accuracy_meter(all);
     accuracy_simulated(all);
+    accuracy_groups(all);
     return rows_close(all);
 }

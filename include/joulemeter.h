@@ -502,9 +502,11 @@ JM_API int jm_energy_window(const jm_recording *recording, uint32_t device, int6
                             jm_error *error);
 
 /* Windows' energies added up by group, as for all batches, in one pass: group[i] < groups is the
- * group of window i (group NULL: all are in group 0); `out` has `groups` entries. What was unseen
- * in one of many short windows averages out, so that a group of 16 or more is an estimate where
- * each window alone may only be bounded. Windows of a group must not overlap for its sum to mean
+ * group of window i (group NULL: all are in group 0); `out` has `groups` entries. 16 short windows
+ * or more are an estimate where each alone may only be bounded. The steps of a program lie alike
+ * to its load: what neither readings nor ranges show of one window they show of none, and this
+ * uncertainty adds up. Where windows come in order of time and the gaps between them are short,
+ * what the gaps can hide limits it. Windows of a group must not overlap for its sum to mean
  * anything. An empty group has 0 J. */
 JM_API int jm_energy_groups(const jm_recording *recording, uint32_t device,
                             const jm_window *windows, const uint32_t *group, size_t count,

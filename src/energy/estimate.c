@@ -197,7 +197,9 @@ void jmi_estimate_window(jmi_estimator *e, int64_t begin, int64_t end, jmi_estim
     double cells = (double)(to.cell - from.cell);
     double cell_s = length_s / jmi_max(cells, 1);
     double noise = track->noise_w * track->noise_w * cell_s * cell_s * jmi_max(cells, 1);
-    out->var_j2 = jmi_edge_variance(track, &from, &to) + noise + unseen_variance(track, &from, &to);
+    double split = jmi_edge_variance(track, &from, &to);
+    double unseen = unseen_variance(track, &from, &to);
+    out->var_j2 = split + noise + unseen;
     double cells_j = track->energy_j[to.cell + 1] - track->energy_j[from.cell];
     if (e->has_activity) {
         double until = jmi_activity_energy(&e->activity, begin, &e->line_hint);
@@ -211,7 +213,11 @@ void jmi_estimate_window(jmi_estimator *e, int64_t begin, int64_t end, jmi_estim
                    jmi_activity_energy(&e->activity, track->edge[from.cell], &a);
     }
     bool resolved = ranges_resolve(e, begin, end);
-    out->var_j2 += hidden_variance(e, &from, &to, length_s, resolved);
+    double hidden = hidden_variance(e, &from, &to, length_s, resolved);
+    out->var_j2 += hidden;
+    if (!resolved)
+        out->placed_j2 = jmi_min(split, from.var_j2 + to.var_j2) + hidden +
+                         unseen * jmi_min(2 / jmi_max(cells, 1), 1);
     out->common_j2 += lag_variance(e, &from, &to, begin, end);
     out->var_j2 += out->common_j2;
     add_outside(e, &out_of, &from, &to, out);
@@ -252,7 +258,9 @@ jmi_estimate jmi_fuse(const jmi_estimate *a, const jmi_estimate *b) {
         out.energy_j = (a->energy_j / va + b->energy_j / vb) / (1 / va + 1 / vb);
         out.var_j2 = 1 / (1 / va + 1 / vb);
         double common = (sqrt(a->common_j2) / va + sqrt(b->common_j2) / vb) * out.var_j2;
+        double placed = (sqrt(a->placed_j2) / va + sqrt(b->placed_j2) / vb) * out.var_j2;
         out.common_j2 = jmi_min(common * common, out.var_j2);
+        out.placed_j2 = jmi_min(placed * placed, out.var_j2 - out.common_j2);
     }
     /* A guess may be far off without any conflict, while the load beats against the sensor. */
     double apart = a->energy_j - b->energy_j, slack = (alone ? 0.2 : 0.01) * out.energy_j;

@@ -20,6 +20,7 @@ typedef struct jmi_estimate {
     double length_s;
     double energy_j;
     double common_j2; /* the part of var_j2 that every window of the view shares: lag, levels */
+    double placed_j2; /* the part that windows share which lie alike to the load */
     double var_j2;    /* random */
     double lower_j, upper_j; /* hard bounds, before gain */
     double measured;         /* share of the window with readings */

@@ -11,6 +11,11 @@ typedef struct tally {
     double energy_j, measured_s, duration_s;
     double var_j2;           /* of what errs apart in each window */
     double common_j;         /* standard deviation of what errs alike in all: lag and levels */
+    double placed_j;         /* of what errs alike in windows that lie alike to the load */
+    double around_j;         /* of the same, from the gaps between windows; see add_gap */
+    jm_window hull;          /* from the first window's begin to the last one's end */
+    double last_placed_j;    /* of the last window */
+    bool disordered;         /* windows do not come one after the other */
     double lower_j, upper_j; /* of windows that are bounded only; others add their estimate ... */
     double estimated_var_j2; /* ... and its variance */
     size_t windows, bounded;
@@ -20,15 +25,45 @@ typedef struct tally {
 /* From so many short windows on, what each hides is a sample of the same load. */
 enum { ENOUGH = 16 };
 
+/* Batches begin where the load does: what the readings do not show of one they do not show of any,
+ * and the error of their sum is as many times that of one. But all of the time less the gaps is the
+ * same sum: where gaps are short, as between the steps of a loop, little can hide in them. */
+static void add_gap(tally *sum, const jmi_views *views, const jm_window *window, double placed_j) {
+    const jmi_track *track = &views->view[0].track;
+    double gap_s = (double)(window->begin_ns - sum->hull.end_ns) * 1e-9;
+    sum->disordered |= gap_s < 0;
+    double anything = (track->ceiling_w - track->floor_w) / sqrt(12) * gap_s;
+    /* a long gap is no better known than the windows beside it, for they share their edges */
+    sum->around_j += fmin(anything, (sum->last_placed_j + placed_j) / 2);
+}
+
+static void add_placed(tally *sum, const jmi_views *views, const jm_window *window,
+                       double placed_j) {
+    if (sum->windows == 0)
+        sum->hull = *window;
+    else
+        add_gap(sum, views, window, placed_j);
+    sum->hull.end_ns = window->end_ns;
+    sum->placed_j += placed_j;
+    sum->last_placed_j = placed_j;
+}
+
+static double placed_of(const tally *sum, jmi_views *views) {
+    if (sum->disordered || sum->windows < 2) return sum->placed_j;
+    double hull = sqrt(jmi_views_estimate(views, &sum->hull).placed_j2);
+    return fmin(sum->placed_j, hull + sum->around_j);
+}
+
 static void add_window(tally *sum, jmi_views *views, const jm_window *window) {
     double duration = (double)(window->end_ns - window->begin_ns) * 1e-9;
     if (!(duration > 0)) return;
     jmi_estimate e = jmi_views_estimate(views, window);
+    add_placed(sum, views, window, sqrt(e.placed_j2));
     sum->windows++;
     sum->duration_s += duration;
     sum->measured_s += e.measured * duration;
     sum->energy_j += e.energy_j;
-    sum->var_j2 += fmax(e.var_j2 - e.common_j2, 0);
+    sum->var_j2 += fmax(e.var_j2 - e.common_j2 - e.placed_j2, 0);
     sum->common_j += sqrt(e.common_j2);
     sum->bounded += e.bound_only;
     if (!e.bound_only) sum->estimated_var_j2 += e.var_j2;
@@ -38,10 +73,11 @@ static void add_window(tally *sum, jmi_views *views, const jm_window *window) {
     sum->flags |= e.flags;
 }
 
-static void tally_energy(const tally *sum, const jmi_views *views, jm_energy *out) {
+static void tally_energy(const tally *sum, jmi_views *views, jm_energy *out) {
+    double alike_j = hypot(sum->common_j, placed_of(sum, views));
     *out = (jm_energy){.duration_s = sum->duration_s,
                        .energy_j = sum->energy_j,
-                       .u_random_j = hypot(sqrt(sum->var_j2), sum->common_j),
+                       .u_random_j = hypot(sqrt(sum->var_j2), alike_j),
                        .provenance = sum->provenance,
                        .flags = sum->flags};
     out->measured = sum->duration_s > 0 ? sum->measured_s / sum->duration_s : 1;

@@ -186,6 +186,65 @@ static void many_short_windows_are_an_estimate(void **state) {
     jm_recording_free(r);
 }
 
+/* Batches that begin with the load: what the readings do not show of one they show of none, unless
+ * ranges tell. */
+static void windows_in_step_with_the_load(void **state) {
+    (void)state;
+    static const struct {
+        double refresh_s, window_s;
+    } sensors[] = {{0.1, 0.1}, {0.1, 0}, {0.1012, 0.025}, {0.1, 1}};
+    enum { MANY = 64 };
+    for (size_t k = 0; k < JMI_COUNT(sensors); k++) {
+        jm_recording *r =
+            record_gpu(fast_square, sensors[k].refresh_s, sensors[k].window_s, 0.154 * MANY);
+        jm_window windows[MANY];
+        double truth = 300 * 0.06 * MANY; /* within the second half of each period */
+        for (int i = 0; i < MANY; i++) {
+            double begin = 0.154 * i + 0.077;
+            windows[i] = (jm_window){at(begin + 0.008), at(begin + 0.068)};
+        }
+        jm_energy plain, told;
+        assert_int_equal(jm_energy_sum(r, 0, windows, MANY, NULL, &plain, NULL), JM_OK);
+        check_energy(&plain);
+        if (!(plain.lower_j <= truth && truth <= plain.upper_j))
+            fail_msg("sensor %zu: %g +- %g J, not %g", k, plain.energy_j, plain.u95_j, truth);
+        for (int i = 0; i < MANY; i++) {
+            double begin = 0.154 * i + 0.077;
+            add_range(r, JM_CATEGORY_BATCH, "batch", begin, begin + 0.077);
+        }
+        assert_int_equal(jm_energy_sum(r, 0, windows, MANY, NULL, &told, NULL), JM_OK);
+        check_energy(&told);
+        if (!(told.lower_j <= truth && truth <= told.upper_j))
+            fail_msg("sensor %zu, ranges: %g +- %g J, not %g", k, told.energy_j, told.u95_j, truth);
+        if (sensors[k].window_s <= sensors[k].refresh_s) {
+            assert_true(told.flags & JM_ENERGY_ACTIVITY);
+            close_to(told.energy_j, truth, 0.03 * truth, "with ranges");
+            assert_true(told.u95_j < plain.u95_j);
+        }
+        jm_recording_free(r);
+    }
+}
+
+/* The steps of a loop are all of its time but for the gaps, in which little can hide. */
+static void short_gaps_hide_little(void **state) {
+    (void)state;
+    jm_recording *r = record_gpu(slow_sine, 0.1, 0.1, 25);
+    enum { MANY = 100 };
+    jm_window windows[MANY], backwards[MANY];
+    for (int i = 0; i < MANY; i++) {
+        windows[i] = (jm_window){at(2 + 0.2 * i), at(2 + 0.2 * i + 0.1999)};
+        backwards[MANY - 1 - i] = windows[i];
+    }
+    jm_energy sum, disordered, one = energy_of(r, 0, 5, 5.2), whole = energy_of(r, 0, 2, 22);
+    assert_int_equal(jm_energy_sum(r, 0, windows, MANY, NULL, &sum, NULL), JM_OK);
+    assert_true(sum.u_random_j < 0.1 * MANY * one.u_random_j);
+    assert_true(sum.u_random_j >= whole.u_random_j);
+    assert_int_equal(jm_energy_sum(r, 0, backwards, MANY, NULL, &disordered, NULL), JM_OK);
+    close_to(disordered.energy_j, sum.energy_j, 1e-9 * sum.energy_j, "in any order");
+    assert_true(disordered.u_random_j >= sum.u_random_j);
+    jm_recording_free(r);
+}
+
 static void unmeasured_windows_add_nothing(void **state) {
     (void)state;
     jm_recording *r = record_gpu(constant_250, 0.1, 0.1, 5);
@@ -415,6 +474,8 @@ int main(void) {
         cmocka_unit_test(null_and_none),
         cmocka_unit_test(a_sum_is_that_of_its_windows),
         cmocka_unit_test(many_short_windows_are_an_estimate),
+        cmocka_unit_test(windows_in_step_with_the_load),
+        cmocka_unit_test(short_gaps_hide_little),
         cmocka_unit_test(unmeasured_windows_add_nothing),
         cmocka_unit_test(groups_are_sums),
         cmocka_unit_test(idle_from_the_baseline),
