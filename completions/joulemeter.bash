@@ -51,13 +51,14 @@ _joulemeter() {
     --simulate) _joulemeter_words "v100 a100 h100 h200 3090 4090 b200" "$cur"; return ;;
     -n | --top) _joulemeter_words "5 10 20 50" "$cur"; return ;;
     --tdp) return ;;
+    --clock) _joulemeter_words "monotonic utc" "$cur"; return ;;
     -l | --load) COMPREPLY=($(compgen -c -- "$cur")); return ;;
     esac
     local options="--help"
     case $command in
     run) options+=" --output --force --interval --gpu --json --idle-baseline --quiet --tdp --simulate --" ;;
     show) options+=" --json --top" ;;
-    export) options+=" --quiet" ;;
+    export) options+=" --perfetto --clock --tables --quiet" ;;
     sql) options+=" --json --csv" ;;
     devices) options+=" --gpu --json --simulate" ;;
     doctor) options+=" --gpu --json --verbose --simulate" ;;
