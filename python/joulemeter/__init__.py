@@ -19,15 +19,16 @@ from ._energy import Energy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import distributed, measurement
     from ._report import Report
 
 __all__ = [
     "Energy", "JoulemeterError", "JoulemeterWarning", "Profiler", "Report", "__version__",
-    "current", "devices", "findings", "measure", "open", "profile",
+    "current", "devices", "distributed", "findings", "measure", "measurement", "open", "profile",
 ]
 
-# Names that are imported when they are first used: `import joulemeter` stays quick.
-_LATER = {"Report": "_report"}
+# Names and modules that are imported when they are first used: `import joulemeter` stays quick.
+_LATER = {"Report": "_report", "distributed": "distributed", "measurement": "measurement"}
 
 
 def __getattr__(name: str):
@@ -36,7 +37,8 @@ def __getattr__(name: str):
         raise AttributeError(f"module 'joulemeter' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f".{home}", __name__), name)
+    module = import_module(f".{home}", __name__)
+    value = getattr(module, name, module)
     globals()[name] = value
     return value
 
