@@ -40,6 +40,36 @@ static void note_device(jmi_page *p, const jmi_summary_device *entry) {
         note_f(p, "!", "%s: its energy counter began anew while measuring.", name);
 }
 
+/* Share of the time that the best power sensor of a device sees; 1 where that is not known. */
+static double seen_share(const jmi_summary *s, uint32_t device) {
+    double most = 0;
+    for (uint32_t i = 0; i < s->sensor_count; i++) {
+        const jm_sensor *sensor = &s->sensors[i].sensor;
+        bool power =
+            sensor->quantity == JM_QUANTITY_POWER || sensor->quantity == JM_QUANTITY_POWER_AVERAGE;
+        if (sensor->device != device || !power) continue;
+        if (sensor->window_ns == 0 || sensor->refresh_ns == 0) return 1;
+        double share = (double)sensor->window_ns / (double)sensor->refresh_ns;
+        if (share > most) most = share;
+    }
+    return most > 0 ? most : 1;
+}
+
+/* What no interval can carry: docs/how-we-measure.md says why. */
+static void note_part_time(jmi_page *p, uint32_t device) {
+    const jmi_summary_device *entry = &p->summary->devices[device];
+    const jm_energy *e = &entry->energy;
+    double seen = seen_share(p->summary, device);
+    bool alone = (e->provenance & JM_FROM_POWER) && !(e->provenance & JM_FROM_COUNTER);
+    bool matters = entry->has_energy && entry->device.in_total;
+    if (!matters || !alone || seen >= 0.98 || (e->flags & JM_ENERGY_ACTIVITY)) return;
+    note_f(p, "!",
+           "%s: its sensor looks %.0f %% of the time, and there is no energy counter: a load that "
+           "repeats in step with it would look steady, and the interval would not hold. Ranges "
+           "around the load tell.",
+           entry->device.name, 100 * seen);
+}
+
 static void note_bounds(jmi_page *p) {
     jmi_text names = {0};
     for (uint32_t i = 0; i < p->summary->device_count; i++) {
@@ -150,7 +180,10 @@ void jmi_page_notes(jmi_page *p) {
     size_t empty = p->out.length;
     for (uint32_t i = 0; i < jm_recording_warning_count(s->recording); i++)
         note(p, "!", jm_recording_warning(s->recording, i));
-    for (uint32_t i = 0; i < s->device_count; i++) note_device(p, &s->devices[i]);
+    for (uint32_t i = 0; i < s->device_count; i++) {
+        note_device(p, &s->devices[i]);
+        note_part_time(p, i);
+    }
     for (uint32_t i = 0; i < s->device_count; i++) {
         const jmi_summary_device *entry = &s->devices[i];
         if (entry->has_energy && entry->energy.provenance & JM_FROM_MODEL)

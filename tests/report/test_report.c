@@ -457,6 +457,55 @@ static void text_says_where_numbers_come_from(void **state) {
     jm_recording_free(recording);
 }
 
+static double steady_w(int i) {
+    return i % 2 ? 200 : 201;
+}
+
+/* The text for a board whose sensor looks a quarter of the time. */
+static char *part_time_text(bool counter, bool ranges) {
+    jm_recording *recording = NULL;
+    fixture_ok(jm_recording_new(&recording, NULL), &(jm_error){0});
+    uint32_t gpu = fixture_device(recording, "gpu0", "NVIDIA A100", false), index;
+    jm_sensor power = {.size = sizeof power,
+                       .device = gpu,
+                       .quantity = JM_QUANTITY_POWER,
+                       .source = "nvml power_instant",
+                       .refresh_ns = 20000000,
+                       .window_ns = 5000000};
+    jm_sensor energy = {.size = sizeof energy,
+                        .device = gpu,
+                        .quantity = JM_QUANTITY_ENERGY,
+                        .source = "nvml energy",
+                        .counter = true,
+                        .refresh_ns = 20000000};
+    fixture_ok(jm_recording_add_sensor(recording, &power, &index, NULL), &(jm_error){0});
+    fixture_samples(recording, index, 300, steady_w);
+    if (counter) {
+        fixture_ok(jm_recording_add_sensor(recording, &energy, &index, NULL), &(jm_error){0});
+        for (int i = 0; i < 300; i++) {
+            int64_t t = FIXTURE_T0 + i * INT64_C(20000000);
+            double joules = 4.01 * i;
+            jm_samples one = {1, &t, &joules, &(uint32_t){2000000}, &(uint8_t){JM_SAMPLE_CHANGED}};
+            fixture_ok(jm_recording_add_samples(recording, index, &one, NULL), &(jm_error){0});
+        }
+    }
+    for (int i = 0; ranges && i < 30; i++)
+        fixture_range(recording, JM_CATEGORY_BATCH, "step", 0.2 * i, 0.2 * i + 0.1, "");
+    char *text = make_text(recording, 80);
+    jm_recording_free(recording);
+    return text;
+}
+
+static void a_sensor_that_looks_part_of_the_time_is_named(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        char *text = part_time_text(i == 1, i == 2);
+        bool said = strstr(text, "looks 25 % of the time") != NULL;
+        if (said != (i == 0)) fail_msg("case %d:\n%s", i, text);
+        jm_free(text);
+    }
+}
+
 static void numbers_have_a_point_in_every_locale(void **state) {
     (void)state;
     if (setlocale(LC_ALL, "de_DE.UTF-8") == NULL) {
@@ -568,6 +617,7 @@ int main(void) {
         cmocka_unit_test(hostile_texts_stay_texts),
         cmocka_unit_test(text_fits_the_terminal),
         cmocka_unit_test(text_says_where_numbers_come_from),
+        cmocka_unit_test(a_sensor_that_looks_part_of_the_time_is_named),
         cmocka_unit_test(numbers_have_a_point_in_every_locale),
         cmocka_unit_test(energy_options_reach_all_figures),
         cmocka_unit_test(wrong_energy_options_are_refused),
