@@ -7,16 +7,25 @@ PyTypeObject *range_type;
 
 static void range_dealloc(PyObject *object) {
     range_object *range = (range_object *)object;
+    PyObject_GC_UnTrack(object);
     Py_XDECREF((PyObject *)range->session);
     Py_XDECREF(range->name);
     Py_XDECREF(range->attributes);
-    PyObject_Free(object);
+    PyObject_GC_Del(object);
     Py_DECREF(range_type);
+}
+
+/* A profiler may hold its windows, and a window its session: a cycle. It is the profiler's to break
+ * (its dict goes first), so that a range always has its session. */
+static int range_traverse(PyObject *object, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT((PyObject *)((range_object *)object)->session);
+    return 0;
 }
 
 PyObject *range_new(session_object *session, jm_category category, PyObject *name,
                     PyObject *attributes) {
-    range_object *range = PyObject_New(range_object, range_type);
+    range_object *range = PyObject_GC_New(range_object, range_type);
     if (range == NULL) {
         Py_XDECREF(attributes);
         return NULL;
@@ -27,6 +36,7 @@ PyObject *range_new(session_object *session, jm_category category, PyObject *nam
     range->category = category;
     range->attributes = attributes;
     range->name = PyUnicode_AsUTF8String(name);
+    PyObject_GC_Track((PyObject *)range);
     if (range->name != NULL) return (PyObject *)range;
     Py_DECREF((PyObject *)range);
     return NULL;
@@ -211,6 +221,7 @@ static PyObject *no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
 
 static PyType_Slot slots[] = {{Py_tp_new, no_new},
                               {Py_tp_dealloc, range_dealloc},
+                              {Py_tp_traverse, range_traverse},
                               {Py_tp_methods, methods},
                               {Py_tp_getset, getters},
                               {Py_tp_doc, "A named piece of time; a context manager."},
@@ -218,7 +229,7 @@ static PyType_Slot slots[] = {{Py_tp_new, no_new},
 
 static PyType_Spec spec = {.name = "_joulemeter.Range",
                            .basicsize = sizeof(range_object),
-                           .flags = Py_TPFLAGS_DEFAULT,
+                           .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
                            .slots = slots};
 
 int add_range_type(PyObject *module) {

@@ -9,8 +9,10 @@ int jmi_energy_options_take(jm_energy_options *ours, const jm_energy_options *th
                             jm_error *error) {
     int status = jmi_take_struct(ours, sizeof *ours, theirs, "jm_energy_options", error);
     if (status != JM_OK) return status;
-    if (!(ours->gain_u >= 0 && ours->gain_u < 1) || !(ours->offset_u_w >= 0))
-        return jmi_fail(error, JM_INVALID, "gain_u must lie in [0, 1) and offset_u_w not below 0");
+    if (!(ours->gain_u >= 0 && ours->gain_u < 1) || !(ours->offset_u_w >= 0) ||
+        !isfinite(ours->offset_u_w))
+        return jmi_fail(error, JM_INVALID,
+                        "gain_u must lie in [0, 1), offset_u_w be a number and not below 0");
     if (ours->method > JM_METHOD_POWER)
         return jmi_fail(error, JM_INVALID, "there is no energy method %d", (int)ours->method);
     return JM_OK;

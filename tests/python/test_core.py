@@ -269,6 +269,15 @@ def test_live_recording_outlives_the_session(simulated):
     assert live.range_count == 1 and live.info()["version"] == jm.__version__
 
 
+def test_dropped_profilers_are_closed():
+    for _ in range(3):  # simulated GPUs are there for one session at a time
+        p = jm.profile(simulate="h100", join=False)
+        p.begin("never ended")
+        p.recording()
+        del p
+        gc.collect()
+
+
 def test_forgotten_sessions_are_closed(tmp_path):
     path = tmp_path / "forgotten.jm"
     code = ("import joulemeter as jm\n"
