@@ -44,8 +44,8 @@ static void wrong_options_are_refused(void **state) {
     static const struct {
         double gain_u, offset_u_w;
         int method;
-    } wrong[] = {{-0.1, 0, 0}, {1, 0, 0}, {NAN, 0, 0}, {INFINITY, 0, 0}, {0, -1, 0},
-                 {0, NAN, 0},  {0, 0, 3}, {0, 0, -1},  {0, 0, 1000000}};
+    } wrong[] = {{-0.1, 0, 0}, {1, 0, 0},        {NAN, 0, 0}, {INFINITY, 0, 0}, {0, -1, 0},
+                 {0, NAN, 0},  {0, INFINITY, 0}, {0, 0, 3},   {0, 0, -1},       {0, 0, 1000000}};
     for (size_t i = 0; i < JMI_COUNT(wrong); i++) {
         jm_energy_options options = JM_ENERGY_OPTIONS_INIT;
         options.gain_u = wrong[i].gain_u;
