@@ -548,6 +548,223 @@ JM_API int jm_peak_power(const jm_recording *recording, uint32_t device, int64_t
 /* "counter+power, simulated" for a provenance. Returns `text`. */
 JM_API const char *jm_provenance_text(uint32_t provenance, char *text, size_t size);
 
+/* Repeats, comparison, forecast: statistics of runs that were measured before. Pure functions of
+ * numbers, for any thread. An energy or uncertainty that is negative, a time that is not positive
+ * and a number that is not finite are JM_INVALID, and the message names the run. What so few runs
+ * cannot tell is NaN, and a flag says so. Levels are those of two-sided intervals: 0 is 0.95, else
+ * from 0.5 to 0.999. Indices count from 0. */
+
+/* One run of a program, one epoch: what its jm_energy says. Runs need not be in one recording, but
+ * are taken to be of the same devices, so that the systematic part is common to all. */
+typedef struct jm_run {
+    double energy_j;
+    double u_random_j;     /* standard uncertainty; 0: not known */
+    double u_systematic_j; /* likewise */
+    double time_s;
+} jm_run;
+
+/* Numbers that ought to be equal, in the order in which they came. */
+typedef struct jm_spread {
+    double median;
+    double mean;
+    double sd;     /* standard deviation of one value; NaN: there is but one */
+    double cv_pct; /* sd as % of the mean; NaN likewise, or if the mean is 0 */
+    double min, max;
+    double mean_lower, mean_upper;     /* Student's t; NaN: fewer than three values */
+    double median_lower, median_upper; /* whatever the distribution; NaN: too few (95 %: six) */
+    double slope;                      /* Theil-Sen, a value; NaN: fewer than three */
+    double drift_pct;                  /* slope from the first to the last as % of the median */
+    double drift_p;     /* Mann-Kendall: chance of such a trend in values without one; NaN: fewer
+                           than four */
+    bool drifts;        /* the trend is significant at the level, and at least 1 % of the median */
+    size_t outliers;    /* modified z-score above 3.5; 0 of fewer than five values. They are counted
+                           in all other figures: they happened */
+    double reserved[4]; /* 0 */
+} jm_spread;
+
+/* Spread of any finite numbers. `outlier` gets `count` entries, or is NULL. Sources: interval of
+ * the median from order statistics, interpolated between two (Hettmansperger and Sheather 1986);
+ * Theil 1950, Sen 1968 (over pairs half a series apart beyond 1000 values); Mann 1945, Kendall 1975
+ * (exact up to 60 values without ties); Iglewicz and Hoaglin 1993, with the small-sample factors of
+ * Croux and Rousseeuw 1992. */
+JM_API int jm_spread_of(const double *values, size_t count, double level, jm_spread *spread,
+                        bool *outlier, jm_error *error);
+
+enum {
+    JM_REPEAT_FEW = 1u << 0,      /* too few runs for an interval of the median */
+    JM_REPEAT_DRIFT = 1u << 1,    /* energy rises or falls from run to run */
+    JM_REPEAT_OUTLIERS = 1u << 2, /* some runs stand out */
+    JM_REPEAT_NOISY = 1u << 3,    /* the energy's CV is above what was called stable */
+    JM_REPEAT_SENSOR = 1u << 4    /* half of the spread or more (as sd) is the measurement's own */
+};
+
+typedef struct jm_repeat_options {
+    size_t size;
+    double level;
+    double stable_cv_pct; /* CV of energy up to which runs are stable. 0: 5 % */
+} jm_repeat_options;
+#define JM_REPEAT_OPTIONS_INIT                                                                     \
+    { sizeof(jm_repeat_options), 0, 0 }
+
+typedef struct jm_repeat {
+    size_t size;
+    size_t runs;
+    jm_spread energy_j;
+    jm_spread time_s;
+    jm_spread power_w;     /* mean power of each run */
+    double u_random_j;     /* of one run's measurement, beside energy_j.sd that contains it */
+    double u_systematic_j; /* of the mean, common to all runs: repeating does not help */
+    double u95_j;   /* of the mean as an absolute figure: both at 95 %. Fewer than three runs:
+                       the measurement's alone */
+    uint32_t flags; /* JM_REPEAT_* */
+    bool stable;    /* none of FEW, DRIFT, OUTLIERS, NOISY */
+} jm_repeat;
+
+/* How well runs repeat. Set result->size before the call. A run whose energy differs from the
+ * median by less than 1 %, or by no more than its own random uncertainty allows, is no outlier.
+ * `outlier` gets `count` entries, or is NULL. */
+JM_API int jm_repeat_analyse(const jm_run *runs, size_t count, const jm_repeat_options *options,
+                             jm_repeat *result, bool *outlier, jm_error *error);
+
+/* The same runs at several sampling intervals: does what is measured depend on how often the
+ * sensors are asked? */
+typedef struct jm_interval_runs {
+    uint64_t interval_ns;
+    const jm_run *runs;
+    size_t count;
+} jm_interval_runs;
+
+typedef struct jm_sensitivity {
+    size_t size;
+    double p;           /* chance of medians so far apart if the interval does not matter; NaN:
+                           fewer than two groups or three runs in one */
+    bool differs;       /* p is below 1 - level */
+    double largest_pct; /* highest median over the lowest, less 1 */
+    size_t lowest, highest;
+} jm_sensitivity;
+
+/* `energy_j` gets the spread of each group's energies (`count` entries), or is NULL. The test is a
+ * permutation test of mean ranks. Where all groups have as many runs, the i-th runs of all are
+ * taken for one round, run one after the other: what changes from round to round is left out. */
+JM_API int jm_sensitivity_analyse(const jm_interval_runs *groups, size_t count,
+                                  const jm_repeat_options *options, jm_spread *energy_j,
+                                  jm_sensitivity *result, jm_error *error);
+
+enum {
+    JM_COMPARE_FEW = 1u << 0,      /* fewer than three runs (pairs) each: no interval, no verdict */
+    JM_COMPARE_OUTLIERS = 1u << 1, /* some ratios of pairs stand out; unpaired: some energies */
+    JM_COMPARE_DRIFT = 1u << 2,    /* the ratio rises or falls from pair to pair */
+    JM_COMPARE_RANKS = 1u << 3     /* the test by ranks contradicts the verdict on energy */
+};
+
+typedef struct jm_compare_options {
+    size_t size;
+    double level;
+    bool unpaired;        /* runs of A and B are not pairs: their order and number mean nothing */
+    uint32_t comparisons; /* made of one experiment: intervals hold for all of them together
+                             (Bonferroni). 0: 1 */
+    double ratio_u;       /* relative standard uncertainty of the ratio that repeating does not
+                             shrink (jm_compare_systematic). 0: from the runs, as of one device */
+} jm_compare_options;
+#define JM_COMPARE_OPTIONS_INIT                                                                    \
+    { sizeof(jm_compare_options), 0, false, 0, 0 }
+
+/* B over A: a geometric mean. The interval holds the spread of runs and what does not cancel of the
+ * systematic uncertainty. */
+typedef struct jm_ratio {
+    double ratio;
+    double lower, upper;   /* NaN: fewer than three pairs */
+    double u_random;       /* standard uncertainty of the ratio's logarithm, from the spread */
+    double u_systematic;   /* likewise; 0 of times */
+    double p;              /* chance of such a ratio if there is no difference, by the t test */
+    double p_ranks;        /* likewise by ranks: Wilcoxon, Mann and Whitney */
+    double detectable_pct; /* difference that so many runs find in four cases of five */
+    int verdict;           /* -1: B is less, 1: B is more, 0: no significant difference */
+    double reserved[4];    /* 0 */
+} jm_ratio;
+
+typedef struct jm_comparison {
+    size_t size;
+    size_t runs_a, runs_b;
+    jm_ratio energy;
+    jm_ratio time;
+    jm_ratio power; /* mean power */
+    uint32_t flags; /* JM_COMPARE_* */
+} jm_comparison;
+
+/* Compares runs of A and of B, the i-th of each being a pair that ran one after the other. On the
+ * logarithms of the pairs' ratios: Student's t interval and test, Wilcoxon's signed ranks (exact up
+ * to 60 pairs); unpaired: Welch's, and Mann and Whitney's. A board's gain cancels in the ratio, its
+ * offset only where the mean powers are equal. Energies of 0 are JM_INVALID: they have no ratio.
+ * Set result->size before the call. */
+JM_API int jm_compare(const jm_run *a, size_t count_a, const jm_run *b, size_t count_b,
+                      const jm_compare_options *options, jm_comparison *result, jm_error *error);
+
+/* What the systematic uncertainties of several devices leave of the ratio of their sums: relative
+ * standard uncertainty. `a` and `b` are typical energies of each device in runs of A and B. Each
+ * has one gain and one offset; what is modelled (JM_FROM_MODEL) can be wrong for one load and right
+ * for another, the more the further apart their mean powers are. */
+JM_API int jm_compare_systematic(const jm_energy *a, const jm_energy *b, size_t devices, double *u,
+                                 jm_error *error);
+
+enum {
+    JM_FORECAST_FEW = 1u << 0,    /* fewer than three epochs to go by: no interval */
+    JM_FORECAST_WARMUP = 1u << 1, /* the first epoch differs and is not extrapolated */
+    JM_FORECAST_ENERGY_TREND = 1u << 2,
+    JM_FORECAST_TIME_TREND = 1u << 3
+};
+
+typedef enum jm_warmup {
+    JM_WARMUP_AUTO = 0, /* the first epoch is left out if it differs from the rest */
+    JM_WARMUP_NONE,
+    JM_WARMUP_FIRST /* it is left out */
+} jm_warmup;
+
+typedef struct jm_forecast_options {
+    size_t size;
+    double level;
+    jm_warmup warmup;
+} jm_forecast_options;
+#define JM_FORECAST_OPTIONS_INIT                                                                   \
+    { sizeof(jm_forecast_options), 0, JM_WARMUP_AUTO }
+
+/* The whole training, what is done included. */
+typedef struct jm_forecast {
+    size_t size;
+    double energy_j;
+    double energy_lower_j, energy_upper_j; /* prediction interval; NaN: too few epochs */
+    double time_s;
+    double time_lower_s, time_upper_s;
+    double energy_done_j, time_done_s;
+    double u_systematic_j; /* standard uncertainty in the interval that more epochs do not shrink */
+    uint32_t flags;        /* JM_FORECAST_* */
+} jm_forecast;
+
+/* Energy and time of `total` epochs after `done` of them. Without a trend the epochs to come are
+ * like those that were (prediction interval of a sum, Student's t). With a significant one
+ * (Mann-Kendall) the later half of the epochs is believed if it shows none of its own, else the
+ * trend for as many epochs as it was seen; the interval holds its end now and its going on for
+ * ever. A trend that so few epochs do not show is in no interval. Set result->size before the
+ * call. */
+JM_API int jm_forecast_epochs(const jm_run *epochs, size_t done, size_t total,
+                              const jm_forecast_options *options, jm_forecast *result,
+                              jm_error *error);
+
+/* These figures as people read them, with the signs of the calling thread's locale. All return
+ * `text`. "124.2 ± 1.3 J": two digits of the uncertainty and one SI prefix; three digits of the
+ * value where the uncertainty is 0 or NaN; "-" for NaN. "123.4–125.1 J" for an interval. */
+JM_API const char *jm_value_text(double value, double uncertainty, const char *unit, char *text,
+                                 size_t size);
+JM_API const char *jm_interval_text(double lower, double upper, const char *unit, char *text,
+                                    size_t size);
+
+typedef enum jm_figure { JM_FIGURE_ENERGY = 0, JM_FIGURE_TIME, JM_FIGURE_POWER } jm_figure;
+
+/* "B uses 12.3 % ± 1.1 % less energy than A", "no significant difference in energy between A and B
+ * (B could use -2.0 to +4.1 %)". */
+JM_API const char *jm_verdict_text(const jm_comparison *comparison, jm_figure which,
+                                   const char *name_a, const char *name_b, char *text, size_t size);
+
 /* ---- 8. Reports and export ------------------------------------------------------------------- */
 
 typedef struct jm_report_options {

@@ -145,6 +145,20 @@ static char *format_bounds(char *out, double lower, double upper, const char *un
     return out;
 }
 
+char *jmi_format_interval(char *out, double lower, double upper, const char *unit,
+                          jmi_style style) {
+    if (!isfinite(lower) || !isfinite(upper)) return strcpy(out, "-");
+    prefix p = choose_prefix(fmax(fabs(lower), fabs(upper)));
+    double low = lower / p.factor, high = upper / p.factor;
+    int place = last_place(fmax(fabs(low), fabs(high)), (high - low) / 2);
+    int decimals = decimals_of(place);
+    /* a dash between numbers with a sign would be read as one */
+    const char *between = style.utf8 && low >= 0 ? "–" : " to ";
+    snprintf(out, JMI_FORMAT_SIZE, "%.*f%s%.*f %s%s", decimals, round_to(low, place), between,
+             decimals, round_to(high, place), style.utf8 ? p.utf8 : p.ascii, unit);
+    return out;
+}
+
 static bool nothing_known(const jm_energy *energy) {
     return (energy->provenance & ~(uint32_t)JM_BOUND_ONLY) == 0 || isnan(energy->energy_j);
 }
