@@ -6,9 +6,20 @@ from ._frames import Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Union
+    import os
+    from typing import Any, Dict, List, Optional, Sequence, Union
 
+    import _joulemeter
+    import numpy
     import pandas
+    import pyarrow
+
+    from ._energy import Energy
+
+    Path = Union[str, "os.PathLike[str]"]
+
+_TABLES = ("samples", "readings", "marks", "ranges", "batches", "epochs", "phases")
+_UTILISATION = ("gpu_util", "mem_util", "avg_gpu_util", "avg_mem_util")
 
 
 class Report:
@@ -25,28 +36,39 @@ class Report:
     Attributes
     ----------
     summary : dict
-        All figures, each with its uncertainty, as `joulemeter show --json` has them.
-    samples_df, marks_df, ranges_df, batches_df, epochs_df : pandas.DataFrame
+        All figures, each with its uncertainty.
+    samples_df, marks_df, ranges_df, batches_df, epochs_df, phases_df : pandas.DataFrame
         The tables (docs/tables.md lists their columns). Without pandas use ``table(name)``.
+    collect_util : bool
+        False: samples, epochs, phases and the summary show no utilisation.
     """
 
-    def __init__(self, recording, device: Union[None, int, str] = None, name: str = "") -> None:
+    def __init__(self, recording: "_joulemeter.Recording", device: Union[None, int, str] = None,
+                 name: str = "") -> None:
         self.recording = recording
         self.device = device if device is not None else _main_device(recording)
         self.name = name
+        self.collect_util = True
         self._summary: Optional[Dict[str, Any]] = None
 
     # ---- numbers ----
 
     @property
     def summary(self) -> Dict[str, Any]:
-        if self._summary is None:
-            import json
+        """What `joulemeter show --json` says (docs/json.md), and beside it:
 
-            self._summary = json.loads(self.recording.json())
+        ``train``, ``infer``: energy_j, energy_u95_j, time_s, avg_power_w, j_per_sample, samples,
+        throughput, avg_gpu_util, avg_mem_util of the phases of that name; None where there are
+        none or a figure is not known. ``phases``: rows of the table. ``per_device``: energy of the
+        whole and of each phase. ``environment`` has versions, ``warnings`` is a list of sentences.
+        """
+        if self._summary is None:
+            from ._summary import summary_of
+
+            self._summary = summary_of(self)
         return self._summary
 
-    def energy(self, device: Union[None, int, str] = None, **options: Any):
+    def energy(self, device: Union[None, int, str] = None, **options: Any) -> "Energy":
         """Energy of the whole as an :class:`Energy`; ``device`` as in the constructor."""
         return self.recording.energy(device=self.device if device is None else device, **options)
 
@@ -58,38 +80,158 @@ class Report:
     # ---- tables ----
 
     def table(self, name: str) -> Table:
-        """A table: samples, readings, marks, ranges, batches or epochs."""
+        """A table: samples, readings, marks, ranges, batches, epochs or phases."""
         return Table(self.recording, name, self.device)
 
-    @property
-    def samples_df(self) -> pandas.DataFrame:
-        return self.table("samples").to_pandas()
+    def _frame(self, name: str) -> "pandas.DataFrame":
+        frame = self.table(name).to_pandas()
+        if not self.collect_util:
+            frame = frame.drop(columns=[c for c in _UTILISATION if c in frame.columns])
+        return frame
 
     @property
-    def marks_df(self) -> pandas.DataFrame:
-        return self.table("marks").to_pandas()
+    def samples_df(self) -> "pandas.DataFrame":
+        """A row for each sample of power: t (Unix s), ts (s since the start), p_w, gpu_util,
+        mem_util, then device, temperature_c ..."""
+        frame = self._frame("samples")
+        first = [c for c in ("t", "ts", "p_w", "gpu_util", "mem_util") if c in frame.columns]
+        return frame[first + [c for c in frame.columns if c not in first]]
 
     @property
-    def ranges_df(self) -> pandas.DataFrame:
-        return self.table("ranges").to_pandas()
+    def marks_df(self) -> "pandas.DataFrame":
+        """A row for each mark: name, t (Unix s), meta (JSON) ..."""
+        frame = self._frame("marks")
+        first = ["name", "t", "meta"]
+        return frame[first + [c for c in frame.columns if c not in first]]
 
     @property
-    def batches_df(self) -> pandas.DataFrame:
-        return self.table("batches").to_pandas()
+    def ranges_df(self) -> "pandas.DataFrame":
+        return self._frame("ranges")
 
     @property
-    def epochs_df(self) -> pandas.DataFrame:
-        return self.table("epochs").to_pandas()
+    def batches_df(self) -> "pandas.DataFrame":
+        return self._frame("batches")
+
+    @property
+    def epochs_df(self) -> "pandas.DataFrame":
+        return self._frame("epochs")
+
+    @property
+    def phases_df(self) -> "pandas.DataFrame":
+        """A row for each name of a phase or warm-up: all its calls together."""
+        return self._frame("phases")
+
+    def to_arrow(self) -> Dict[str, "pyarrow.Table"]:
+        """All tables by name; needs PyArrow."""
+        return {name: self.table(name).to_arrow() for name in _TABLES}
+
+    # ---- figures ----
+
+    def list_figures(self) -> List[str]:
+        """Names of all figures."""
+        from ._figures import FIGURES
+
+        return list(FIGURES)
+
+    def figure_data(self, name: str, smooth: int = 1) -> Dict[str, "numpy.ndarray"]:
+        """What a figure shows, as arrays; needs numpy.
+
+        Parameters
+        ----------
+        name : str
+            One of ``list_figures()``.
+        smooth : int
+            Time series are means over so many samples.
+
+        Raises
+        ------
+        ValueError
+            There is no such figure (the message lists those there are), or no data for it (the
+            message says why).
+        """
+        from ._figures import data_of
+
+        return data_of(self, name, smooth)
+
+    def plot(self, figs: Union[None, str, Sequence[str]] = None, all: bool = False,
+             out_dir: Optional["Path"] = None, show: bool = False, smooth: int = 1,
+             shade_phases: bool = True, dpi: int = 300, format: str = "png") -> Dict[str, Any]:
+        """Draws figures; needs matplotlib.
+
+        Parameters
+        ----------
+        figs : str or list of str, optional
+            Default: power_time, util_time_dual, cumulative_energy and phase_energy_bar.
+        all : bool
+            All figures.
+        out_dir : path, optional
+            Folder to write ``<figure>.<format>`` to, made if need be.
+        show : bool
+            Open windows, or show them in the notebook.
+        smooth : int
+            Time series are means over so many samples.
+        shade_phases : bool
+            Show the phases behind time series.
+        dpi : int
+        format : "png", "pdf" or "svg"
+
+        Returns
+        -------
+        dict
+            By name: the path where ``out_dir`` is given, else the matplotlib figure. What has no
+            data is left out, with a warning that says why.
+
+        Raises
+        ------
+        ValueError
+            A name is not known; the message lists those that are.
+        """
+        from ._figures import plot
+
+        return plot(self, figs, all, out_dir=out_dir, show=show, smooth=smooth,
+                    shade_phases=shade_phases, dpi=dpi, format=format)
+
+    def plot_one(self, fig: str, out_dir: Optional["Path"] = None, show: bool = False,
+                 smooth: int = 1, shade_phases: bool = True, dpi: int = 300,
+                 format: str = "png") -> Any:
+        """One figure; parameters as in :meth:`plot`.
+
+        Raises
+        ------
+        ValueError
+            There is no such figure, or no data for it: the message says why.
+        """
+        from ._figures import plot_one
+
+        return plot_one(self, fig, out_dir=out_dir, show=show, smooth=smooth,
+                        shade_phases=shade_phases, dpi=dpi, format=format)
 
     # ---- files ----
 
-    def save(self, path) -> None:
+    def save(self, path: "Path") -> None:
         """Writes the recording as a file (.jm) that `joulemeter show` and open() take."""
         self.recording.save(path)
 
-    def export(self, out_dir) -> None:
-        """Writes summary.json and CSV files into a folder, made if need be."""
-        self.recording.export(out_dir)
+    def export(self, out_dir: "Path", figures: bool = False, **options: Any) -> None:
+        """Writes summary.json and CSV files into a folder, made if need be.
+
+        Parameters
+        ----------
+        out_dir : path
+            Gets summary.json, samples.csv, marks.csv, ranges.csv and phases.csv; batches.csv and
+            epochs.csv when there are any.
+        figures : bool
+            Also all figures that have data, in ``figures/``.
+        **options
+            Those of :meth:`plot`.
+        """
+        from ._export import export
+
+        export(self, out_dir)
+        if figures:
+            import os
+
+            self.plot(all=True, out_dir=os.path.join(out_dir, "figures"), **options)
 
     # ---- looks ----
 
@@ -97,10 +239,20 @@ class Report:
         return self.recording.text()
 
     def __repr__(self) -> str:
-        return f"<Report {self.name!r}: {self.energy()!r}>"
+        try:
+            told = repr(self.energy())
+        except RuntimeError as error:  # nothing was read, or the recording is gone
+            told = str(error)
+        return f"<Report {self.name!r}: {told}>"
+
+    def _repr_html_(self) -> str:
+        """The summary as a table, for notebooks."""
+        from ._html import page
+
+        return page(self)
 
 
-def _main_device(recording) -> str:
+def _main_device(recording: "_joulemeter.Recording") -> str:
     """ "gpus" if a GPU was measured, else "total"."""
     gpus = [d for d in recording.devices()
             if d["in_total"] and d["name"].startswith("gpu") and d["name"][3:].isdigit()]
