@@ -1,6 +1,6 @@
 #include "child.h"
+#include "command.h"
 #include "live.h"
-#include "options.h"
 #include "output.h"
 #include "terminal.h"
 
@@ -8,19 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 typedef struct settings {
     const char *file;
     const char *json; /* NULL: none, "": stdout */
-    const char *simulate;
-    char *gpus;
-    double interval_s;
+    measuring measuring;
     double baseline_s;
-    double tdp_w;
     bool quiet;
     bool force;
 } settings;
@@ -36,60 +31,7 @@ typedef struct job {
     jm_recording *recording;
 } job;
 
-/* ---- the command as text ---- */
-
-static bool needs_quotes(const char *word) {
-    return word[0] == '\0' || word[strcspn(word, " \t\n\"'\\$`!*?&|;<>()[]{}#~")] != '\0';
-}
-
-/* As it could be typed into a shell. */
-static char *command_line(char *const *argv) {
-    output line;
-    output_open(&line);
-    size_t limit = 2000; /* a summary's head and a range's name, no archive */
-    for (size_t i = 0; argv[i] != NULL && line.length < limit; i++) {
-        if (i > 0) output_append(&line, " ", 1);
-        if (!needs_quotes(argv[i])) {
-            output_append(&line, argv[i], strnlen(argv[i], limit));
-            continue;
-        }
-        output_append(&line, "'", 1);
-        for (const char *c = argv[i]; *c != '\0' && line.length < limit; c++)
-            output_append(&line, *c == '\'' ? "'\\''" : c, *c == '\'' ? 4 : 1);
-        output_append(&line, "'", 1);
-    }
-    output_append(&line, "", 1);
-    if (line.errnum != 0) free(line.data);
-    return line.errnum != 0 ? NULL : line.data;
-}
-
-static void shorten(const char *text, char *out, size_t size) {
-    size_t length = strnlen(text, size);
-    if (length < size) {
-        memcpy(out, text, length + 1);
-        return;
-    }
-    length = size - 4;
-    while (length > 0 && ((unsigned char)text[length] >> 6) == 2) length--; /* whole characters */
-    memcpy(out, text, length);
-    strcpy(out + length, "...");
-}
-
 /* ---- measuring ---- */
-
-static int open_session(job *j) {
-    jm_session_options options = JM_SESSION_OPTIONS_INIT;
-    jm_error error = {0};
-    options.gpus = j->set.gpus;
-    options.interval_ns = (uint64_t)(j->set.interval_s * 1e9 + 0.5);
-    options.path = j->set.file;
-    options.simulate = j->set.simulate;
-    options.cpu_tdp_w = j->set.tdp_w;
-    options.flags = JM_SESSION_NO_JOIN;
-    if (jm_session_open(&j->session, &options, &error) == JM_OK) return CLI_OK;
-    int code = cli_fail_error(&cli_run, &error);
-    return code == CLI_USAGE ? CLI_USAGE : CLI_RUN_FAILED;
-}
 
 static int measure_baseline(job *j) {
     int64_t begin = jm_now_ns();
@@ -109,56 +51,17 @@ static int measure_baseline(job *j) {
     return event == CHILD_INTERRUPTED ? 128 + j->child.status : CLI_OK;
 }
 
-static jm_range_id begin_command(job *j) {
-    char name[200];
-    output attributes;
-    output_open(&attributes);
-    output_add(&attributes, "{\"command\":");
-    output_json(&attributes, j->text);
-    output_append(&attributes, "}", 2);
-    shorten(j->text, name, sizeof name);
-    bool complete = attributes.errnum == 0 && attributes.length < 4000;
-    jm_range_id range =
-        jm_begin_as(j->session, JM_CATEGORY_SESSION, name, complete ? attributes.data : NULL);
-    free(attributes.data);
-    return range;
-}
-
-static void end_command(job *j, jm_range_id range) {
-    char attributes[64];
-    int status = j->child.status;
-    if (WIFSIGNALED(status))
-        snprintf(attributes, sizeof attributes, "{\"signal\":%d,\"exit_code\":%d}",
-                 WTERMSIG(status), 128 + WTERMSIG(status));
-    else
-        snprintf(attributes, sizeof attributes, "{\"exit_code\":%d}", WEXITSTATUS(status));
-    jm_end_with(j->session, range, attributes);
-}
-
-/* The readings that cover the command's last moments come a little after them. Worth waiting for
- * where that is short beside the command. */
+/* Worth waiting for where that is short beside the command. */
 static void wait_for_last_readings(job *j, int64_t duration_ns) {
-    const jm_recording *recording = jm_session_recording(j->session);
-    uint64_t longest = 0;
-    for (uint32_t i = 0; recording != NULL && i < jm_recording_sensor_count(recording); i++) {
-        jm_sensor sensor = {.size = sizeof sensor};
-        if (jm_recording_sensor(recording, i, &sensor) != JM_OK) continue;
-        if (sensor.quantity != JM_QUANTITY_POWER && sensor.quantity != JM_QUANTITY_ENERGY) continue;
-        uint64_t needed = sensor.refresh_ns + sensor.lag_ns;
-        if (needed > longest) longest = needed;
-    }
-    uint64_t most = (uint64_t)duration_ns / 20;
-    uint64_t wait = longest + longest / 4;
-    if (wait > most) wait = most;
-    if (wait > 300000000) wait = 300000000;
-    if (wait == 0) return;
+    int64_t wait = readings_delay_ns(jm_session_recording(j->session));
+    if (wait > duration_ns / 20) wait = duration_ns / 20;
     struct timespec time = {0, (long)wait};
-    nanosleep(&time, NULL);
+    if (wait > 0) nanosleep(&time, NULL);
 }
 
 static int run_command(job *j) {
     live_begin(&j->live);
-    jm_range_id range = begin_command(j);
+    jm_range_id range = command_begin(j->session, j->text);
     int64_t begin = jm_now_ns();
     int errnum = child_start(&j->child, j->path, j->argv, jm_session_environment(j->session));
     if (errnum != 0) {
@@ -173,7 +76,7 @@ static int run_command(job *j) {
         jm_session_check(j->session);
         live_show(&j->live, j->session);
     }
-    end_command(j, range);
+    command_end(j->session, range, j->child.status);
     live_erase(&j->live);
     wait_for_last_readings(j, jm_now_ns() - begin);
     return CLI_OK;
@@ -238,7 +141,7 @@ static int measure(job *j) {
     if (!child_prepare(&j->child))
         return cli_fail(&cli_run, CLI_RUN_FAILED, "cannot watch signals: %s", strerror(errno));
     live_open(&j->live, j->set.quiet);
-    int code = open_session(j);
+    int code = measuring_open(&j->set.measuring, &cli_run, j->set.file, &j->session);
     if (code == CLI_OK && j->set.baseline_s > 0) {
         code = measure_baseline(j);
         if (code != CLI_OK)
@@ -253,25 +156,13 @@ static int measure(job *j) {
     return code;
 }
 
-static int take_no_row(size_t columns, const jm_sql_value *values, void *user) {
-    (void)columns, (void)values, (void)user;
-    return 0;
-}
-
-/* Is there a recording of that name? What is none the session refuses by itself. */
-static bool would_replace(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 &&
-           jm_sql(path, "SELECT 1", take_no_row, NULL, NULL) != JM_FORMAT;
-}
-
 /* Said before the command runs for hours. */
 static int check_outputs(const settings *s) {
     int errnum = s->json != NULL && s->json[0] != '\0' ? check_writable(s->json) : 0;
     if (errnum != 0)
         return cli_fail(&cli_run, CLI_USAGE, "cannot write the JSON to %s: %s", s->json,
                         strerror(errnum));
-    if (s->file != NULL && !s->force && would_replace(s->file))
+    if (s->file != NULL && !s->force && recording_exists(s->file))
         return cli_fail(&cli_run, CLI_USAGE,
                         "%s exists: give another name, or --force to replace it", s->file);
     return PARSE_DONE;
@@ -284,23 +175,16 @@ static int parse(job *j, int argc, char **argv) {
          "keep the recording in FILE (.jm), written as\nthe command runs", 0, 0, NULL},
         {'f', "force", OPTION_FLAG, &s->force, NULL, "replace FILE if it is a recording", 0, 0,
          NULL},
-        {'i', "interval", OPTION_SECONDS, &s->interval_s, "TIME",
-         "longest time between two samples: 20ms (the\ndefault), 0.1s, 1s ...", 0.001, 60, NULL},
-        {'g', "gpu", OPTION_LIST, &s->gpus, "LIST",
-         "GPUs to measure: 0,1, UUIDs, all or none;\ndefault: CUDA_VISIBLE_DEVICES, else all", 0, 0,
-         NULL},
+        OPTION_INTERVAL(&s->measuring),
+        OPTION_GPU(&s->measuring),
         {'j', "json", OPTION_OPTIONAL, &s->json, "FILE",
          "the summary as JSON into FILE; without FILE to\nstdout, after the command's output", 0, 0,
          NULL},
         {'b', "idle-baseline", OPTION_SECONDS, &s->baseline_s, "TIME",
          "first measure idle power for TIME", 0, 3600, NULL},
         {'q', "quiet", OPTION_FLAG, &s->quiet, NULL, "no live line and no summary", 0, 0, NULL},
-        {0, "tdp", OPTION_NUMBER, &s->tdp_w, "WATTS",
-         "thermal design power of the CPU, for the\nestimate where nothing measures it", 1, 10000,
-         "W"},
-        {0, "simulate", OPTION_TEXT, &s->simulate, "SPEC",
-         "simulated GPUs: h100, 4*a100, h100,square:80:\n400:0.1 ...; labelled as such", 0, 0,
-         NULL},
+        OPTION_TDP(&s->measuring),
+        OPTION_SIMULATE(&s->measuring),
         {0}};
     int operands;
     int code = cli_parse(&cli_run, options, OPERANDS_LAST, argc, argv, &operands);
@@ -317,13 +201,13 @@ static int run(int argc, char **argv) {
     int code = parse(&j, argc, argv);
     if (code == PARSE_DONE) code = child_find(&cli_run, j.argv[0], &j.path);
     if (code == CLI_OK && j.path != NULL) {
-        j.text = command_line(j.argv);
+        j.text = command_text(j.argv);
         code = j.text == NULL ? cli_fail(&cli_run, CLI_RUN_FAILED, "out of memory") : measure(&j);
     }
     jm_recording_free(j.recording);
     free(j.text);
     free(j.path);
-    free(j.set.gpus);
+    free(j.set.measuring.gpus);
     /* The command's own failure counts for more than ours. */
     if (j.child.ended && (code == CLI_OK || j.child.status != 0)) child_leave_as(&j.child);
     return code;
