@@ -80,6 +80,16 @@ static bool add_range(builder *b, const jm_range *range, uint32_t device) {
     return true;
 }
 
+/* That ran a range; JM_DEVICE_TOTAL: the host. */
+static uint32_t device_of(const jmi_summary *summary, const jm_range *range) {
+    if (range->device == NULL || range->device[0] == '\0') return JM_DEVICE_TOTAL;
+    for (uint32_t i = 0; i < summary->device_count; i++) {
+        const char *name = summary->devices[i].device.name;
+        if (name == range->device || strcmp(name, range->device) == 0) return i;
+    }
+    return JM_DEVICE_TOTAL;
+}
+
 static int add_ranges(builder *b, const jmi_summary *summary, jm_error *error) {
     uint64_t count = jm_recording_range_count(summary->recording);
     b->windows = jmi_alloc((size_t)count + 1, sizeof *b->windows);
@@ -92,7 +102,7 @@ static int add_ranges(builder *b, const jmi_summary *summary, jm_error *error) {
         jm_range range = {.size = sizeof range};
         int status = jm_recording_range(summary->recording, i, &range);
         if (status != JM_OK) return jmi_fail(error, status, "cannot read a range");
-        if (!add_range(b, &range, jmi_range_device(summary, &range)))
+        if (!add_range(b, &range, device_of(summary, &range)))
             return jmi_fail(error, JM_MEMORY, "out of memory");
     }
     return JM_OK;

@@ -1,5 +1,7 @@
 #include "report/json.h"
 
+#include "report/range_reader.h"
+
 #include <jansson.h>
 #include <locale.h>
 #include <math.h>
@@ -169,35 +171,29 @@ static json_t *group_object(const jmi_summary *summary, const jmi_group *group) 
     return object;
 }
 
-typedef struct range_list {
-    json_t *list;
-    int64_t zero_ns;
-} range_list;
-
-static int add_range(void *user, const jmi_range_row *row) {
-    range_list *ranges = user;
-    const jm_range *range = row->range;
+static json_t *range_object(const jmi_range_reader *reader, const jm_range *range,
+                            int64_t zero_ns) {
+    uint32_t device = jmi_range_reader_device(reader, range);
+    bool on_host = device == UINT32_MAX;
     json_t *object = json_object();
     set_count(object, "id", range->id);
     json_object_set_new(object, "parent",
                         range->parent == 0 ? json_null() : json_integer((json_int_t)range->parent));
     set_text(object, "category", jm_category_name(range->category));
     set_text(object, "name", range->name);
-    set_number(object, "begin_s", (double)(range->begin_ns - ranges->zero_ns) / 1e9);
-    set_number(object, "end_s", (double)(range->end_ns - ranges->zero_ns) / 1e9);
+    set_number(object, "begin_s", (double)(range->begin_ns - zero_ns) / 1e9);
+    set_number(object, "end_s", (double)(range->end_ns - zero_ns) / 1e9);
     set_number(object, "duration_s", (double)(range->end_ns - range->begin_ns) / 1e9);
     set_bool(object, "unfinished", range->unfinished);
     set_count(object, "pid", range->pid);
     set_count(object, "thread", range->thread);
-    set_text(object, "device", row->device);
-    json_object_set_new(object, "stream",
-                        row->device == NULL ? json_null() : json_integer(range->stream));
+    set_text(object, "device", on_host ? NULL : range->device);
+    json_object_set_new(object, "stream", on_host ? json_null() : json_integer(range->stream));
     json_t *attributes =
         range->attributes[0] == '\0' ? json_object() : json_loads(range->attributes, 0, NULL);
     json_object_set_new(object, "attributes", attributes != NULL ? attributes : json_null());
-    set_energy(object, row->energy);
-    json_array_append_new(ranges->list, object);
-    return JM_OK;
+    set_energy(object, jmi_range_reader_energy(reader, on_host ? JM_DEVICE_TOTAL : device));
+    return object;
 }
 
 static void set_lists(json_t *root, const jmi_summary *summary) {
@@ -258,10 +254,19 @@ static void set_tail(json_t *root, const jmi_summary *summary) {
 
 static int set_ranges(json_t *root, const jmi_summary *summary, const jm_energy_options *options,
                       jm_error *error) {
-    range_list ranges = {json_array(), jm_recording_begin_ns(summary->recording)};
-    json_object_set_new(root, "ranges", ranges.list);
+    jmi_range_reader reader;
+    jm_range range;
+    json_t *list = json_array();
+    json_object_set_new(root, "ranges", list);
     set_count(root, "ranges_total", jm_recording_range_count(summary->recording));
-    return jmi_ranges_visit(summary, NULL, 0, RANGES_LISTED, options, add_range, &ranges, error);
+    int status = jmi_range_reader_open(&reader, summary->recording, JM_DEVICE_TOTAL, NULL, 0,
+                                       RANGES_LISTED, options, error);
+    if (status != JM_OK) return status;
+    int64_t zero = jm_recording_begin_ns(summary->recording);
+    while ((status = jmi_range_reader_next(&reader, &range, error)) == JM_OK)
+        json_array_append_new(list, range_object(&reader, &range, zero));
+    jmi_range_reader_close(&reader);
+    return status == JM_NO_DATA ? JM_OK : status;
 }
 
 /* jansson asks localeconv() for the point that printf wrote: both follow the thread's locale. */

@@ -172,7 +172,7 @@ static uint32_t device_of(const void *reader, const jm_range *range) {
 
 static int put_ranges(trace *t, jm_error *error) {
     int status = jmi_range_reader_open(&t->ranges, t->recording, t->options.device, NULL, 0,
-                                       &t->energy, error);
+                                       UINT64_MAX, &t->energy, error);
     if (status == JM_OK)
         status = jmi_trace_tracks_make(&t->tracks, t->recording, device_of, &t->ranges, error);
     if (status != JM_OK) return status;

@@ -142,10 +142,11 @@ const jm_energy *jmi_range_reader_each(const jmi_range_reader *r, size_t i) {
 }
 
 int jmi_range_reader_open(jmi_range_reader *r, const jm_recording *recording, uint32_t device,
-                          const uint32_t *each, size_t count, const jm_energy_options *options,
-                          jm_error *error) {
+                          const uint32_t *each, size_t count, uint64_t limit,
+                          const jm_energy_options *options, jm_error *error) {
+    uint64_t all = jm_recording_range_count(recording);
     *r = (jmi_range_reader){
-        .recording = recording, .options = options, .count = jm_recording_range_count(recording)};
+        .recording = recording, .options = options, .count = all < limit ? all : limit};
     int status = read_names(r, error);
     if (status == JM_OK) status = choose_columns(r, device, each, count, error);
     if (status == JM_OK) status = make_room(r, error);

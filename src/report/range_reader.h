@@ -20,11 +20,11 @@ typedef struct jmi_range_reader {
     jm_energy *energies; /* `capacity` for each column */
 } jmi_range_reader;
 
-/* `device`: whose energy a range of the host gets. `each`: devices whose energies are wanted too.
- */
+/* The first `limit` ranges. `device`: whose energy a range of the host gets. `each`: devices whose
+ * energies are wanted too. */
 int jmi_range_reader_open(jmi_range_reader *reader, const jm_recording *recording, uint32_t device,
-                          const uint32_t *each, size_t count, const jm_energy_options *options,
-                          jm_error *error);
+                          const uint32_t *each, size_t count, uint64_t limit,
+                          const jm_energy_options *options, jm_error *error);
 /* JM_NO_DATA: there are no more. */
 int jmi_range_reader_next(jmi_range_reader *reader, jm_range *range, jm_error *error);
 /* Of the last range: the device that ran it (UINT32_MAX: the host), its energy there, and on the

@@ -82,24 +82,6 @@ int jmi_summary_make(jmi_summary *summary, const jm_recording *recording,
                      const jm_energy_options *options, jm_error *error);
 void jmi_summary_free(jmi_summary *summary);
 
-/* The device that ran a range; JM_DEVICE_TOTAL: the host. */
-uint32_t jmi_range_device(const jmi_summary *summary, const jm_range *range);
-
-/* A range with its energies. */
-typedef struct jmi_range_row {
-    const jm_range *range;
-    const char *device;               /* that ran it; NULL: the host */
-    const jm_energy *energy;          /* on that device, or on all together */
-    const jm_energy *const *energies; /* on each of the devices that were asked for */
-} jmi_range_row;
-
-/* Visits the recording's first `limit` ranges. Their energies are asked for in blocks, so that
- * memory stays bounded: on all devices together, on those that ran ranges, and on `devices`. */
-typedef int (*jmi_range_visit)(void *user, const jmi_range_row *row);
-int jmi_ranges_visit(const jmi_summary *summary, const uint32_t *devices, size_t count,
-                     uint64_t limit, const jm_energy_options *options, jmi_range_visit visit,
-                     void *user, jm_error *error);
-
 /* Groups the ranges (groups.c); fills groups, group_count and the total's energy. */
 int jmi_summary_groups(jmi_summary *summary, const jm_energy_options *options, jm_error *error);
 

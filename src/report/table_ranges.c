@@ -191,6 +191,6 @@ int jmi_range_rows_open(jmi_frame **frame, const jmi_frame_plan *plan, jm_error 
         status = jmi_frame_fields(&r->frame, r->fields, FIELDS + 2 * r->device_count, error);
     if (status == JM_OK)
         status = jmi_range_reader_open(&r->reader, plan->recording, plan->device, r->devices,
-                                       r->device_count, &r->frame.energy, error);
+                                       r->device_count, UINT64_MAX, &r->frame.energy, error);
     return jmi_frame_opened(frame, status);
 }
