@@ -19,16 +19,24 @@ from ._energy import Energy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import distributed, measurement
+    from . import callbacks, distributed, highlevel, measurement
     from ._report import Report
+    from ._torch_trace import merge_torch_trace, torch_trace
+    from .highlevel import profile_tf, profile_torch
 
 __all__ = [
     "Energy", "JoulemeterError", "JoulemeterWarning", "Profiler", "Report", "__version__",
-    "current", "devices", "distributed", "findings", "measure", "measurement", "open", "profile",
+    "callbacks", "current", "devices", "distributed", "findings", "highlevel", "measure",
+    "measurement", "merge_torch_trace", "open", "profile", "profile_tf", "profile_torch",
+    "torch_trace",
 ]
 
 # Names and modules that are imported when they are first used: `import joulemeter` stays quick.
-_LATER = {"Report": "_report", "distributed": "distributed", "measurement": "measurement"}
+_LATER = {
+    "Report": "_report", "callbacks": "callbacks", "distributed": "distributed",
+    "highlevel": "highlevel", "measurement": "measurement", "merge_torch_trace": "_torch_trace",
+    "profile_tf": "highlevel", "profile_torch": "highlevel", "torch_trace": "_torch_trace",
+}
 
 
 def __getattr__(name: str):
