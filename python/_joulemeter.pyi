@@ -1,0 +1,273 @@
+"""The C library of joulemeter, as the extension module shows it. The package joulemeter is the
+interface to use."""
+
+from os import PathLike
+from types import TracebackType
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Literal,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+)
+
+from joulemeter._energy import Energy
+
+_Path = Union[str, bytes, "PathLike[str]", "PathLike[bytes]"]
+_Device = Union[None, int, str]
+_Range = TypeVar("_Range", bound="Range")
+
+version: str
+
+def bind(
+    error: Type[BaseException],
+    energy: Type[Any],
+    json_text: Callable[[Dict[str, Any]], str],
+    /,
+) -> None: ...
+def now_ns() -> int:
+    """CLOCK_MONOTONIC, the clock of all times (ns)."""
+
+def probe(
+    *,
+    gpus: Optional[str] = None,
+    interval_s: Optional[float] = None,
+    poll_s: Optional[float] = None,
+    path: Optional[_Path] = None,
+    max_samples: Optional[float] = None,
+    max_memory_bytes: Optional[float] = None,
+    warn_at: Optional[float] = None,
+    spill_dir: Optional[_Path] = None,
+    simulate: Optional[str] = None,
+    root: Optional[_Path] = None,
+    pid: Optional[int] = None,
+    cpu_tdp_w: Optional[float] = None,
+    gpu: Optional[bool] = True,
+    cpu: Optional[bool] = True,
+    join: Optional[bool] = True,
+    keep_polls: Optional[bool] = False,
+    sampler: Optional[bool] = True,
+) -> Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]:
+    """(devices, findings): what can be measured here, and what cannot."""
+
+class Range:
+    """A named piece of time; a context manager. Made by a session."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def id(self) -> int:
+        """Its number; 0: it has not begun."""
+    @property
+    def category(self) -> str: ...
+    @property
+    def energy_j(self) -> float:
+        """Joules of all devices."""
+    @property
+    def energy_u95_j(self) -> float: ...
+    @property
+    def time_s(self) -> float: ...
+    @property
+    def session(self) -> "Session": ...
+    def __enter__(self: _Range) -> _Range: ...
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]] = None,
+        value: Optional[BaseException] = None,
+        trace: Optional[TracebackType] = None,
+        /,
+    ) -> Literal[False]: ...
+    def end(self: _Range, **attributes: Any) -> _Range:
+        """Ends the range, adding attributes such as loss=0.5. Returns it."""
+    def energy(
+        self,
+        device: _Device = "total",
+        *,
+        method: Optional[str] = "auto",
+        gain_u: Optional[float] = None,
+        offset_u_w: Optional[float] = None,
+        activity: Optional[bool] = True,
+        nearby: Optional[bool] = False,
+    ) -> Energy:
+        """Energy so far, or whole if the range has ended."""
+
+class Session:
+    """A session that measures."""
+
+    sync: Optional[Callable[[], Any]]
+    on_warning: Optional[Callable[[str], Any]]
+    def __init__(
+        self,
+        *,
+        gpus: Optional[str] = None,
+        interval_s: Optional[float] = None,
+        poll_s: Optional[float] = None,
+        path: Optional[_Path] = None,
+        max_samples: Optional[float] = None,
+        max_memory_bytes: Optional[float] = None,
+        warn_at: Optional[float] = None,
+        spill_dir: Optional[_Path] = None,
+        simulate: Optional[str] = None,
+        root: Optional[_Path] = None,
+        pid: Optional[int] = None,
+        cpu_tdp_w: Optional[float] = None,
+        gpu: Optional[bool] = True,
+        cpu: Optional[bool] = True,
+        join: Optional[bool] = True,
+        keep_polls: Optional[bool] = False,
+        sampler: Optional[bool] = True,
+    ) -> None: ...
+    @property
+    def joined(self) -> bool:
+        """True inside `joulemeter run`."""
+    @property
+    def closed(self) -> bool: ...
+    def phase(self, name: str, /, **meta: Any) -> Range: ...
+    def epoch(self, index: Optional[int] = None, /, **meta: Any) -> Range: ...
+    def batch(
+        self, index: Optional[int] = None, size: Optional[int] = None, /, **meta: Any
+    ) -> Range: ...
+    def range(self, name: str, category: str = "user", /, **meta: Any) -> Range:
+        """Range that begins when it is entered."""
+    def begin(self, name: str, category: str = "user", **meta: Any) -> Range:
+        """Range that begins now; end it with .end()."""
+    def mark(self, name: str, /, **meta: Any) -> None: ...
+    def add_range(
+        self,
+        name: str,
+        begin_ns: int,
+        end_ns: int,
+        category: int = 0,
+        device: Optional[str] = None,
+        stream: int = 0,
+        attributes: Optional[str] = None,
+        parent: int = 0,
+    ) -> int:
+        """A range with times known afterwards. Returns its id."""
+    def devices(self) -> List[Dict[str, Any]]: ...
+    def recording(self) -> Optional["Recording"]:
+        """The recording so far; None in a joined session."""
+    def close(self) -> Optional["Recording"]:
+        """Stops measuring."""
+    def flush(self) -> None: ...
+    def check(self) -> None: ...
+    def follow(self, pid: int, /) -> None: ...
+    def set_info(self, key: str, value: str, /) -> None: ...
+    def environment(self) -> Dict[str, str]:
+        """Variables that let a child process join."""
+    def _watch(self, modules: Optional[Dict[str, Any]], /) -> None: ...
+
+class Recording:
+    """What was measured."""
+
+    @property
+    def begin_ns(self) -> int: ...
+    @property
+    def end_ns(self) -> int: ...
+    @property
+    def utc_offset_ns(self) -> int: ...
+    @property
+    def range_count(self) -> int: ...
+    @property
+    def mark_count(self) -> int: ...
+    @staticmethod
+    def open(path: _Path, /) -> "Recording": ...
+    def devices(self) -> List[Dict[str, Any]]: ...
+    def sensors(self) -> List[Dict[str, Any]]: ...
+    def warnings(self) -> List[str]: ...
+    def info(self) -> Dict[str, str]: ...
+    def stats(self) -> Dict[str, Any]: ...
+    def energy(
+        self,
+        begin_ns: int = ...,
+        end_ns: int = ...,
+        *,
+        device: _Device = "total",
+        method: Optional[str] = "auto",
+        gain_u: Optional[float] = None,
+        offset_u_w: Optional[float] = None,
+        activity: Optional[bool] = True,
+        nearby: Optional[bool] = False,
+    ) -> Energy:
+        """Energy of a window; of all by default."""
+    def energies(
+        self,
+        windows: Iterable[Sequence[int]],
+        /,
+        *,
+        device: _Device = "total",
+        method: Optional[str] = "auto",
+        gain_u: Optional[float] = None,
+        offset_u_w: Optional[float] = None,
+        activity: Optional[bool] = True,
+        nearby: Optional[bool] = False,
+    ) -> List[Energy]:
+        """Energies of (begin_ns, end_ns) pairs, in one pass."""
+    def range_energy(
+        self,
+        id: int,
+        /,
+        *,
+        device: _Device = "total",
+        method: Optional[str] = "auto",
+        gain_u: Optional[float] = None,
+        offset_u_w: Optional[float] = None,
+        activity: Optional[bool] = True,
+        nearby: Optional[bool] = False,
+    ) -> Energy: ...
+    def idle(self, device: _Device = "total", /) -> Optional[Dict[str, Any]]:
+        """Idle power; None if it is not known."""
+    def latest(
+        self, quantity: str, at_ns: int = ..., device: _Device = "total"
+    ) -> Optional[Tuple[float, int]]:
+        """(value, t_ns) of the last reading until then; None if there is none or it failed."""
+    def arrow(
+        self,
+        table: str,
+        /,
+        *,
+        device: _Device = "total",
+        method: Optional[str] = "auto",
+        gain_u: Optional[float] = None,
+        offset_u_w: Optional[float] = None,
+        activity: Optional[bool] = True,
+        nearby: Optional[bool] = False,
+    ) -> object:
+        """A table as a capsule of an Arrow C stream."""
+    def columns(
+        self,
+        table: str,
+        /,
+        *,
+        device: _Device = "total",
+        method: Optional[str] = "auto",
+        gain_u: Optional[float] = None,
+        offset_u_w: Optional[float] = None,
+        activity: Optional[bool] = True,
+        nearby: Optional[bool] = False,
+    ) -> Dict[str, Tuple[str, Union[bytes, List[Optional[str]]], Optional[bytes]]]:
+        """A table as {name: (format, values, valid)}."""
+    def table_csv(
+        self,
+        table: str,
+        path: _Path,
+        /,
+        *,
+        device: _Device = "total",
+        method: Optional[str] = "auto",
+        gain_u: Optional[float] = None,
+        offset_u_w: Optional[float] = None,
+        activity: Optional[bool] = True,
+        nearby: Optional[bool] = False,
+    ) -> None: ...
+    def text(self, width: int = 80, color: bool = False, top: int = 10) -> str: ...
+    def json(self) -> str: ...
+    def export(self, folder: _Path, /) -> None: ...
+    def save(self, path: _Path, /) -> None: ...
