@@ -89,10 +89,11 @@ typedef struct recording_object {
 /* `session` NULL: takes the recording over. */
 PyObject *recording_new(jm_recording *recording, PyObject *session);
 
-/* Methods of it that give tables (table.c). */
+/* Methods of it that give tables and traces (table.c). */
 PyObject *recording_arrow(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *recording_columns(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *recording_table_csv(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *recording_perfetto(PyObject *self, PyObject *args, PyObject *kwargs);
 
 /* ---- values ---- */
 

@@ -431,6 +431,9 @@ static PyMethodDef methods[] = {
      "columns(table, *, device='total', ...)\n--\n\nA table as {name: (format, values, valid)}."},
     {"table_csv", KEYWORDS(recording_table_csv),
      "table_csv(table, path, *, device='total', ...)\n--\n\nWrites a table as a CSV file."},
+    {"perfetto", KEYWORDS(recording_perfetto),
+     "perfetto(path, offset_ns=0, utc=True, device='total')\n--\n\nWrites a trace for "
+     "ui.perfetto.dev; offset_ns is added to times in UTC, or in CLOCK_MONOTONIC."},
     {"text", KEYWORDS(recording_text),
      "text(width=80, color=False, top=10)\n--\n\nThe summary for a terminal."},
     {"json", recording_json, METH_NOARGS, "json()\n--\n\nThe summary as JSON text."},

@@ -339,3 +339,29 @@ PyObject *recording_table_csv(PyObject *self, PyObject *args, PyObject *kwargs) 
     if (status != JM_OK) return raise_error(status, &error);
     Py_RETURN_NONE;
 }
+
+PyObject *recording_perfetto(PyObject *self, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"path", "offset_ns", "utc", "device", NULL};
+    recording_object *recording = (recording_object *)self;
+    jm_perfetto_options options = JM_PERFETTO_OPTIONS_INIT;
+    PyObject *path, *bytes = NULL, *device = NULL;
+    long long offset = 0;
+    int utc = 1, status;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|LpO", names, &path, &offset, &utc, &device))
+        return NULL;
+    if (recording->recording == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the recording is gone");
+        return NULL;
+    }
+    if (device_of(device, find_device, recording->recording, &options.device) != 0 ||
+        !PyUnicode_FSConverter(path, &bytes))
+        return NULL;
+    options.clock = utc ? JM_CLOCK_UTC : JM_CLOCK_MONOTONIC;
+    options.offset_ns = offset;
+    const char *file = PyBytes_AsString(bytes);
+    jm_error error = {0};
+    Py_BEGIN_ALLOW_THREADS status = jm_perfetto(recording->recording, file, &options, &error);
+    Py_END_ALLOW_THREADS Py_DECREF(bytes);
+    if (status != JM_OK) return raise_error(status, &error);
+    Py_RETURN_NONE;
+}

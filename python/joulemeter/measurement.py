@@ -443,6 +443,7 @@ class AsynchronousMeasurementTool(_Tool):
 
     def _row(self, begin: int, end: int) -> Row:
         recording = self._profiler.recording()
+        assert recording is not None  # a sampler of its own
         parts = self._parts
 
         def energy(name: str) -> Energy:
@@ -450,8 +451,9 @@ class AsynchronousMeasurementTool(_Tool):
 
         def latest(name: str, quantity: str) -> Optional[float]:
             found = recording.latest(quantity, end, device=name)
-            fresh = found is not None and end - found[1] < max(2 * self._interval, _LEAST_AGE_NS)
-            return found[0] if fresh else None
+            if found is None or end - found[1] > max(2 * self._interval, _LEAST_AGE_NS):
+                return None
+            return found[0]
 
         def each(quantity: str) -> Optional[List[float]]:
             values = [value for value in (latest(name, quantity) for name in parts.gpus)
