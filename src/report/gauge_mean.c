@@ -105,21 +105,30 @@ static int add_devices(const jm_recording *recording, uint32_t device, jm_quanti
     return status;
 }
 
-int jmi_gauge_means(const jm_recording *recording, uint32_t device, jm_quantity quantity,
-                    const jm_window *windows, size_t count, double *means, jm_error *error) {
-    edge *edges = jmi_alloc(2 * count, sizeof *edges);
-    uint32_t *devices = jmi_alloc(count, sizeof *devices);
-    int status =
-        edges != NULL && devices != NULL ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory");
-    for (size_t i = 0; status == JM_OK && i < count; i++) {
+static int find_means(const jm_recording *recording, uint32_t device, jm_quantity quantity,
+                      const jm_window *windows, size_t count, edge *edges, uint32_t *devices,
+                      double *means, jm_error *error) {
+    for (size_t i = 0; i < count; i++) {
         edges[2 * i] = (edge){.t_ns = windows[i].begin_ns, .at = 2 * i};
         edges[2 * i + 1] = (edge){.t_ns = windows[i].end_ns, .at = 2 * i + 1};
         means[i] = 0;
     }
-    if (status == JM_OK)
-        status = add_devices(recording, device, quantity, edges, count, means, devices, error);
-    for (size_t i = 0; status == JM_OK && i < count; i++)
+    int status = add_devices(recording, device, quantity, edges, count, means, devices, error);
+    for (size_t i = 0; i < count; i++)
         means[i] = devices[i] > 0 ? means[i] / devices[i] : (double)NAN;
+    return status;
+}
+
+int jmi_gauge_means(const jm_recording *recording, uint32_t device, jm_quantity quantity,
+                    const jm_window *windows, size_t count, double *means, jm_error *error) {
+    edge *edges = jmi_alloc(2 * count, sizeof *edges);
+    uint32_t *devices = jmi_alloc(count, sizeof *devices);
+    int status;
+    if (edges != NULL && devices != NULL)
+        status =
+            find_means(recording, device, quantity, windows, count, edges, devices, means, error);
+    else
+        status = jmi_fail(error, JM_MEMORY, "out of memory for means");
     free(edges);
     free(devices);
     return status;

@@ -291,22 +291,30 @@ static int put_energy_so_far(trace *t, uint32_t device, uint64_t pid, jm_window 
     return status;
 }
 
-static int put_energies(trace *t, jm_error *error) {
+static int put_all_energies(trace *t, int64_t step_ns, jm_window *windows, jm_energy *energies,
+                            size_t count, jm_error *error) {
     int64_t begin = jm_recording_begin_ns(t->recording), end = jm_recording_end_ns(t->recording);
-    int64_t step = (end - begin) / ENERGY_POINTS + 1;
-    if (step < energy_step_ns) step = energy_step_ns;
-    size_t count = (size_t)((end - begin + step - 1) / step);
-    jm_window *windows = jmi_alloc(count, sizeof *windows);
-    jm_energy *energies = jmi_alloc(count, sizeof *energies);
-    int status = windows != NULL && energies != NULL
-                     ? JM_OK
-                     : jmi_fail(error, JM_MEMORY, "out of memory for a trace");
-    for (size_t i = 0; status == JM_OK && i < count; i++)
-        windows[i] = (jm_window){begin, i + 1 < count ? begin + (int64_t)(i + 1) * step : end};
+    for (size_t i = 0; i < count; i++)
+        windows[i] = (jm_window){begin, i + 1 < count ? begin + (int64_t)(i + 1) * step_ns : end};
+    int status = JM_OK;
     for (uint32_t i = 0; status == JM_OK && i < jm_recording_device_count(t->recording); i++)
         status = put_energy_so_far(t, i, DEVICE_PID + (uint64_t)i, windows, energies, count, error);
-    if (status == JM_OK)
-        status = put_energy_so_far(t, JM_DEVICE_TOTAL, TOTAL_PID, windows, energies, count, error);
+    if (status != JM_OK) return status;
+    return put_energy_so_far(t, JM_DEVICE_TOTAL, TOTAL_PID, windows, energies, count, error);
+}
+
+static int put_energies(trace *t, jm_error *error) {
+    int64_t length = jm_recording_end_ns(t->recording) - jm_recording_begin_ns(t->recording);
+    int64_t step = length / ENERGY_POINTS + 1;
+    if (step < energy_step_ns) step = energy_step_ns;
+    size_t count = (size_t)((length + step - 1) / step);
+    jm_window *windows = jmi_alloc(count, sizeof *windows);
+    jm_energy *energies = jmi_alloc(count, sizeof *energies);
+    int status;
+    if (windows != NULL && energies != NULL)
+        status = put_all_energies(t, step, windows, energies, count, error);
+    else
+        status = jmi_fail(error, JM_MEMORY, "out of memory for a trace");
     free(windows);
     free(energies);
     return status;

@@ -90,23 +90,12 @@ static bool lay_out(jmi_trace_tracks *tracks, const item *items, size_t count) {
     return done;
 }
 
-int jmi_trace_tracks_make(jmi_trace_tracks *tracks, const jm_recording *recording,
-                          uint32_t (*device_of)(const void *user, const jm_range *range),
-                          const void *user, jm_error *error) {
-    uint64_t count = jm_recording_range_count(recording);
-    *tracks = (jmi_trace_tracks){.range_count = count};
-    item *items = jmi_alloc((size_t)count, sizeof *items);
-    tracks->of_range = jmi_alloc((size_t)count, sizeof *tracks->of_range);
-    int status = JM_OK;
-    if (items == NULL || tracks->of_range == NULL || count > UINT32_MAX)
-        status = jmi_fail(error, JM_MEMORY, "out of memory for a trace's tracks");
-    for (uint64_t i = 0; status == JM_OK && i < count; i++) {
+static int read_items(const jm_recording *recording, jmi_trace_device device_of, const void *user,
+                      item *items, size_t count, jm_error *error) {
+    for (size_t i = 0; i < count; i++) {
         jm_range range = {.size = sizeof range};
-        status = jm_recording_range(recording, i, &range);
-        if (status != JM_OK) {
-            status = jmi_fail(error, status, "cannot read a range");
-            break;
-        }
+        int status = jm_recording_range(recording, i, &range);
+        if (status != JM_OK) return jmi_fail(error, status, "cannot read a range");
         uint32_t device = device_of(user, &range);
         bool on_host = device == UINT32_MAX;
         items[i] = (item){.device = device,
@@ -116,12 +105,23 @@ int jmi_trace_tracks_make(jmi_trace_tracks *tracks, const jm_recording *recordin
                           .begin_ns = range.begin_ns,
                           .end_ns = range.end_ns};
     }
-    if (status == JM_OK && count > 1) qsort(items, (size_t)count, sizeof *items, compare);
-    if (status == JM_OK && !lay_out(tracks, items, (size_t)count))
-        status = jmi_fail(error, JM_MEMORY, "out of memory for a trace's tracks");
+    qsort(items, count, sizeof *items, compare);
+    return JM_OK;
+}
+
+int jmi_trace_tracks_make(jmi_trace_tracks *tracks, const jm_recording *recording,
+                          jmi_trace_device device_of, const void *user, jm_error *error) {
+    uint64_t count = jm_recording_range_count(recording);
+    *tracks = (jmi_trace_tracks){.range_count = count};
+    if (count > UINT32_MAX) return jmi_fail(error, JM_FULL, "a trace cannot hold so many ranges");
+    item *items = jmi_alloc((size_t)count, sizeof *items);
+    tracks->of_range = jmi_alloc((size_t)count, sizeof *tracks->of_range);
+    bool made = items != NULL && tracks->of_range != NULL;
+    int status =
+        made ? read_items(recording, device_of, user, items, (size_t)count, error) : JM_MEMORY;
+    if (status == JM_OK) made = lay_out(tracks, items, (size_t)count);
     free(items);
-    if (status != JM_OK) jmi_trace_tracks_free(tracks);
-    return status;
+    return made ? status : jmi_fail(error, JM_MEMORY, "out of memory for a trace's tracks");
 }
 
 void jmi_trace_tracks_free(jmi_trace_tracks *tracks) {

@@ -20,10 +20,12 @@ typedef struct jmi_trace_tracks {
     uint64_t range_count;
 } jmi_trace_tracks;
 
-/* `device_of` tells the device that ran a range, UINT32_MAX for the host. */
+/* The device that ran a range, UINT32_MAX for the host. */
+typedef uint32_t (*jmi_trace_device)(const void *user, const jm_range *range);
+
+/* To be let go also if it fails. */
 int jmi_trace_tracks_make(jmi_trace_tracks *tracks, const jm_recording *recording,
-                          uint32_t (*device_of)(const void *user, const jm_range *range),
-                          const void *user, jm_error *error);
+                          jmi_trace_device device_of, const void *user, jm_error *error);
 void jmi_trace_tracks_free(jmi_trace_tracks *tracks);
 
 #endif

@@ -437,9 +437,9 @@ static void energies_are_those_of_the_windows(void **state) {
         assert_int_equal(t.rows, 50);
         jm_window windows[50];
         jm_energy energies[50];
-        for (int i = 0; i < 50; i++) {
+        for (uint64_t i = 0; i < 50; i++) {
             jm_range range = {.size = sizeof range};
-            jm_recording_range(recording, (uint64_t)(4 + i), &range);
+            jm_recording_range(recording, 4 + i, &range);
             windows[i] = (jm_window){range.begin_ns, range.end_ns};
         }
         assert_int_equal(
