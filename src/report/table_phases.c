@@ -272,16 +272,9 @@ static int add_energies(phases *p, const pieces *all, jm_error *error) {
 }
 
 /* Means over the pieces in which the quantity was seen, by their length. */
-static int mean_of(phases *p, const pieces *all, jm_quantity quantity, bool memory,
-                   jm_error *error) {
-    double *means = jmi_alloc(all->count, sizeof *means);
-    double *seen_s = jmi_alloc(p->row_count, sizeof *seen_s);
-    int status =
-        means != NULL && seen_s != NULL ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory");
-    if (status == JM_OK)
-        status = jmi_gauge_means(p->frame.recording, p->frame.device, quantity, all->windows,
-                                 all->count, means, error);
-    for (size_t i = 0; status == JM_OK && i < all->count; i++) {
+static void add_means(phases *p, const pieces *all, const double *means, double *seen_s,
+                      bool memory) {
+    for (size_t i = 0; i < all->count; i++) {
         row *r = &p->rows[all->rows[i]];
         double *sum = memory ? &r->mem_util : &r->gpu_util;
         double s = (double)(all->windows[i].end_ns - all->windows[i].begin_ns) * 1e-9;
@@ -289,10 +282,23 @@ static int mean_of(phases *p, const pieces *all, jm_quantity quantity, bool memo
         *sum += means[i] * s;
         seen_s[all->rows[i]] += s;
     }
-    for (size_t r = 0; status == JM_OK && r < p->row_count; r++) {
+    for (size_t r = 0; r < p->row_count; r++) {
         double *sum = memory ? &p->rows[r].mem_util : &p->rows[r].gpu_util;
         *sum = seen_s[r] > 0 ? *sum / seen_s[r] : (double)NAN;
     }
+}
+
+static int mean_of(phases *p, const pieces *all, jm_quantity quantity, bool memory,
+                   jm_error *error) {
+    double *means = jmi_alloc(all->count, sizeof *means);
+    double *seen_s = jmi_alloc(p->row_count, sizeof *seen_s);
+    int status = JM_MEMORY;
+    if (means != NULL && seen_s != NULL)
+        status = jmi_gauge_means(p->frame.recording, p->frame.device, quantity, all->windows,
+                                 all->count, means, error);
+    else
+        jmi_fail(error, JM_MEMORY, "out of memory");
+    if (status == JM_OK) add_means(p, all, means, seen_s, memory);
     free(means);
     free(seen_s);
     return status;
@@ -317,6 +323,13 @@ static void close_phases(jmi_frame *frame) {
     free(p->order);
 }
 
+static int fill_rows(phases *p, call **sorted, pieces *all, jm_error *error) {
+    make_rows(p, sorted);
+    for (size_t i = 0; i < p->call_count; i++) add_piece(all, sorted[i]);
+    int status = count_samples(p, error);
+    return status == JM_OK ? measure(p, all, error) : status;
+}
+
 static int fill(phases *p, jm_error *error) {
     int status = take_calls(p, error);
     if (status != JM_OK || p->call_count == 0) return status;
@@ -328,12 +341,8 @@ static int fill(phases *p, jm_error *error) {
     if (sorted == NULL || all.windows == NULL || all.rows == NULL || p->rows == NULL ||
         p->order == NULL)
         status = jmi_fail(error, JM_MEMORY, "out of memory for phases");
-    if (status == JM_OK) {
-        make_rows(p, sorted);
-        for (size_t i = 0; i < p->call_count; i++) add_piece(&all, sorted[i]);
-        status = count_samples(p, error);
-    }
-    if (status == JM_OK) status = measure(p, &all, error);
+    else
+        status = fill_rows(p, sorted, &all, error);
     free(sorted);
     free(all.windows);
     free(all.rows);
