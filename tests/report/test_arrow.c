@@ -262,6 +262,41 @@ static void names_that_never_repeat(void **state) {
     jm_recording_free(recording);
 }
 
+/* Tables may be read while the session goes on: what came later is not in them. */
+static void while_the_session_goes_on(void **state) {
+    (void)state;
+    jm_session_options options = JM_SESSION_OPTIONS_INIT;
+    jm_session *session;
+    jm_error error = {0};
+    options.simulate = "h100";
+    options.interval_ns = 1000000;
+    options.poll_ns = 1000000;
+    options.flags = JM_SESSION_NO_JOIN | JM_SESSION_NO_CPU;
+    fixture_ok(jm_session_open(&session, &options, &error), &error);
+    if (jm_session_device_count(session) == 0) {
+        print_message("skip: the simulated GPU is not there\n");
+        jm_session_close(session, NULL, NULL);
+        skip();
+    }
+    const jm_recording *recording = jm_session_recording(session);
+    int64_t rows[7] = {0};
+    for (int round = 0; round < 28; round++) {
+        int which = round % 7;
+        jm_range_id epoch = jm_begin_as(session, JM_CATEGORY_EPOCH, "epoch", NULL);
+        jm_end(session, jm_begin_as(session, JM_CATEGORY_BATCH, "batch", "{\"size\":2}"));
+        jm_mark(session, "mark", NULL);
+        usleep(20000);
+        table t = read_table(recording, (jm_table)which, NULL);
+        assert_true(t.rows >= rows[which]);
+        rows[which] = t.rows;
+        free_table(&t);
+        jm_end(session, epoch);
+    }
+    assert_true(rows[JM_TABLE_READINGS] > 20 && rows[JM_TABLE_SAMPLES] > 5);
+    assert_true(rows[JM_TABLE_BATCHES] > 5 && rows[JM_TABLE_MARKS] > 5);
+    jm_session_close(session, NULL, NULL);
+}
+
 /* ---- what goes wrong ---- */
 
 static void wrong_arguments(void **state) {
@@ -365,6 +400,7 @@ int main(void) {
         cmocka_unit_test(a_stream_left_half_read),
         cmocka_unit_test(the_end_stays_the_end),
         cmocka_unit_test(names_that_never_repeat),
+        cmocka_unit_test(while_the_session_goes_on),
         cmocka_unit_test(wrong_arguments),
         cmocka_unit_test(options_need_not_stay),
         cmocka_unit_test(a_damaged_file_says_so),

@@ -514,6 +514,28 @@ static void csv_has_the_same_in_every_locale(void **state) {
     jm_recording_free(recording);
 }
 
+static void a_file_has_the_same_tables(void **state) {
+    char path[128];
+    jm_error error = {0};
+    jm_recording *recording = fixture_new(), *opened;
+    (void)state;
+    fixture_range(recording, JM_CATEGORY_EPOCH, "epoch", 4, 9, "{\"index\":0}");
+    jm_mark_info mark = {.size = sizeof mark, .t_ns = FIXTURE_T0 + 1, .name = "here"};
+    fixture_ok(jm_recording_add_mark(recording, &mark, &error), &error);
+    snprintf(path, sizeof path, "%s/file.jm", folder);
+    fixture_ok(jm_recording_save(recording, path, &error), &error);
+    fixture_ok(jm_recording_open(&opened, path, &error), &error);
+    for (int which = 0; which <= JM_TABLE_PHASES; which++) {
+        char *kept = written(recording, (jm_table)which), *read = written(opened, (jm_table)which);
+        assert_string_equal(kept, read);
+        free(kept);
+        free(read);
+    }
+    jm_recording_free(recording);
+    jm_recording_free(opened);
+    unlink(path);
+}
+
 static void csv_that_cannot_be_written(void **state) {
     (void)state;
     jm_recording *recording = fixture_new();
@@ -553,6 +575,7 @@ int main(void) {
         cmocka_unit_test(epochs_know_how_busy_the_gpus_were),
         cmocka_unit_test(energies_are_those_of_the_windows),
         cmocka_unit_test(csv_has_the_same_in_every_locale),
+        cmocka_unit_test(a_file_has_the_same_tables),
         cmocka_unit_test(csv_that_cannot_be_written),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
