@@ -153,8 +153,8 @@ static void add_ranges(jm_recording *recording, const struct simgpu_board *board
         struct simgpu_piece piece;
         simgpu_board_piece(board, t, &piece);
         next = crossing(&piece, t, level);
-        double share =
-            (double)(t + (next - t) / 2 - piece.begin_ns) / (double)(piece.end_ns - piece.begin_ns);
+        int64_t middle = t + (next - t) / 2;
+        double share = (double)(middle - piece.begin_ns) / (double)(piece.end_ns - piece.begin_ns);
         bool on = piece.begin_w + share * (piece.end_w - piece.begin_w) > level;
         if (on && from == INT64_MIN) from = t;
         if (!on && from != INT64_MIN) add_range(recording, from, t);

@@ -40,6 +40,7 @@ static int idle_of(const jm_recording *recording, uint32_t device, jm_idle *idle
                    jm_error *error) {
     jm_energy_options options = JM_ENERGY_OPTIONS_INIT;
     jmi_views *views = malloc(sizeof *views);
+    *measured = false;
     if (views == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
     int status = jmi_views_open(views, recording, device, &options, error);
     *measured = status == JM_OK;
@@ -71,7 +72,7 @@ static int idle_of_sum(const jm_recording *recording, uint32_t which, jm_idle *i
     *idle = (jm_idle){.size = sizeof *idle, .from_baseline = true};
     bool any = false, measured;
     for (uint32_t d = 0; d < jm_recording_device_count(recording); d++) {
-        jm_idle part;
+        jm_idle part = {0};
         if (!jmi_device_is_part(recording, d, which)) continue;
         int status = idle_of(recording, d, &part, &measured, error);
         if (status == JM_NO_DATA && !measured) continue;
