@@ -49,13 +49,22 @@ def _indices(device_index: Index) -> List[str]:
     return ["0"] if text.lower() in ("cuda", "gpu") else [text]
 
 
-def _visible(index: str) -> str:
-    """What CUDA_VISIBLE_DEVICES calls the GPU that frameworks count as `index`."""
+def _visible(indices: List[str]) -> List[str]:
+    """What CUDA_VISIBLE_DEVICES calls the GPUs that frameworks count so; none where it hides all."""
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if not shown or not index.isdigit():
-        return index
-    entries = [entry.strip() for entry in shown.split(",")]
-    return entries[int(index)] if int(index) < len(entries) else index
+    if shown is None:
+        return indices
+    entries = []
+    for entry in shown.split(","):
+        if entry.strip() in ("", "-1"):
+            break  # CUDA does not look further
+        entries.append(entry.strip())
+    if not entries:
+        return []
+    for index in indices:
+        if index.isdigit() and int(index) >= len(entries):
+            raise LookupError(f"there is no GPU {index}: CUDA_VISIBLE_DEVICES is {shown!r}")
+    return [entries[int(index)] if index.isdigit() else index for index in indices]
 
 
 class LearningProfiler(Profiler):
@@ -92,7 +101,7 @@ class LearningProfiler(Profiler):
     def _open(self, more: Any) -> None:
         """Begins to measure; a machine without any GPU has energies of the CPU."""
         if "gpus" not in more:
-            more["gpus"] = self._gpus("simulate" in more)
+            more["gpus"] = self._gpus(more.get("simulate") is not None)
         try:
             super().__init__(**more)
         except LookupError as error:
@@ -105,10 +114,8 @@ class LearningProfiler(Profiler):
         if self._device == "total" and self.device_index:
             self._say("this machine shows no GPU: energies are those of the CPU and its memory")
 
-    def _gpus(self, simulated: bool) -> Union[str, List[str]]:
-        if not self.device_index:
-            return "none"
-        return self.device_index if simulated else [_visible(i) for i in self.device_index]
+    def _gpus(self, simulated: bool) -> List[str]:
+        return self.device_index if simulated else _visible(self.device_index)
 
     # ---- lines for those who watch ----
 
@@ -220,7 +227,7 @@ class TorchProfiler(LearningProfiler):
         self.amp = amp
         super().__init__(**options)
 
-    def _gpus(self, simulated: bool) -> Union[str, List[str]]:
+    def _gpus(self, simulated: bool) -> List[str]:
         if not simulated and self.device_index:
             from ._torch import uuids
 

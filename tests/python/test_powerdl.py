@@ -159,8 +159,17 @@ def test_device_index_chooses(profiled, monkeypatch):
         gpus(device_index=7)
     from joulemeter.highlevel import _visible
 
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-12ab")
-    assert [_visible(i) for i in ("0", "1", "7", "GPU-9")] == ["3", "GPU-12ab", "7", "GPU-9"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-12ab,-1,5")
+    assert _visible(["0", "1", "GPU-9"]) == ["3", "GPU-12ab", "GPU-9"]
+    with pytest.raises(LookupError, match="CUDA_VISIBLE_DEVICES"):
+        _visible(["2"])
+    for hidden in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        assert _visible(["0"]) == []
+        with profile_torch(join=False) as prof:
+            pass
+        assert prof.report().device == "total"
+        assert gpus(device_index=1) == ["gpu1"]  # simulated ones are not CUDA's
 
 
 def test_a_machine_without_gpu(capsys):
