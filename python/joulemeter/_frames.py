@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, Sequence
 
 # Arrow formats of fixed width -> code of array.array (and of numpy.frombuffer).
-_CODES = {"b": "?", "c": "b", "C": "B", "s": "h", "S": "H", "i": "i", "I": "I", "f": "f",
-          "l": "q", "L": "Q", "g": "d"}
+_CODES: Dict[str, Any] = {"b": "?", "c": "b", "C": "B", "s": "h", "S": "H", "i": "i", "I": "I",
+                          "f": "f", "l": "q", "L": "Q", "g": "d"}
 
 
 class Table:
@@ -39,7 +39,7 @@ class Table:
         Numbers are memoryviews (use them as sequences, or ``numpy.asarray``), texts lists. Columns
         with missing values are lists, with None where there is none.
         """
-        columns = {}
+        columns: Dict[str, Sequence] = {}
         for name, (code, values, valid) in self._columns().items():
             if isinstance(values, list):
                 columns[name] = values

@@ -10,13 +10,13 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List, Optional
+    from typing import Any, Callable, List, Optional
 
     Waiter = Callable[[], None]
 
 
 def _torch() -> List[Waiter]:
-    torch = sys.modules.get("torch")
+    torch: Any = sys.modules.get("torch")
     version = getattr(torch, "version", None)
     found: List[Waiter] = []
     if getattr(version, "cuda", None) or getattr(version, "hip", None):
