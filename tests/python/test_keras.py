@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -47,7 +48,7 @@ def categories(report):
 def told(tmp_path_factory):
     """What each part below prints, and how it failed. One process runs them all: to load TensorFlow
     takes seconds."""
-    parts = {"fit": FIT, "callback": CALLBACK, "sizes": SIZES}
+    parts = {"fit": FIT, "callback": CALLBACK, "sizes": SIZES, "examples": EXAMPLES}
     code = HEAD + "import contextlib, io, traceback\nresults = {}\n"
     for name, part in parts.items():
         code += (f"def {name}():\n" + "".join(f"    {line}\n" for line in part.splitlines())
@@ -58,16 +59,18 @@ def told(tmp_path_factory):
                  f"results[{name!r}] = [out.getvalue(), failed]\n")
     path = tmp_path_factory.mktemp("keras")
     (path / "parts.py").write_text(code + "print(json.dumps(results))\n")
-    env = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
-    done = subprocess.run([sys.executable, "-W", "ignore", path / "parts.py", path / "out"],
-                          capture_output=True, text=True, env=env)
+    env = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1",
+               PYTHONPATH=os.pathsep.join(map(os.path.abspath, sys.path)))
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-W", "ignore", path / "parts.py", path, root],
+                          capture_output=True, text=True, env=env, cwd=path)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
 FIT = """
 import sys
-out = sys.argv[1]
+out = os.path.join(sys.argv[1], 'out')
 with profile_tf(out_dir=out, verbose=1, **SPEC) as prof:
     history = prof.fit(network(), (x, y), epochs=3, batch_size=32, verbose=0,
                        validation_data=(x[:20], y[:20]))
@@ -204,6 +207,34 @@ assert both["b"][0].shape == (7, 8)
 
 def test_sizes_of_batches(told):
     assert not told["sizes"][1], told["sizes"][1]
+
+
+EXAMPLES = """
+import runpy, sys
+folder, root = sys.argv[1:3]
+for simulate in (["--simulate", "h100"], []):
+    sys.argv[1:] = ["--epochs", "2", "--samples", "640", "--out", folder + "/mnist", *simulate]
+    runpy.run_path(root + "/examples/keras_mnist_like.py", run_name="__main__")
+    with open(folder + "/mnist/summary.json") as file:
+        summary = json.load(file)
+    assert summary["train"]["samples"] == 1280 and summary["infer"]["samples"] == 640
+    assert ("gpu0" in summary["per_device"]) >= bool(simulate)
+    with open(folder + "/mnist/epochs.csv") as file:
+        assert len(file.readlines()) == 3
+readme = runpy.run_path(root + "/examples/powerdl_readme.py")
+prof = readme["tensorflow_quick_start"]()
+assert prof.report().summary["train"]["samples"] == 3 * 512
+assert os.path.exists("results/tf_run/batches.csv")
+"""
+
+
+def test_examples(told):
+    out, failed = told["examples"]
+    assert not failed, failed
+    for line in out.splitlines():
+        if line.startswith("loss of each epoch:"):
+            first, second = map(float, line.split(":")[1].split(","))
+            assert second < first
 
 
 def test_sizes_of_pytorch_loaders():
