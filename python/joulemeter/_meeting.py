@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
+_GRACE_S = 2.0  # for the first rank of a job to replace what an earlier one left
+
 
 def _folder() -> str:
     """A folder of ours alone."""
@@ -110,28 +112,21 @@ class Meeting:
 
     def find(self, seconds: float) -> Dict[str, Any]:
         """What the first rank has published; waits for it."""
-        deadline = time.monotonic() + seconds
-        first_seen = 0.0
-        dead = 0
-        while time.monotonic() < deadline:
+        now = time.monotonic()
+        deadline, since, seen = now + seconds, now, None
+        while now < deadline:
             told = _read(self.path)
+            if told != seen:
+                seen, since = told, now
             if told is not None:
                 family = told["parent"] == os.getppid()
-                if "error" in told and family:
-                    raise JoulemeterError("the first rank of this node cannot measure: "
-                                          f"{told['error']}", "JM_CLOSED")
                 alive = _started(told["pid"]) == told["started"]
-                first_seen = first_seen or time.monotonic()
-                # Of another parent: perhaps left by a job that ends only now.
-                if alive and "session" in told and (family or time.monotonic() > first_seen + 2):
-                    return told
-                dead = 0 if alive else told["pid"]
-                if dead and family:
-                    break
+                # Else it may be left by a job that has ended, or is just ending.
+                settled = (family and alive) or now > since + _GRACE_S
+                if settled and (family or alive):
+                    return _check(told, alive)
             time.sleep(0.02)
-        if dead:
-            raise JoulemeterError(f"the first rank of this node (process {dead}) has ended: its "
-                                  "recording can no longer be joined", "JM_CLOSED")
+            now = time.monotonic()
         raise JoulemeterError(
             f"no first rank of this node began to measure within {seconds:g} s: every rank of "
             "the job has to call joulemeter.distributed.profile(), equally often, and "
@@ -146,9 +141,22 @@ class Meeting:
         os.write(self.seats, b".")
 
     def leave(self) -> None:
+        import fcntl
+
         if self.seats >= 0:
+            fcntl.flock(self.seats, fcntl.LOCK_UN)  # forked workers may hold it open
             os.close(self.seats)
             self.seats = -1
+
+
+def _check(told: Dict[str, Any], alive: bool) -> Dict[str, Any]:
+    if "error" in told:
+        raise JoulemeterError(f"the first rank of this node cannot measure: {told['error']}",
+                              "JM_CLOSED")
+    if not alive:
+        raise JoulemeterError(f"the first rank of this node (process {told['pid']}) has ended: "
+                              "its recording can no longer be joined", "JM_CLOSED")
+    return told
 
 
 def _read(path: str) -> Optional[Dict[str, Any]]:

@@ -315,6 +315,34 @@ os.kill(os.getpid(), 9)
     second.communicate()
 
 
+def test_workers_that_outlive_a_rank_keep_nobody(tmp_path):
+    code = """
+p = profile()
+time.sleep(0.2)
+began = time.monotonic()
+if rank == 1 and os.fork() == 0:
+    time.sleep(4)
+    os._exit(0)
+p.close()
+print(time.monotonic() - began)
+"""
+    first, second = (start(code, rank, cwd=tmp_path) for rank in (0, 1))
+    out, err = first.communicate(timeout=60)
+    assert first.returncode == 0 and float(out) < 3.5, err
+    second.communicate()
+
+
+def test_what_an_earlier_job_left_is_replaced(tmp_path):
+    """Of the same parent and name, as from one notebook."""
+    failed = start("profile(gpus=[9])", 0, cwd=tmp_path)
+    assert failed.wait() != 0
+    failed.communicate()
+    second = start("p = profile(); print(p.joined); p.close()", 1, cwd=tmp_path)
+    time.sleep(0.3)
+    first = start("profile().close()", 0, cwd=tmp_path)
+    assert finish(second, first)[0] == "True\n"
+
+
 def test_a_rank_that_never_comes(tmp_path):
     [said] = finish(start("profile(leave_timeout_s=0.3, on_warning=print).close()", 0,
                           cwd=tmp_path))
