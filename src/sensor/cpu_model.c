@@ -114,7 +114,7 @@ static void complete_info(const jmi_sensor_set *set, jmi_cpu_info *info) {
 static void report(jmi_sensor_set *set, const jmi_cpu_info *info, const jmi_cpu_power *power,
                    double given_w, uint64_t cost_ns) {
     const char *model = info->model[0] != '\0' ? info->model : "this processor";
-    const char *remedy = given_w > 0 ? "" : "give the thermal design power (--cpu-tdp WATTS)";
+    const char *remedy = given_w > 0 ? "" : "give the thermal design power (--tdp WATTS)";
     if (given_w > 0)
         jmi_set_finding(set, &jmi_cpu_model, "cpu0", "power", JM_OK, cost_ns, remedy,
                         "Nothing measures the CPU; its power is estimated from utilisation and "
