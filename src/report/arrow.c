@@ -105,7 +105,7 @@ typedef struct array_block {
 
 static void unref_array(array_block *block) {
     if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) != 1) return;
-    jmi_batch_unref(block->batch);
+    jmi_batch_free(block->batch);
     free(block->children);
     free(block);
 }
@@ -174,7 +174,7 @@ static bool export_array(jmi_batch *batch, struct ArrowArray *out) {
     if (block == NULL || children == NULL) {
         free(block);
         free(children);
-        jmi_batch_unref(batch);
+        jmi_batch_free(batch);
         return false;
     }
     atomic_init(&block->refs, 1);

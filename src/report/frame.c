@@ -50,26 +50,20 @@ jmi_batch *jmi_batch_new(const jmi_frame *frame, size_t capacity) {
     size_t count = frame->field_count;
     jmi_batch *batch = jmi_alloc(1, sizeof *batch + count * sizeof batch->column[0]);
     if (batch == NULL) return NULL;
-    atomic_init(&batch->refs, 1);
     batch->capacity = capacity;
     batch->column_count = count;
     for (size_t i = 0; i < count; i++) {
         batch->column[i].dictionary = frame->dictionaries[i];
         if (frame->dictionaries[i] != NULL) jmi_dictionary_trim(frame->dictionaries[i]);
         if (open_column(&batch->column[i], &frame->fields[i], capacity)) continue;
-        jmi_batch_unref(batch);
+        jmi_batch_free(batch);
         return NULL;
     }
     return batch;
 }
 
-void jmi_batch_ref(jmi_batch *batch) {
-    atomic_fetch_add_explicit(&batch->refs, 1, memory_order_relaxed);
-}
-
-void jmi_batch_unref(jmi_batch *batch) {
+void jmi_batch_free(jmi_batch *batch) {
     if (batch == NULL) return;
-    if (atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) != 1) return;
     for (size_t i = 0; i < batch->column_count; i++) {
         jmi_column *column = &batch->column[i];
         free(column->valid);
@@ -92,7 +86,7 @@ int jmi_batch_finish(jmi_batch *batch, jmi_batch **out, jm_error *error) {
     }
     if (batch->failed || batch->rows == 0) {
         bool failed = batch->failed;
-        jmi_batch_unref(batch);
+        jmi_batch_free(batch);
         return failed ? jmi_fail(error, JM_MEMORY, "out of memory for a table's rows") : JM_OK;
     }
     *out = batch;

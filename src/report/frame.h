@@ -52,9 +52,8 @@ typedef struct jmi_column {
     jmi_dictionary *dictionary; /* the frame's */
 } jmi_column;
 
-/* Rows of a table. Shared by whoever reads its columns, freed by the last. */
+/* Rows of a table. */
 typedef struct jmi_batch {
-    _Atomic uint32_t refs;
     size_t rows, capacity;
     bool failed; /* out of memory: what was put since is not there */
     void *owner; /* of borrowed columns, let go with the batch */
@@ -63,8 +62,7 @@ typedef struct jmi_batch {
     jmi_column column[];
 } jmi_batch;
 
-void jmi_batch_ref(jmi_batch *batch);
-void jmi_batch_unref(jmi_batch *batch);
+void jmi_batch_free(jmi_batch *batch);
 
 /* Fills the row that is being made: one call for each column, then jmi_end_row. A number that is
  * not finite is null, and so is a text that is NULL. */

@@ -55,7 +55,7 @@ int jmi_frame_write(jmi_csv *csv, const jm_recording *recording, jm_table table,
     while (csv->errnum == 0 && (status = jmi_frame_next(frame, &batch, error)) == JM_OK &&
            batch != NULL) {
         write_batch(csv, batch);
-        jmi_batch_unref(batch);
+        jmi_batch_free(batch);
     }
     jmi_frame_close(frame);
     return status;

@@ -133,7 +133,7 @@ static int next(jmi_frame *frame, jmi_batch **out, jm_error *error) {
         jmi_end_row(batch);
     }
     if (status == JM_OK) return jmi_batch_finish(batch, out, error);
-    jmi_batch_unref(batch);
+    jmi_batch_free(batch);
     return status;
 }
 

@@ -45,7 +45,7 @@ static int next(jmi_frame *frame, jmi_batch **out, jm_error *error) {
     int status = JM_OK;
     while (status == JM_OK && batch->rows < rows) status = put_mark(m, batch, m->next++, error);
     if (status == JM_OK) return jmi_batch_finish(batch, out, error);
-    jmi_batch_unref(batch);
+    jmi_batch_free(batch);
     return status;
 }
 

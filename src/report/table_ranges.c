@@ -127,7 +127,7 @@ static int next(jmi_frame *frame, jmi_batch **out, jm_error *error) {
         if (status == JM_OK) put_range(r, batch, &range);
     }
     if (status == JM_OK) return jmi_batch_finish(batch, out, error);
-    jmi_batch_unref(batch);
+    jmi_batch_free(batch);
     return status;
 }
 

@@ -131,7 +131,7 @@ static int next(jmi_frame *frame, jmi_batch **out, jm_error *error) {
     for (size_t i = 0; status == JM_OK && i < s->lane_count; i++)
         status = check_lane(&s->lanes[i], error);
     if (status == JM_OK) return jmi_batch_finish(batch, out, error);
-    jmi_batch_unref(batch);
+    jmi_batch_free(batch);
     return status;
 }
 
