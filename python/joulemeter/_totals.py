@@ -25,6 +25,11 @@ def _provenance(energies) -> str:
     return ", ".join(filter(None, [_joined(ways, "+"), _joined(notes, ", ")]))
 
 
+def is_known(energy: Energy) -> bool:
+    """Not so for what no reading shows (NaN), and for a bound that begins at 0 and says no more."""
+    return energy.energy_j > 0 or (energy.energy_j == 0 and not energy.bound_only)
+
+
 def add(energies: Iterable[Energy], device: str = "") -> Optional[Energy]:
     """Energy of several devices over the same time.
 

@@ -85,7 +85,7 @@ def _line(values) -> bytes:
 
 
 def _kwh(energy: Optional[Energy]) -> Tuple[Optional[float], Optional[float]]:
-    if energy is None:
+    if energy is None or not _totals.is_known(energy):
         return None, None
     return energy.energy_j / _J_PER_KWH, energy.u95_j / _J_PER_KWH
 

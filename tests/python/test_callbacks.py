@@ -70,6 +70,7 @@ def trainer_of(transformers, tmp_path):
             return 20
 
         def __getitem__(self, index):
+            time.sleep(0.015)  # or all is over before the sensors show it
             words = torch.arange(8) + index % 5
             return {"input_ids": words, "attention_mask": torch.ones(8, dtype=torch.long),
                     "labels": index % 2}
@@ -177,7 +178,7 @@ def lightning_training(L, torch, callback, tmp_path, fail=False, **options):
             return torch.nn.functional.mse_loss(self.layer(x), y)
 
         def validation_step(self, batch, index):
-            time.sleep(0.05)  # or all is over before the sensors show it
+            time.sleep(0.1)  # or all is over before the sensors show it
             x, y = batch
             self.log("val_loss", torch.nn.functional.mse_loss(self.layer(x), y))
 
@@ -263,7 +264,7 @@ def test_sizes_of_batches():
 # ---- several processes ----
 
 RANKS = f"""
-import logging, os, sys, warnings
+import logging, os, sys, time, warnings
 warnings.simplefilter("ignore")
 import torch, lightning.pytorch as L
 from joulemeter.callbacks import LightningCallback
@@ -274,6 +275,7 @@ class Model(L.LightningModule):
         super().__init__()
         self.layer = torch.nn.Linear(4, 1)
     def training_step(self, batch, index):
+        time.sleep(0.1)
         return self.layer(batch[0]).square().mean()
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), 0.01)
@@ -287,7 +289,7 @@ def rank(number):
                         enable_checkpointing=False, enable_progress_bar=False,
                         enable_model_summary=False, callbacks=[callback])
     trainer.fit(Model(), torch.utils.data.DataLoader(data, batch_size=4))
-    assert float(trainer.callback_metrics["energy_j"]) >= 0
+    assert float(trainer.callback_metrics["energy_j"]) > 0
     callback.close()
     report = callback.report()
     assert (report is None) == (number == 1)
@@ -320,10 +322,15 @@ def test_lightning_in_two_processes(tmp_path):
     assert done.stdout.splitlines()[-1] == "8 2 ['gpu0', 'gpu1']"
 
 
-def test_entries_leave_out_what_is_not_known():
+def test_what_is_not_known_is_left_out():
+    from joulemeter import _totals
     from joulemeter.callbacks._session import entries
 
     assert entries(None, 3) == {}
+    for energy_j, bound_only, known in ((1, True, True), (0, True, False), (0, False, True),
+                                        (math.nan, False, False)):
+        energy = jm.Energy("", energy_j, 1, 1, 1, 0, 1, 1, 2, 0.5, "power", "", bound_only)
+        assert _totals.is_known(energy) == known
     energy = jm.Energy("", 2.0, math.inf, 1, 1, 0, math.inf, 1, 2, 0.5, "power", "", True)
     assert entries(energy, 4, "x_") == {"x_energy_j": 2.0, "x_j_per_sample": 0.5}
     assert entries(energy, 4, aside_j=math.nan) == {"energy_j": 2.0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import distributed
+from .. import _totals, distributed
 from .._bind import JoulemeterError
 from .._core import Profiler, current
 
@@ -119,7 +119,7 @@ class Session:
             energy = ask(self._device or main_device(self.profiler))
         except (JoulemeterError, RuntimeError):
             return None
-        return energy if energy.energy_j == energy.energy_j else None
+        return energy if _totals.is_known(energy) else None
 
 
 def entries(energy: Optional[Energy], samples: int = 0, prefix: str = "",
