@@ -71,12 +71,13 @@ typedef struct batches {
 static const facts *facts_of(batches *b, const jmi_unit *unit) {
     facts *f = &b->facts;
     if (f->attributes == unit->attributes) return f; /* texts are kept once */
-    json_t *object = jmi_attributes_read(unit->attributes);
+    jmi_attributes attributes;
+    jmi_attributes_read(&attributes, unit->attributes);
     f->attributes = unit->attributes;
-    f->has_index = jmi_attribute_integer(object, "index", &f->index);
-    f->has_size = jmi_attribute_integer(object, "size", &f->size);
-    f->loss = jmi_attribute_number(object, "loss");
-    json_decref(object);
+    f->has_index = jmi_attribute_integer(&attributes, "index", &f->index);
+    f->has_size = jmi_attribute_integer(&attributes, "size", &f->size);
+    f->loss = jmi_attribute_number(&attributes, "loss");
+    jmi_attributes_free(&attributes);
     return f;
 }
 

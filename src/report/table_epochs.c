@@ -56,7 +56,8 @@ typedef struct epochs {
 
 static void put_epoch(const epochs *e, jmi_batch *batch, size_t row) {
     const jmi_unit *unit = &e->work.epochs.list[e->order[row]];
-    json_t *attributes = jmi_attributes_read(unit->attributes);
+    jmi_attributes attributes;
+    jmi_attributes_read(&attributes, unit->attributes);
     jmi_put_integer(batch, EPOCH, jmi_epoch_number(unit));
     jmi_put_text(batch, PHASE, jmi_phase_name(&e->work, unit));
     jmi_put_ns(batch, TIME, unit->end_ns - unit->begin_ns);
@@ -64,11 +65,11 @@ static void put_epoch(const epochs *e, jmi_batch *batch, size_t row) {
     jmi_put_number(batch, GPU_UTIL, e->gpu_util[row]);
     jmi_put_number(batch, MEM_UTIL, e->mem_util[row]);
     jmi_put_integer(batch, BATCHES, e->batches[e->order[row]]);
-    jmi_put_number(batch, LOSS, jmi_attribute_number(attributes, "loss"));
+    jmi_put_number(batch, LOSS, jmi_attribute_number(&attributes, "loss"));
     jmi_put_ns(batch, T, unit->begin_ns + e->utc_ns);
     jmi_put_ns(batch, TS, unit->begin_ns - e->begin_ns);
     jmi_end_row(batch);
-    json_decref(attributes);
+    jmi_attributes_free(&attributes);
 }
 
 static int next(jmi_frame *frame, jmi_batch **out, jm_error *error) {

@@ -142,11 +142,12 @@ enum { MOST_AROUND = 64 }; /* phases of a file may hold each other in circles */
 
 /* Counts a batch in all the calls that hold it, but once in those of one name. */
 static void count_batch(phases *p, const jmi_unit *batch, uint32_t innermost) {
-    json_t *object = jmi_attributes_read(batch->attributes);
+    jmi_attributes attributes;
     int64_t size;
-    bool sized = jmi_attribute_integer(object, "size", &size) && size >= 0;
     uint32_t seen[MOST_AROUND];
-    json_decref(object);
+    jmi_attributes_read(&attributes, batch->attributes);
+    bool sized = jmi_attribute_integer(&attributes, "size", &size) && size >= 0;
+    jmi_attributes_free(&attributes);
     for (size_t depth = 0; innermost != 0 && depth < MOST_AROUND; depth++) {
         call *c = &p->calls[innermost - 1];
         bool again = false;
@@ -188,11 +189,12 @@ static bool count_warmup_batches(phases *p) {
 
 /* What a call's batches add up to if all say their size, else what it says of itself. */
 static void add_samples(row *r, const call *c) {
-    json_t *object = jmi_attributes_read(c->unit->attributes);
+    jmi_attributes attributes;
     int64_t samples = c->sizes;
     bool known = c->has_batches && !c->has_unsized;
-    if (!known) known = jmi_attribute_integer(object, "samples", &samples) && samples >= 0;
-    json_decref(object);
+    jmi_attributes_read(&attributes, c->unit->attributes);
+    if (!known) known = jmi_attribute_integer(&attributes, "samples", &samples) && samples >= 0;
+    jmi_attributes_free(&attributes);
     r->has_samples &= known;
     if (known) r->samples = add(r->samples, samples);
 }

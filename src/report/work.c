@@ -210,9 +210,10 @@ void jmi_work_free(jmi_work *work) {
 
 int64_t jmi_epoch_number(const jmi_unit *epoch) {
     int64_t number;
-    json_t *object = jmi_attributes_read(epoch->attributes);
-    bool told = jmi_attribute_integer(object, "index", &number);
-    json_decref(object);
+    jmi_attributes attributes;
+    jmi_attributes_read(&attributes, epoch->attributes);
+    bool told = jmi_attribute_integer(&attributes, "index", &number);
+    jmi_attributes_free(&attributes);
     return told ? number : epoch->place;
 }
 
