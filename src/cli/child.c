@@ -114,6 +114,7 @@ static char **merge_environment(const char *const *extra) {
 
 /* A script without "#!" is the shell's, as every shell does it. */
 static int spawn_script(child *c, const char *path, char *const *argv,
+                        const posix_spawn_file_actions_t *files,
                         const posix_spawnattr_t *attributes, char *const *environment) {
     size_t count = 0;
     while (argv[count] != NULL) count++;
@@ -123,26 +124,40 @@ static int spawn_script(child *c, const char *path, char *const *argv,
     words[0] = shell;
     words[1] = (char *)(uintptr_t)path;
     for (size_t i = 1; i < count; i++) words[i + 1] = argv[i];
-    int errnum = posix_spawn(&c->pid, "/bin/sh", NULL, attributes, words, environment);
+    int errnum = posix_spawn(&c->pid, "/bin/sh", files, attributes, words, environment);
     free(words);
     return errnum;
 }
 
-int child_start(child *c, const char *path, char *const *argv, const char *const *extra) {
+static int spawn(child *c, const char *path, char *const *argv, char *const *environment,
+                 const posix_spawn_file_actions_t *files) {
     posix_spawnattr_t attributes;
-    char **environment = merge_environment(extra);
-    if (environment == NULL || posix_spawnattr_init(&attributes) != 0) {
-        free(environment);
-        return ENOMEM;
-    }
-    /* What the command leaves behind becomes ours, so that it can be told of. */
-    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    int errnum = posix_spawnattr_init(&attributes);
+    if (errnum != 0) return errnum;
     posix_spawnattr_setsigmask(&attributes, &c->original);
     posix_spawnattr_setsigdefault(&attributes, &c->defaults);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int errnum = posix_spawn(&c->pid, path, NULL, &attributes, argv, environment);
-    if (errnum == ENOEXEC) errnum = spawn_script(c, path, argv, &attributes, environment);
+    errnum = posix_spawn(&c->pid, path, files, &attributes, argv, environment);
+    if (errnum == ENOEXEC) errnum = spawn_script(c, path, argv, files, &attributes, environment);
     posix_spawnattr_destroy(&attributes);
+    return errnum;
+}
+
+int child_start(child *c, const char *path, char *const *argv, const char *const *extra) {
+    posix_spawn_file_actions_t files;
+    char **environment = merge_environment(extra);
+    int errnum = environment == NULL ? ENOMEM : posix_spawn_file_actions_init(&files);
+    if (errnum != 0) {
+        free(environment);
+        return errnum;
+    }
+    for (int fd = 0; c->streams != NULL && fd <= 2 && errnum == 0; fd++)
+        errnum = posix_spawn_file_actions_adddup2(&files, c->streams[fd], fd);
+    /* What the command leaves behind becomes ours, so that it can be told of. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    c->ended = false;
+    if (errnum == 0) errnum = spawn(c, path, argv, environment, &files);
+    posix_spawn_file_actions_destroy(&files);
     free(environment);
     if (errnum != 0) c->pid = 0;
     return errnum;
@@ -157,6 +172,7 @@ static void reap(child *c) {
     while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
         if (pid != c->pid) continue;
         c->ended = true;
+        c->pid = 0;
         c->status = status;
         c->usage = usage;
     }
@@ -182,11 +198,13 @@ static child_event handle(child *c, const struct signalfd_siginfo *info) {
         stop_with(c, info);
         return CHILD_CONTINUED;
     }
+    if (number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT)
+        c->asked_to_end = number;
     if (c->pid == 0 && number != SIGCONT) {
         c->status = number;
         return CHILD_INTERRUPTED;
     }
-    if (c->pid > 0 && !c->ended && !from_terminal(info)) kill(c->pid, number);
+    if (c->pid > 0 && !from_terminal(info)) kill(c->pid, number);
     return CHILD_TIMEOUT;
 }
 

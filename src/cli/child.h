@@ -15,6 +15,8 @@ typedef struct child {
     int status;          /* as waitpid gives it */
     struct rusage usage; /* of it and of what it waited for */
     int signals;         /* signalfd */
+    int asked_to_end;    /* last of SIGINT, SIGTERM, SIGHUP, SIGQUIT that came; 0: none */
+    const int *streams;  /* its descriptors 0, 1 and 2; NULL: those of joulemeter */
     sigset_t original;   /* mask that the command gets */
     sigset_t defaults;   /* signals that the command gets back as default */
 } child;
@@ -34,7 +36,8 @@ int child_find(const cli_command *command, const char *name, char **path);
 /* From here on signals are collected. To be called before any thread is made. */
 bool child_prepare(child *c);
 
-/* Starts path with argv; `extra` are settings that replace or join the environment. 0 or errno. */
+/* Starts path with argv; `extra` are settings that replace or join the environment. 0 or errno.
+ * After one has ended the next may be started. */
 int child_start(child *c, const char *path, char *const *argv, const char *const *extra);
 
 /* Waits for the command, a signal or the time (CLOCK_MONOTONIC ns). Signals that another process
