@@ -1,14 +1,14 @@
-"""Writes files as C strings: embed.py OUTPUT NAME=FILE ..."""
+"""Writes files as lists of lines in C: embed.py OUTPUT NAME=FILE ..."""
 
 import sys
 
 
-def c_string(name, text):
+def c_lines(name, text):
     lines = []
     for line in text.splitlines():
         escaped = line.replace("\\", "\\\\").replace('"', '\\"').replace("?", "\\?")
-        lines.append(f'    "{escaped}\\n"')
-    return f"static const char {name}[] =\n" + "\n".join(lines) + ";\n"
+        lines.append(f'    "{escaped}\\n",')
+    return f"static const char *const {name}[] = {{\n" + "\n".join(lines) + "\n    NULL};\n"
 
 
 def main():
@@ -17,9 +17,9 @@ def main():
     for pair in pairs:
         name, path = pair.split("=", 1)
         with open(path, encoding="utf-8") as file:
-            parts.append(c_string(name, file.read()))
+            parts.append(c_lines(name, file.read()))
     with open(output, "w", encoding="utf-8") as file:
-        file.write("\n".join(parts))
+        file.write("#include <stddef.h>\n\n" + "\n".join(parts))
 
 
 main()

@@ -9,15 +9,15 @@ static int run(int argc, char **argv) {
     int operands;
     int code = cli_parse(&cli_completion, options, OPERANDS_MIXED, argc, argv, &operands);
     if (code != PARSE_DONE) return code;
-    const char *text = NULL;
-    if (operands == 1 && strcmp(argv[1], "bash") == 0) text = completions_bash;
-    if (operands == 1 && strcmp(argv[1], "zsh") == 0) text = completions_zsh;
-    if (text == NULL)
+    const char *const *lines = NULL;
+    if (operands == 1 && strcmp(argv[1], "bash") == 0) lines = completions_bash;
+    if (operands == 1 && strcmp(argv[1], "zsh") == 0) lines = completions_zsh;
+    if (lines == NULL)
         return cli_fail(&cli_completion, CLI_USAGE,
                         "name the shell: joulemeter completion bash, or zsh");
     output out;
     output_open(&out);
-    output_append(&out, text, strlen(text));
+    for (; *lines != NULL; lines++) output_append(&out, *lines, strlen(*lines));
     return output_close(&out, &cli_completion);
 }
 

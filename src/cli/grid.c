@@ -37,11 +37,19 @@ void grid_add_text(output *out, const char *text, size_t columns) {
     if (cut && columns > 0) output_add(out, "%s", terminal_is_utf8() ? "…" : "~");
 }
 
+/* Bytes up to the next space where a line may end: not between a number and its "%". */
+static size_t word_length(const char *text) {
+    size_t bytes = strcspn(text, " ");
+    while (text[bytes] == ' ' && text[bytes + 1] == '%')
+        bytes += 1 + strcspn(text + bytes + 1, " ");
+    return bytes;
+}
+
 void grid_add_wrapped(output *out, const char *text, size_t indent, size_t width) {
     size_t column = indent;
     output_add(out, "%*s", (int)indent, "");
     while (*text != '\0') {
-        size_t bytes = strcspn(text, " ");
+        size_t bytes = word_length(text);
         char *word = strndup(text, bytes);
         size_t columns = word == NULL ? bytes : grid_text_columns(word);
         if (column > indent && column + 1 + columns > width) {
@@ -113,13 +121,25 @@ static void write_cell(const grid *g, output *out, const char *text, size_t widt
     if (!g->right[column] && column + 1 < g->columns) output_add(out, "%*s", space, "");
 }
 
-void grid_write(const grid *g, output *out, size_t width, bool color) {
+static size_t *natural_widths(const grid *g) {
     size_t *widths = g->failed ? NULL : calloc(g->columns + 1, sizeof *widths);
-    if (widths == NULL) return;
-    for (size_t i = 0; i < g->rows * g->columns; i++) {
+    for (size_t i = 0; widths != NULL && i < g->rows * g->columns; i++) {
         size_t needed = grid_text_columns(cell(g, i / g->columns, i % g->columns));
         if (needed > widths[i % g->columns]) widths[i % g->columns] = needed;
     }
+    return widths;
+}
+
+size_t grid_width(const grid *g) {
+    size_t *widths = natural_widths(g), total = 0;
+    for (size_t c = 0; widths != NULL && c < g->columns; c++) total += widths[c] + (c > 0 ? 2 : 0);
+    free(widths);
+    return total;
+}
+
+void grid_write(const grid *g, output *out, size_t width, bool color) {
+    size_t *widths = natural_widths(g);
+    if (widths == NULL) return;
     fit(widths, g->columns, width);
     for (size_t r = 0; r < g->rows; r++) {
         if (r == 0 && color) output_add(out, "\033[2m");

@@ -89,6 +89,16 @@ static int set_list(const cli_option *option, const char *text) {
     return PARSE_DONE;
 }
 
+/* The first of two values. */
+static int set_pair(const cli_command *command, const cli_option *option, const char *text) {
+    cli_pairs *pairs = option->value;
+    if (pairs->count == CLI_COUNT(pairs->first))
+        return cli_fail(command, CLI_USAGE, "--%s may come %zu times, not more often", option->name,
+                        pairs->count);
+    pairs->first[pairs->count++] = text;
+    return PARSE_DONE;
+}
+
 static int set_value(const cli_command *command, const cli_option *option, const char *text) {
     if ((option->kind == OPTION_TEXT || option->kind == OPTION_LIST) && text[0] == '\0')
         return cli_fail(command, CLI_USAGE, "--%s needs a value that is not empty", option->name);
@@ -100,6 +110,7 @@ static int set_value(const cli_command *command, const cli_option *option, const
     case OPTION_SECONDS: return set_seconds(command, option, text);
     case OPTION_NUMBER: return set_number(command, option, text);
     case OPTION_COUNT: return set_count(command, option, text);
+    case OPTION_PAIR: return set_pair(command, option, text);
     }
     return PARSE_DONE;
 }
@@ -141,6 +152,18 @@ static int missing_value(const parser *p, const cli_option *option) {
                     option->name, option->argument);
 }
 
+static int set_next(parser *p, const cli_option *option, const char *value) {
+    int code = set_value(p->command, option, value);
+    if (option->kind != OPTION_PAIR || code != PARSE_DONE) return code;
+    const char *second = p->at + 1 < p->argc ? p->argv[++p->at] : "";
+    if (second[0] == '\0' || (second[0] == '-' && second[1] != '\0'))
+        return cli_fail(p->command, CLI_USAGE, "--%s needs two values: --%s %s", option->name,
+                        option->name, option->argument);
+    cli_pairs *pairs = option->value;
+    pairs->second[pairs->count - 1] = second;
+    return PARSE_DONE;
+}
+
 static int parse_long(parser *p) {
     const char *name = p->argv[p->at] + 2;
     size_t length = strcspn(name, "=");
@@ -157,7 +180,7 @@ static int parse_long(parser *p) {
         if (p->at + 1 >= p->argc) return missing_value(p, option);
         value = p->argv[++p->at];
     }
-    return set_value(p->command, option, value);
+    return set_next(p, option, value);
 }
 
 /* -q, -qo FILE, -oFILE. */
@@ -178,7 +201,7 @@ static int parse_letters(parser *p) {
             return missing_value(p, option);
         else if (takes)
             value = p->argv[++p->at];
-        int code = set_value(p->command, option, value);
+        int code = set_next(p, option, value);
         if (code != PARSE_DONE || takes) return code;
     }
     return PARSE_DONE;

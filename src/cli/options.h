@@ -11,8 +11,15 @@ typedef enum option_kind {
     OPTION_LIST,     /* char **, heap: may come again, joined by commas */
     OPTION_SECONDS,  /* double: 20ms, 0.5s, 2m, or a plain number of seconds */
     OPTION_NUMBER,   /* double, a unit such as W may follow */
-    OPTION_COUNT     /* uint32_t */
+    OPTION_COUNT,    /* uint32_t */
+    OPTION_PAIR      /* cli_pairs: --export csv FILE, may come again */
 } option_kind;
+
+/* Values of an option that takes two. */
+typedef struct cli_pairs {
+    const char *first[8], *second[8];
+    size_t count;
+} cli_pairs;
 
 typedef struct cli_option {
     char letter; /* 0: none */

@@ -84,7 +84,7 @@ void output_append(output *out, const char *bytes, size_t length) {
     }
     memcpy(out->data + out->length, bytes, length);
     out->length += length;
-    if (out->length >= FLUSH_AT) flush(out);
+    if (out->length >= FLUSH_AT && !out->kept) flush(out);
 }
 
 void output_add(output *out, const char *format, ...) {
@@ -138,4 +138,13 @@ int output_close(output *out, const cli_command *command) {
     out->data = NULL;
     if (out->errnum == 0 || out->gone) return CLI_OK;
     return cli_fail(command, CLI_FAILED, "cannot write the output: %s", strerror(out->errnum));
+}
+
+int output_save(output *out, const cli_command *command, const char *path) {
+    if (strcmp(path, "-") == 0) return output_close(out, command);
+    int errnum = out->errnum != 0 ? out->errnum : write_file(path, out->data, out->length);
+    free(out->data);
+    out->data = NULL;
+    if (errnum == 0) return CLI_OK;
+    return cli_fail(command, CLI_FAILED, "cannot write %s: %s", path, strerror(errnum));
 }

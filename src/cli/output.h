@@ -10,6 +10,7 @@ typedef struct output {
     size_t capacity;
     int errnum; /* of the first failure */
     bool gone;  /* nobody reads any more */
+    bool kept;  /* in memory, for output_save; else it goes to stdout as it grows */
 } output;
 
 void output_open(output *out);
@@ -19,6 +20,8 @@ void output_append(output *out, const char *bytes, size_t length);
 void output_json(output *out, const char *text);
 /* A CSV field. */
 void output_csv(output *out, const char *text);
+/* Writes what was kept to a file, or to stdout if it is "-", and frees it. The exit code. */
+int output_save(output *out, const cli_command *command, const char *path);
 /* Writes what is left; the exit code: CLI_OK, or CLI_FAILED after saying why. */
 int output_close(output *out, const cli_command *command);
 
