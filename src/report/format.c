@@ -153,7 +153,7 @@ char *jmi_format_interval(char *out, double lower, double upper, const char *uni
     int place = last_place(fmax(fabs(low), fabs(high)), (high - low) / 2);
     int decimals = decimals_of(place);
     /* a dash between numbers with a sign would be read as one */
-    const char *between = style.utf8 && low >= 0 ? "–" : " to ";
+    const char *between = low < 0 ? " to " : style.utf8 ? "–" : "-";
     snprintf(out, JMI_FORMAT_SIZE, "%.*f%s%.*f %s%s", decimals, round_to(low, place), between,
              decimals, round_to(high, place), style.utf8 ? p.utf8 : p.ascii, unit);
     return out;

@@ -40,17 +40,17 @@ static const words words_of[] = {[JM_FIGURE_ENERGY] = {"uses", "use", "energy"},
                                  [JM_FIGURE_TIME] = {"takes", "take", "time"},
                                  [JM_FIGURE_POWER] = {"draws", "draw", "power"}};
 
-/* Decimals that show two digits of an uncertainty. */
-static int decimals_for(double u) {
+/* Decimals that show two digits of an uncertainty, as far as anybody cares. */
+static int decimals_for(double u, int most) {
     if (!(u > 0)) return 2;
     double place = 1 - floor(log10(u * 1.005)); /* 0.0996 is 0.10 */
-    return place < 0 ? 0 : place > 4 ? 4 : (int)place;
+    return place < 0 ? 0 : place > most ? most : (int)place;
 }
 
 static void say_no_difference(const jm_ratio *r, const words *w, const char *a, const char *b,
                               char *text, size_t size) {
     double low = 100 * (r->lower - 1), high = 100 * (r->upper - 1);
-    int decimals = decimals_for((high - low) / 2);
+    int decimals = decimals_for((high - low) / 2, 2);
     snprintf(text, size,
              "no significant difference in %s between %s and %s (%s could %s %+.*f to %+.*f %%)",
              w->noun, a, b, b, w->could, decimals, low, decimals, high);
@@ -59,7 +59,7 @@ static void say_no_difference(const jm_ratio *r, const words *w, const char *a, 
 /* "2.40 times the energy": per cent beyond a factor of two are hard to read. */
 static void say_times(const jm_ratio *r, const words *w, const char *a, const char *b, char *text,
                       size_t size) {
-    int decimals = decimals_for((r->upper - r->lower) / 2);
+    int decimals = decimals_for((r->upper - r->lower) / 2, 4);
     snprintf(text, size, "%s %s %.*f times the %s of %s (%.*f to %.*f)", b, w->verb, decimals,
              r->ratio, w->noun, a, decimals, r->lower, decimals, r->upper);
 }
@@ -71,7 +71,7 @@ static void say_per_cent(const jm_ratio *r, const words *w, const char *a, const
     double value = 100 * fabs(r->ratio - 1), half = 50 * (r->upper - r->lower);
     double low = 100 * fmin(fabs(r->lower - 1), fabs(r->upper - 1));
     double high = 100 * fmax(fabs(r->lower - 1), fabs(r->upper - 1));
-    int decimals = decimals_for(half);
+    int decimals = decimals_for(half, 2);
     if (fabs((low + high) / 2 - value) <= 0.1 * half)
         snprintf(text, size, "%s %s %.*f %% %s %.*f %% %s %s than %s", b, w->verb, decimals, value,
                  sign, decimals, half, less, w->noun, a);
