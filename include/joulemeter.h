@@ -620,9 +620,9 @@ typedef struct jm_repeat {
     bool stable;    /* none of FEW, DRIFT, OUTLIERS, NOISY */
 } jm_repeat;
 
-/* How well runs repeat. Set result->size before the call. A run whose energy differs from the
- * median by less than 1 %, or by no more than its own random uncertainty allows, is no outlier.
- * `outlier` gets `count` entries, or is NULL. */
+/* How well runs repeat. Set result->size before the call. No outlier is a run whose energy differs
+ * from the median by less than 1 %, or by what its random uncertainty allows where that is larger
+ * than the other runs'. `outlier` gets `count` entries, or is NULL. */
 JM_API int jm_repeat_analyse(const jm_run *runs, size_t count, const jm_repeat_options *options,
                              jm_repeat *result, bool *outlier, jm_error *error);
 

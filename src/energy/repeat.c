@@ -32,15 +32,31 @@ static int spread_of(const jm_run *runs, size_t count, figure which, double leve
     return status;
 }
 
-/* A run that its measurement cannot tell from the median has not shown that it differs; and where
- * all else agrees to a thousandth, one that is off by two is no cause for a warning. */
-static void excuse_outliers(const jm_run *runs, size_t count, jm_spread *energy, bool *outlier) {
-    for (size_t i = 0; i < count; i++) {
-        double excuse = fmax(1.96 * runs[i].u_random_j, NOTABLE * energy->median);
+static int typical_uncertainty(const jm_run *runs, size_t count, double *typical) {
+    double *u = jmi_alloc(count, sizeof *u);
+    if (u == NULL) return JM_MEMORY;
+    for (size_t i = 0; i < count; i++) u[i] = runs[i].u_random_j;
+    jmi_sort(u, count);
+    *typical = jmi_sorted_median(u, count);
+    free(u);
+    return JM_OK;
+}
+
+/* What all runs are uncertain by is in their spread. Only a run that was measured worse than the
+ * others may differ for that reason; and where all else agrees to a thousandth, one that is off by
+ * two is no cause for a warning. */
+static int excuse_outliers(const jm_run *runs, size_t count, jm_spread *energy, bool *outlier) {
+    double typical = 0;
+    int status = typical_uncertainty(runs, count, &typical);
+    for (size_t i = 0; status == JM_OK && i < count; i++) {
+        double u = runs[i].u_random_j;
+        double own = u > typical ? 1.96 * sqrt(u * u - typical * typical) : 0;
+        double excuse = fmax(own, NOTABLE * energy->median);
         if (!outlier[i] || fabs(runs[i].energy_j - energy->median) > excuse) continue;
         outlier[i] = false;
         energy->outliers--;
     }
+    return status;
 }
 
 /* Student's interval of the mean contains what the measurement adds at random; where there is none,
@@ -74,7 +90,8 @@ static int analyse(const jm_run *runs, size_t count, const jm_repeat_options *op
     if (status == JM_OK)
         status = spread_of(runs, count, FIGURE_POWER, options->level, &r->power_w, NULL, error);
     if (status != JM_OK) return status;
-    excuse_outliers(runs, count, &r->energy_j, outlier);
+    if (excuse_outliers(runs, count, &r->energy_j, outlier) != JM_OK)
+        return jmi_fail(error, JM_MEMORY, "out of memory");
     find_uncertainty(runs, count, r);
     r->runs = count;
     r->flags = flags_of(r, options->stable_cv_pct);
