@@ -13,26 +13,29 @@ _joulemeter_files() {
 
 _joulemeter() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-    local commands="run show export sql devices doctor calibrate completion help"
+    local commands="run repeat compare show export sql devices doctor calibrate completion help"
     local command=${COMP_WORDS[1]} i
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
         _joulemeter_words "$commands --help --version" "$cur"
         return
     fi
-    if [[ $command == run ]]; then
+    if [[ $command == run || $command == repeat ]]; then
         # Past the options everything belongs to the measured command.
         for ((i = 2; i < COMP_CWORD; i++)); do
             case ${COMP_WORDS[i]} in
             -o | --output | -i | --interval | -g | --gpu | -b | --idle-baseline | --tdp | \
-                --simulate) ((i++)) ;;
+                --simulate | -n | --runs | -w | --warmup | -c | --cooldown | --cooldown-limit | \
+                --intervals) ((i++)) ;;
+            -e | --export) ((i += 2)) ;;
             --) ((i++)); break ;;
             -*) ;;
             *) break ;;
             esac
         done
         if ((i <= COMP_CWORD)) && [[ ${COMP_WORDS[i-1]} == -- || ${COMP_WORDS[i]} != -* ]] &&
-            ! [[ $prev == -[oigb] || $prev == --@(output|interval|gpu|idle-baseline|tdp|simulate) ]]; then
+            ! [[ $prev == -[oigbnwce] || ${COMP_WORDS[COMP_CWORD-2]} == @(-e|--export) ||
+                $prev == --@(output|interval|intervals|gpu|idle-baseline|tdp|simulate|runs|warmup|cooldown|cooldown-limit|export) ]]; then
             if declare -F _command_offset >/dev/null; then
                 _command_offset "$i"
             elif ((i == COMP_CWORD)); then
@@ -43,11 +46,20 @@ _joulemeter() {
             return
         fi
     fi
+    if [[ ${COMP_WORDS[COMP_CWORD-2]} == @(-e|--export) ]]; then
+        _joulemeter_files "$cur"
+        return
+    fi
     case $prev in
     -o | --output | --cache) _joulemeter_files "$cur"; return ;;
     -i | --interval) _joulemeter_words "1ms 10ms 20ms 100ms 1s" "$cur"; return ;;
     -g | --gpu) _joulemeter_words "all none 0 1 2 3 4 5 6 7" "$cur"; return ;;
-    -b | --idle-baseline | -t | --time) _joulemeter_words "5s 10s 30s 60s" "$cur"; return ;;
+    --intervals) _joulemeter_words "5ms,20ms,100ms" "$cur"; return ;;
+    -e | --export) _joulemeter_words "csv json markdown benchmark" "$cur"; return ;;
+    --runs | -w | --warmup) _joulemeter_words "1 3 5 10 20 50" "$cur"; return ;;
+    --cooldown) _joulemeter_words "stable 5s 30s" "$cur"; return ;;
+    --names | --seed) return ;;
+    -b | --idle-baseline | -t | --time | --cooldown-limit) _joulemeter_words "5s 10s 30s 60s" "$cur"; return ;;
     --simulate) _joulemeter_words "v100 a100 h100 h200 3090 4090 b200" "$cur"; return ;;
     -n | --top) _joulemeter_words "5 10 20 50" "$cur"; return ;;
     --tdp) return ;;
@@ -57,6 +69,8 @@ _joulemeter() {
     local options="--help"
     case $command in
     run) options+=" --output --force --interval --gpu --json --idle-baseline --quiet --tdp --simulate --" ;;
+    repeat) options+=" --runs --warmup --cooldown --cooldown-limit --interval --intervals --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate --" ;;
+    compare) options+=" --runs --warmup --cooldown --cooldown-limit --seed --names --interval --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate" ;;
     show) options+=" --json --top" ;;
     export) options+=" --perfetto --clock --tables --quiet" ;;
     sql) options+=" --json --csv" ;;

@@ -28,8 +28,8 @@ typedef struct cli_command {
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 } cli_command;
 
-extern const cli_command cli_run, cli_devices, cli_doctor, cli_calibrate, cli_show, cli_export,
-    cli_sql, cli_completion;
+extern const cli_command cli_run, cli_repeat, cli_compare, cli_devices, cli_doctor, cli_calibrate,
+    cli_show, cli_export, cli_sql, cli_completion;
 
 /* Ends with NULL. */
 extern const cli_command *const cli_commands[];

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const cli_command *const cli_commands[] = {&cli_run,       &cli_show,       &cli_export,
-                                           &cli_sql,       &cli_devices,    &cli_doctor,
-                                           &cli_calibrate, &cli_completion, NULL};
+const cli_command *const cli_commands[] = {
+    &cli_run,     &cli_repeat, &cli_compare,   &cli_show,       &cli_export, &cli_sql,
+    &cli_devices, &cli_doctor, &cli_calibrate, &cli_completion, NULL};
 
 int cli_fail(const cli_command *command, int code, const char *format, ...) {
     char *text = NULL;
