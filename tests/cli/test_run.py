@@ -10,6 +10,11 @@ import unittest
 
 from common import JOULEMETER, SLOWNESS, FolderTest
 
+# Whoever runs these tests in the background may have them ignored, which commands would inherit.
+for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class RunTest(FolderTest):
     def run_command(self, *arguments, **more):
