@@ -258,4 +258,5 @@ setup() { # setup [again]: everything; quick when it is done
     install_peers "${1:-}"
     install_python_tools "${1:-}"
     [ "${need_frameworks:-1}" = 0 ] || install_frameworks "${1:-}"
+    hash -r # what was installed comes before what the shell has seen elsewhere
 }
