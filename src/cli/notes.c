@@ -154,7 +154,7 @@ static void note_noise(results *r, const jm_repeat *repeat, const char *whose) {
     if (!(repeat->flags & JM_REPEAT_NOISY)) return;
     double within = cv > 10 ? 5 : 2, needed = ceil(1.96 * 1.96 * cv * cv / within / within);
     char more[96] = "; longer runs may agree better";
-    if (repeat->runs < needed && needed <= 200)
+    if ((double)repeat->runs < needed && needed <= 200)
         snprintf(more, sizeof more, "; -n %.0f would tell the mean to %g %%", needed, within);
     results_note(r, '!', "Runs%s differ much (CV %.2g %%): keep other programs away%s.", whose, cv,
                  more);
