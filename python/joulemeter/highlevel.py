@@ -93,6 +93,7 @@ class LearningProfiler(Profiler):
         self.waits = bool(more.get("sync", True))  # for the device, at edges of ranges
         self._pid = os.getpid()
         self._last_line = 0.0
+        self._epochs: List[Optional["Energy"]] = []
         if auto_flush_dir is not None and more.get("path") is None:
             more["path"] = _flush_path(auto_flush_dir, auto_flush_prefix)
         self.flush_path: Optional[str] = more.get("path")
@@ -108,6 +109,9 @@ class LearningProfiler(Profiler):
             if "shows no GPU" not in str(error):
                 raise
             super().__init__(**{**more, "gpus": "none"})
+        from ._environment import note_versions
+
+        note_versions(self)  # a program that dies has them, too
         names = [device["name"] for device in self.devices() if device["in_total"]]
         self._device = "gpus" if any(name.startswith("gpu") for name in names) else "total"
         self._say(f"measuring {', '.join(names) or 'nothing'}")
@@ -129,6 +133,7 @@ class LearningProfiler(Profiler):
         if self.verbose < 1:
             return
         energy = self._energy_of(window)
+        self._epochs = [*(self._epochs if epoch > 0 else []), energy]
         parts = [f"epoch {epoch + 1}/{epochs}:"]
         if loss is not None:
             parts.append(f"loss {loss:.4g},")
@@ -137,7 +142,7 @@ class LearningProfiler(Profiler):
         if energy is not None and samples > 0 and energy.duration_s > 0:
             each = "" if energy.bound_only else f"{energy.energy_j / samples:.3g} J/sample, "
             parts.append(f"= {each}{samples / energy.duration_s:.4g} samples/s")
-        forecast = self._forecast(epoch + 1, epochs)
+        forecast = self._forecast(epochs)
         self._say(" ".join(parts) + (f"; {forecast}" if forecast else ""))
 
     def _energy_of(self, window: "_joulemeter.Range") -> Optional["Energy"]:
@@ -147,8 +152,9 @@ class LearningProfiler(Profiler):
         except JoulemeterError:
             return None
 
-    def _forecast(self, done: int, epochs: int) -> str:
-        """What the whole training will take, once the library can tell."""
+    def _forecast(self, epochs: int) -> str:
+        """What so many epochs will take, after those in ``_epochs``: for jm_forecast_epochs, once
+        the extension has it."""
         return ""
 
     def _batch_done(self, index: int, window: "_joulemeter.Range", size: Optional[int],
