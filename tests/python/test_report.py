@@ -115,7 +115,7 @@ def test_summary_and_energy(report):
     with pytest.raises(ValueError, match="samples, readings"):
         list(report.table("nonsense").rows())
     with pytest.raises(LookupError):
-        jm.Report(report.recording, device="gpu9").samples_df
+        jm.Report(report.recording, device="gpu9").table("samples").to_dict()
 
 
 def test_save_and_open(report, tmp_path):
