@@ -71,7 +71,7 @@ static void flush(output *out) {
 }
 
 void output_append(output *out, const char *bytes, size_t length) {
-    if (out->errnum != 0) return;
+    if (out->errnum != 0 || length == 0) return;
     if (out->length + length > out->capacity) {
         size_t larger = 2 * (out->length + length) + 1024;
         char *data = realloc(out->data, larger);
