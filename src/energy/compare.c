@@ -97,10 +97,10 @@ static bool ranks_contradict(const jm_ratio *r, const logs *l, double level) {
 
 static int warn_of(const double *values, size_t count, bool paired, double level, uint32_t *flags,
                    jm_error *error) {
-    jm_spread spread;
+    jm_spread spread = {0};
     bool *outlier = jmi_alloc(count, sizeof *outlier);
-    int status = outlier == NULL ? jmi_fail(error, JM_MEMORY, "out of memory")
-                                 : jm_spread_of(values, count, level, &spread, outlier, error);
+    if (outlier == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
+    int status = jm_spread_of(values, count, level, &spread, outlier, error);
     for (size_t i = 0; status == JM_OK && i < count; i++)
         if (outlier[i] && fabs(values[i] - spread.median) >= NOTABLE) *flags |= JM_COMPARE_OUTLIERS;
     free(outlier);

@@ -57,13 +57,12 @@ static int find_drift(const double *values, size_t count, double level, jm_sprea
 /* Median absolute deviation as an estimate of the standard deviation; the factors are those of
  * Croux and Rousseeuw 1992, without which small normal samples would seem full of outliers. */
 static double scale_of(const double *sorted, size_t count, double median, double *deviations) {
-    static const double small[] = {1.206, 1.200, 1.140, 1.129, 1.107};
+    static const double small[] = {1, 1, 1.196, 1.495, 1.363, 1.206, 1.200, 1.140, 1.129, 1.107};
     double sum = 0;
     for (size_t i = 0; i < count; i++) sum += deviations[i] = fabs(sorted[i] - median);
     jmi_sort(deviations, count);
     double mad = jmi_sorted_median(deviations, count);
-    double factor =
-        count < 10 ? small[count - OUTLIERS_FROM] : (double)count / ((double)count - 0.8);
+    double factor = count < JMI_COUNT(small) ? small[count] : (double)count / ((double)count - 0.8);
     /* more than half of the values are equal: the mean deviation is left */
     return mad > 0 ? 1.482602 * factor * mad : 1.253314 * sum / (double)count;
 }
