@@ -215,28 +215,11 @@ static int parse(experiment *e, char **names, int argc, char **argv, char *comma
     return make_groups(e, *names, (size_t)operands, argv + 1, commands);
 }
 
-static int report(experiment *e) {
-    results r;
-    int code = results_open(&r, e, true);
-    if (code == CLI_OK) {
-        judge_all(&r);
-        if (!e->set.quiet) code = show(&r);
-        int written = results_export(&r);
-        if (code == CLI_OK) code = written;
-    }
-    results_close(&r);
-    return code;
-}
-
 static int run(int argc, char **argv) {
     experiment e = {.command = &cli_compare};
     char *commands[COMMANDS][4], *names = NULL;
     int code = parse(&e, &names, argc, argv, commands);
-    if (code == PARSE_DONE) {
-        code = experiment_run(&e);
-        if (code == CLI_OK) code = report(&e);
-        if (code == CLI_OK && e.interrupted != 0) code = 128 + e.interrupted;
-    }
+    if (code == PARSE_DONE) code = results_of(&e, true, judge_all, show);
     free(names);
     experiment_close(&e);
     return code;

@@ -210,28 +210,11 @@ static int parse(experiment *e, char **intervals, int argc, char **argv) {
     return code == PARSE_DONE ? make_groups(e, *intervals, argv + 1) : code;
 }
 
-static int report(experiment *e) {
-    results r;
-    int code = results_open(&r, e, false);
-    if (code == CLI_OK) {
-        judge_all(&r);
-        if (!e->set.quiet) code = show(&r);
-        int written = results_export(&r);
-        if (code == CLI_OK) code = written;
-    }
-    results_close(&r);
-    return code;
-}
-
 static int run(int argc, char **argv) {
     experiment e = {.command = &cli_repeat};
     char *intervals = NULL;
     int code = parse(&e, &intervals, argc, argv);
-    if (code == PARSE_DONE) {
-        code = experiment_run(&e);
-        if (code == CLI_OK) code = report(&e);
-        if (code == CLI_OK && e.interrupted != 0) code = 128 + e.interrupted;
-    }
+    if (code == PARSE_DONE) code = results_of(&e, false, judge_all, show);
     free(intervals);
     experiment_close(&e);
     return code;

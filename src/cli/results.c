@@ -109,7 +109,7 @@ static int find_sensitivity(results *r, jm_error *error) {
     return status;
 }
 
-int results_open(results *r, const experiment *e, bool compared) {
+static int open_results(results *r, const experiment *e, bool compared) {
     jm_error error = {0};
     *r = (results){.e = e};
     r->of = calloc(e->group_count, sizeof *r->of);
@@ -121,7 +121,7 @@ int results_open(results *r, const experiment *e, bool compared) {
     return status == JM_OK ? CLI_OK : fail(r, status, &error);
 }
 
-void results_close(results *r) {
+static void close_results(results *r) {
     for (size_t g = 0; r->of != NULL && g < r->e->group_count; g++) {
         free(r->of[g].runs);
         free(r->of[g].outlier);
@@ -132,4 +132,19 @@ void results_close(results *r) {
     free(r->of);
     free(r->comparisons);
     *r = (results){0};
+}
+
+int results_of(experiment *e, bool compared, void (*judge)(results *r), int (*show)(results *r)) {
+    int code = experiment_run(e);
+    if (code != CLI_OK) return code;
+    results r;
+    code = open_results(&r, e, compared);
+    if (code == CLI_OK) {
+        judge(&r);
+        if (!e->set.quiet) code = show(&r);
+        int written = results_export(&r);
+        if (code == CLI_OK) code = written;
+    }
+    close_results(&r);
+    return code == CLI_OK && e->interrupted != 0 ? 128 + e->interrupted : code;
 }

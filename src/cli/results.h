@@ -23,10 +23,10 @@ typedef struct results {
     size_t note_count;
 } results;
 
-/* Analyses: every group for itself, then commands against the first, or sampling intervals. CLI_OK
- * or the exit code after saying why. */
-int results_open(results *r, const experiment *e, bool compare);
-void results_close(results *r);
+/* Runs an experiment, analyses it (every group for itself, then commands against the first, or
+ * sampling intervals), adds notes with `judge`, shows it unless all is to be quiet, and writes what
+ * is to be exported. The exit code: 128 + N if signal N ended it early. */
+int results_of(experiment *e, bool compare, void (*judge)(results *r), int (*show)(results *r));
 
 /* Adds a sentence; `sign` is '!' for a warning, '-' for what may interest. */
 void results_note(results *r, char sign, const char *format, ...) CLI_PRINTF(3, 4);
