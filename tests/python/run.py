@@ -26,6 +26,13 @@ def reexec_with_pytest():
     sys.exit(0)
 
 
+def reason_of(report):
+    """The line that says what failed, short enough for a list."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash else str(report.longrepr)
+    return " ".join(text.replace("#", "").split())[:300]
+
+
 class Tap:
     def __init__(self):
         self.count = 0
@@ -40,7 +47,7 @@ class Tap:
             reason = str(reason).replace("Skipped: ", "").replace("\n", " ")
             self.line("ok", report.nodeid, f" # SKIP {reason}")
         elif report.failed:
-            self.line("not ok", f"{report.nodeid} ({report.when})")
+            self.line("not ok", f"{report.nodeid} ({report.when}): {reason_of(report)}")
         elif report.when == "call":
             self.line("ok", report.nodeid)
 
