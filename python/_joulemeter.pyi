@@ -57,6 +57,50 @@ def probe(
 ) -> Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]:
     """(devices, findings): what can be measured here, and what cannot."""
 
+_Run = Tuple[float, float, float, float]
+
+def repeat(
+    runs: Sequence[_Run], /, *, level: float = 0, stable_cv_pct: float = 0
+) -> Dict[str, Any]:
+    """How well runs of (energy_j, u_random_j, u_systematic_j, time_s) repeat."""
+
+def sensitivity(
+    groups: Sequence[Tuple[float, Sequence[_Run]]], /, *, level: float = 0
+) -> Dict[str, Any]:
+    """Does the sampling interval matter? Groups are (interval_s, runs)."""
+
+def compare(
+    a: Sequence[_Run],
+    b: Sequence[_Run],
+    /,
+    *,
+    level: float = 0,
+    unpaired: bool = False,
+    ratio_u: float = 0,
+    name_a: str = "A",
+    name_b: str = "B",
+) -> Dict[str, Any]:
+    """Runs of B against runs of A."""
+
+def compare_systematic(
+    a: Sequence[Tuple[float, float, float, bool]],
+    b: Sequence[Tuple[float, float, float, bool]],
+    /,
+) -> float:
+    """What gains and offsets leave of a ratio. Devices are (energy_j, u_systematic_j, duration_s,
+    modelled)."""
+
+def forecast(
+    epochs: Sequence[_Run], total: int, /, *, level: float = 0, warmup: str = "auto"
+) -> Dict[str, Any]:
+    """Energy and time of so many epochs after these."""
+
+def value_text(value: float, uncertainty: float, unit: str, /) -> str:
+    """'124.2 ± 1.3 J'."""
+
+def interval_text(lower: float, upper: float, unit: str, /) -> str:
+    """'123.4–125.1 J'."""
+
 class Range:
     """A named piece of time; a context manager. Made by a session."""
 

@@ -24,6 +24,7 @@ extern PyTypeObject *session_type, *range_type, *recording_type;
 int add_session_type(PyObject *module);
 int add_range_type(PyObject *module);
 int add_recording_type(PyObject *module);
+int add_statistics(PyObject *module);
 
 /* Sets the Python exception that fits a status; returns NULL. */
 PyObject *raise_error(int status, const jm_error *error);

@@ -20,22 +20,26 @@ from ._energy import Energy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import callbacks, distributed, highlevel, measurement
+    from ._repeat import compare, repeat
     from ._report import Report
+    from ._statistics import Comparison, Forecast, Repeat, forecast
     from ._torch_trace import merge_torch_trace, torch_trace
     from .highlevel import profile_tf, profile_torch
 
 __all__ = [
-    "Energy", "JoulemeterError", "JoulemeterWarning", "Profiler", "Report", "__version__",
-    "callbacks", "current", "devices", "distributed", "findings", "highlevel", "measure",
-    "measurement", "merge_torch_trace", "open", "profile", "profile_tf", "profile_torch",
-    "torch_trace",
+    "Comparison", "Energy", "Forecast", "JoulemeterError", "JoulemeterWarning", "Profiler",
+    "Repeat", "Report", "__version__", "callbacks", "compare", "current", "devices", "distributed",
+    "findings", "forecast", "highlevel", "measure", "measurement", "merge_torch_trace", "open",
+    "profile", "profile_tf", "profile_torch", "repeat", "torch_trace",
 ]
 
 # Names and modules that are imported when they are first used: `import joulemeter` stays quick.
 _LATER = {
-    "Report": "_report", "callbacks": "callbacks", "distributed": "distributed",
-    "highlevel": "highlevel", "measurement": "measurement", "merge_torch_trace": "_torch_trace",
-    "profile_tf": "highlevel", "profile_torch": "highlevel", "torch_trace": "_torch_trace",
+    "Comparison": "_statistics", "Forecast": "_statistics", "Repeat": "_statistics",
+    "Report": "_report", "callbacks": "callbacks", "compare": "_repeat",
+    "distributed": "distributed", "forecast": "_statistics", "highlevel": "highlevel",
+    "measurement": "measurement", "merge_torch_trace": "_torch_trace", "profile_tf": "highlevel",
+    "profile_torch": "highlevel", "repeat": "_repeat", "torch_trace": "_torch_trace",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _joulemeter import interval_text, value_text
+
 
 class Energy:
     """Energy of a window of time.
@@ -69,15 +71,8 @@ class Energy:
         if self.energy_j != self.energy_j:
             return "not measured"
         if self.bound_only:
-            return f"{_joules(self.lower_j)} to {_joules(self.upper_j)} (bound only)"
-        return f"{_joules(self.energy_j)} ± {_joules(self.u95_j)}"
+            return f"{interval_text(self.lower_j, self.upper_j, 'J')} (bound only)"
+        return value_text(self.energy_j, self.u95_j, "J")
 
     def __repr__(self) -> str:
         return f"<Energy {self} in {self.duration_s:.6g} s, {self.provenance}>"
-
-
-def _joules(value: float) -> str:
-    for unit, size in (("MJ", 1e6), ("kJ", 1e3), ("J", 1.0), ("mJ", 1e-3)):
-        if abs(value) >= size:
-            return f"{value / size:.4g} {unit}"
-    return f"{value * 1e3:.3g} mJ"

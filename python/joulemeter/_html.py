@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from html import escape
+
+from _joulemeter import value_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,18 +39,9 @@ def _number(value: Optional[float], unit: str = "") -> str:
 
 
 def _energy(value: Optional[float], u95: Optional[float], bound_only: bool = False) -> str:
-    """41.2 ± 2.7 J: two digits of the uncertainty, and a prefix that fits."""
     if value is None or value != value:
         return "not measured"
-    unit, size = next(((u, s) for u, s in (("MJ", 1e6), ("kJ", 1e3), ("J", 1.0))
-                       if max(abs(value), u95 or 0.0) >= s), ("mJ", 1e-3))
-    if not u95:
-        text = f"{value / size:.4g}&nbsp;{unit}"
-    else:
-        digits = 1 - math.floor(math.log10(u95 / size))
-        value, u95 = round(value / size, digits), round(u95 / size, digits)
-        decimals = max(digits, 0)
-        text = f"{value:.{decimals}f} &plusmn;&nbsp;{u95:.{decimals}f}&nbsp;{unit}"
+    text = value_text(value, u95 or 0.0, "J").replace(" ", "&nbsp;")
     return text + (" (bound only)" if bound_only else "")
 
 

@@ -7,7 +7,7 @@ from ._frames import Table
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from typing import Any, Dict, List, Optional, Sequence, Union
+    from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
     import _joulemeter
     import numpy
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     from ._energy import Energy
+    from ._statistics import Forecast
 
     Path = Union[str, "os.PathLike[str]"]
 
@@ -76,6 +77,55 @@ class Report:
     def warnings(self) -> List[str]:
         """What the user should know of, in sentences."""
         return self.recording.warnings()
+
+    def forecast(self, total: int, phase: Optional[str] = None, *, level: float = 0.95,
+                 warmup: str = "auto") -> "Forecast":
+        """Energy and time of so many epochs in all, from those that were measured.
+
+        Parameters
+        ----------
+        total : int
+            Epochs of the whole training.
+        phase : str, optional
+            Phase that the epochs are in; by default that of the latest one.
+        level, warmup
+            As for :func:`joulemeter.forecast`.
+
+        Raises
+        ------
+        ValueError
+            No epoch has been measured to its end.
+        """
+        from ._statistics import forecast
+
+        windows = self._epoch_windows(phase)
+        if not windows:
+            where = "" if phase is None else f" in a phase {phase!r}"
+            raise ValueError(f"no epoch{where} has been measured to its end: mark them with "
+                             "`with p.epoch(i)`")
+        energies = self.recording.energies(windows, device=self.device)
+        return forecast(energies, total, level=level, warmup=warmup)
+
+    def _epoch_windows(self, phase: Optional[str]) -> List[Tuple[int, int]]:
+        """Begin and end (ns) of the latest training's epochs, each once whatever the processes."""
+        ranges = self.table("ranges").to_dict()
+        running = {begin for begin, open_, category in zip(
+            ranges["begin_s"], ranges["unfinished"], ranges["category"])
+            if open_ and category == "epoch"}
+        rows = [row for row in self.table("epochs").rows() if row["ts"] not in running]
+        if rows and phase is None:
+            phase = rows[-1]["phase"]
+        windows: List[Tuple[int, int]] = []
+        last = -1
+        for row in rows:
+            if row["phase"] != phase or row["epoch"] == last:
+                continue
+            if row["epoch"] < last:
+                windows = []  # it began anew
+            last = row["epoch"]
+            begin = self.recording.begin_ns + round(row["ts"] * 1e9)
+            windows.append((begin, begin + round(row["time_s"] * 1e9)))
+        return windows
 
     # ---- tables ----
 

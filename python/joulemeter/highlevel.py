@@ -153,9 +153,13 @@ class LearningProfiler(Profiler):
             return None
 
     def _forecast(self, epochs: int) -> str:
-        """What so many epochs will take, after those in ``_epochs``: for jm_forecast_epochs, once
-        the extension has it."""
-        return ""
+        """What so many epochs will take, after those in ``_epochs``."""
+        from ._statistics import forecast, is_estimate
+
+        done = [energy for energy in self._epochs if energy is not None and is_estimate(energy)]
+        if len(self._epochs) >= epochs or len(done) < len(self._epochs):
+            return ""
+        return str(forecast(done, epochs))
 
     def _batch_done(self, index: int, window: "_joulemeter.Range", size: Optional[int],
                     loss: Optional[float]) -> None:

@@ -680,9 +680,9 @@ def test_html_says_it_all_and_trusts_nobody(profiled):
 
 
 @pytest.mark.parametrize("value, u95, text", [
-    (41.234, 2.71, "41.2 ± 2.7 J"), (0.3412, 0.34, "340 ± 340 mJ"), (1234567, 8.4, "1.2345670 ± "),
-    (12345, 2345, "12.3 ± 2.3 kJ"), (0, 0.5, "0 ± 500 mJ"), (5.0, None, "5 J"), (5.0, 0, "5 J"),
-    (None, None, "not measured"), (2.0, 99.6, "2 ± 100 J"),
+    (41.234, 2.71, "41.2 ± 2.7 J"), (0.3412, 0.034, "0.341 ± 0.034 J"), (1234567, 8.4, "1234.5670 ± "),
+    (12345, 2345, "12.3 ± 2.3 kJ"), (0, 0.5, "0.00 ± 0.50 J"), (5.0, None, "5.00 J"), (5.0, 0, "5.00 J"),
+    (None, None, "not measured"), (2.0, 99.6, "0 ± 100 J"),
 ])
 def test_energies_in_html(value, u95, text):
     from joulemeter._html import _energy
