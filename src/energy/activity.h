@@ -17,6 +17,7 @@ typedef struct jmi_timeline {
     int64_t *t;   /* count: a class begins */
     uint8_t *cls; /* count */
     uint32_t classes;
+    int64_t *sum_ns; /* time in each class until the first, the 65th ... change: `classes` each */
 } jmi_timeline;
 
 /* Ranges of the host and of `device` (an index) count. With a span, those that began long before it

@@ -169,6 +169,22 @@ static void sweep(jmi_timeline *timeline, const event *events, size_t count,
     }
 }
 
+enum { BLOCK = 64 }; /* changes between two entries of the running sums */
+
+/* A window that spans many changes costs no more than one that spans a block. */
+static bool sum_classes(jmi_timeline *timeline) {
+    uint32_t k = timeline->classes;
+    int64_t now[JMI_CLASSES] = {0};
+    timeline->sum_ns = malloc((timeline->count / BLOCK + 1) * k * sizeof *timeline->sum_ns);
+    if (timeline->sum_ns == NULL) return false;
+    for (size_t i = 0; i < timeline->count; i++) {
+        if (i % BLOCK == 0)
+            memcpy(timeline->sum_ns + i / BLOCK * k, now, k * sizeof *timeline->sum_ns);
+        if (i + 1 < timeline->count) now[timeline->cls[i]] += timeline->t[i + 1] - timeline->t[i];
+    }
+    return true;
+}
+
 static bool reserve(jmi_timeline *timeline, open_list *open, event **events, uint64_t ranges) {
     *events = malloc((2 * ranges + 1) * sizeof **events);
     open->before = calloc(ranges + 1, sizeof *open->before);
@@ -200,7 +216,10 @@ int jmi_timeline_build(jmi_timeline *timeline, const jm_recording *recording, ui
         size_t count = take_events(&all, events, names);
         timeline->classes = rank_names(names, cls);
         sweep(timeline, events, count, cls, &open);
-        if (timeline->count < 2) status = JM_NO_DATA;
+        if (timeline->count < 2)
+            status = JM_NO_DATA;
+        else if (!sum_classes(timeline))
+            status = jmi_fail(error, JM_MEMORY, "out of memory for a timeline of ranges");
     }
     free(events);
     free(names);
@@ -214,6 +233,7 @@ int jmi_timeline_build(jmi_timeline *timeline, const jm_recording *recording, ui
 void jmi_timeline_free(jmi_timeline *timeline) {
     free(timeline->t);
     free(timeline->cls);
+    free(timeline->sum_ns);
     *timeline = (jmi_timeline){0};
 }
 
@@ -247,10 +267,7 @@ size_t jmi_timeline_find(const jmi_timeline *timeline, int64_t t, size_t from) {
     return lo;
 }
 
-void jmi_timeline_times(const jmi_timeline *timeline, int64_t a, int64_t b, size_t *hint,
-                        double *time_s) {
-    size_t i = jmi_timeline_find(timeline, a, *hint);
-    *hint = i;
+static void walk(const jmi_timeline *timeline, size_t i, int64_t a, int64_t b, double *time_s) {
     while (a < b) {
         int64_t end = i + 1 < timeline->count ? timeline->t[i + 1] : INT64_MAX;
         if (end > b) end = b;
@@ -258,4 +275,20 @@ void jmi_timeline_times(const jmi_timeline *timeline, int64_t a, int64_t b, size
         a = end;
         i++;
     }
+}
+
+void jmi_timeline_times(const jmi_timeline *timeline, int64_t a, int64_t b, size_t *hint,
+                        double *time_s) {
+    size_t i = jmi_timeline_find(timeline, a, *hint), near = i / BLOCK + 1;
+    *hint = i;
+    if ((near + 1) * BLOCK >= timeline->count || timeline->t[(near + 1) * BLOCK] > b) {
+        walk(timeline, i, a, b, time_s);
+        return;
+    }
+    size_t far = jmi_timeline_find(timeline, b, near * BLOCK) / BLOCK;
+    const int64_t *from = timeline->sum_ns + near * timeline->classes,
+                  *to = timeline->sum_ns + far * timeline->classes;
+    for (uint32_t c = 0; c < timeline->classes; c++) time_s[c] += (double)(to[c] - from[c]) * 1e-9;
+    walk(timeline, i, a, timeline->t[near * BLOCK], time_s);
+    walk(timeline, far * BLOCK, timeline->t[far * BLOCK], b, time_s);
 }

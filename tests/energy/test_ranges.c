@@ -83,6 +83,31 @@ static void the_innermost_range_counts(void **state) {
     jm_recording_free(r);
 }
 
+/* Windows over many changes are looked up in running sums; a change at a time gives the same. */
+static void times_of_long_windows(void **state) {
+    (void)state;
+    jm_recording *r = recording_new();
+    double t = 1;
+    for (int i = 0; i < 3000; i++, t += 0.003)
+        add_range(r, JM_CATEGORY_BATCH, i % 3 == 0 ? "a" : "b", t, t + (i % 7 + 1) * 3e-4);
+    jmi_timeline line = timeline_of(r);
+    size_t hint = 0, step_hint = 0;
+    for (int i = 0; i < 400; i++) {
+        int64_t from = at(0.5) + i * 11000017LL, to = from + i * (int64_t)i * 61001LL;
+        double times[JMI_CLASSES] = {0}, sum[JMI_CLASSES] = {0}, whole = 0;
+        jmi_timeline_times(&line, from, to, &hint, times);
+        for (int64_t a = from; a < to; a += 1000000)
+            jmi_timeline_times(&line, a, a + 1000000 < to ? a + 1000000 : to, &step_hint, sum);
+        for (uint32_t c = 0; c < line.classes; c++) {
+            close_to(times[c], sum[c], 1e-6, "a class");
+            whole += times[c];
+        }
+        close_to(whole, (double)(to - from) * 1e-9, 1e-9, "all");
+    }
+    jmi_timeline_free(&line);
+    jm_recording_free(r);
+}
+
 static void overlapping_ranges(void **state) {
     (void)state; /* two threads: the one begun last counts, until it ends */
     jm_recording *r = recording_new();
@@ -335,6 +360,7 @@ static void very_many_ranges(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_innermost_range_counts),
+        cmocka_unit_test(times_of_long_windows),
         cmocka_unit_test(overlapping_ranges),
         cmocka_unit_test(digits_make_no_classes),
         cmocka_unit_test(many_names_share_a_class),
