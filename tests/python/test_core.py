@@ -1,5 +1,6 @@
 """Sessions, ranges and energies from Python."""
 import asyncio
+import contextlib
 import gc
 import json
 import math
@@ -32,8 +33,9 @@ def test_version_and_names():
 def test_import_takes_nothing_heavy():
     heavy = "typing,json,inspect,numpy,pandas,matplotlib,torch,tensorflow".split(",")
     code = f"import sys, joulemeter; print([m for m in {heavy!r} if m in sys.modules])"
+    homes = {os.path.dirname(_joulemeter.__file__), os.path.dirname(os.path.dirname(jm.__file__))}
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True,
-                          env=dict(os.environ, PYTHONSAFEPATH=""))
+                          env=dict(os.environ, PYTHONPATH=os.pathsep.join(homes)))
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
@@ -98,7 +100,7 @@ def test_attributes(simulated, tmp_path):
     recording.save(path)
     import sqlite3
 
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path)) as db:
         rows = {name: json.loads(text) if text else {} for name, text in
                 db.execute("SELECT category || ' ' || name, attributes FROM range ORDER BY seq")}
         marks = db.execute("SELECT name, attributes FROM mark").fetchall()
