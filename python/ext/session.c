@@ -83,6 +83,7 @@ static void session_dealloc(PyObject *object) {
     PyObject *exception, *value, *trace;
     PyErr_Fetch(&exception, &value, &trace);
     PyObject_GC_UnTrack(object);
+    warnings_unwatch(session); /* closing lets other threads run, which must not find it */
     close_session(session, NULL);
     PyErr_Restore(exception, value, trace);
     warnings_forget(session);

@@ -44,14 +44,25 @@ void warnings_forget(session_object *session) {
     }
 }
 
+/* One that warnings wait for. Nobody may hold on to a session that is being deallocated: its count
+ * of references is 0, and Python code may yet run (weak references) before it leaves the list. */
+static session_object *first_waiting(void) {
+    for (session_object *s = open_sessions; s != NULL; s = s->next)
+        if (s->on_warning != NULL && atomic_load(&s->warnings) != NULL &&
+            Py_REFCNT((PyObject *)s) > 0)
+            return s;
+    return NULL;
+}
+
+/* A callback may close any session, so the list is begun anew after each; one that always causes
+ * another warning must not go on for ever. */
 static int deliver_all(void *unused) {
     (void)unused;
-    for (session_object *s = open_sessions; s != NULL;) {
-        Py_INCREF((PyObject *)s); /* the callback may close it */
+    session_object *s;
+    for (int round = 0; round < 1000 && (s = first_waiting()) != NULL; round++) {
+        Py_INCREF((PyObject *)s);
         warnings_deliver(s);
-        session_object *next = s->next;
         Py_DECREF((PyObject *)s);
-        s = next;
     }
     return 0;
 }

@@ -302,6 +302,23 @@ def test_warnings_arrive(simulated, tmp_path):
     assert len(told) == 1 and "limit" in told[0]
 
 
+def test_profilers_dropped_in_a_thread_while_warnings_wait():
+    code = """
+import joulemeter as jm, threading
+def work():
+    for i in range(40):
+        p = jm.Profiler("x", gpu=False, join=False, on_warning=lambda text: None)
+        p.mark("m", a="a" * 5000)  # too long: a warning
+        del p
+threads = [threading.Thread(target=work) for _ in range(2)]
+for t in threads: t.start()
+while any(t.is_alive() for t in threads): sum(range(1000))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+    assert done.returncode == 0, done.stderr
+
+
 def test_default_warning_is_a_python_warning(simulated, tmp_path):
     with pytest.warns(jm.JoulemeterWarning, match="limit"):
         p = simulated(max_samples=1000, warn_at_pct=0.01, interval_s=0.001,
