@@ -51,10 +51,13 @@ static int measure_baseline(job *j) {
     return event == CHILD_INTERRUPTED ? 128 + j->child.status : CLI_OK;
 }
 
-/* Worth waiting for where that is short beside the command. */
+enum { LONG_ENOUGH_NS = 50000000 };
+
+/* Without the readings that come after the end, a short command's last part is not known at all.
+ * One that is over at once has no estimate in any case, and should not wait either. */
 static void wait_for_last_readings(job *j, int64_t duration_ns) {
     int64_t wait = readings_delay_ns(jm_session_recording(j->session));
-    if (wait > duration_ns / 20) wait = duration_ns / 20;
+    if (duration_ns < LONG_ENOUGH_NS && wait > duration_ns / 20) wait = duration_ns / 20;
     struct timespec time = {0, (long)wait};
     if (wait > 0) nanosleep(&time, NULL);
 }
