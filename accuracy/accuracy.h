@@ -8,6 +8,8 @@
 void accuracy_simulated(rows *all);
 /* Likewise, of sums of many short windows. */
 void accuracy_groups(rows *all);
+/* Of commands of a fraction of a second, of which there are a few readings only. */
+void accuracy_commands(rows *all);
 /* Against an external power meter, where the data is there. */
 void accuracy_meter(rows *all);
 

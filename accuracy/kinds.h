@@ -15,6 +15,7 @@ typedef struct kind {
     bool ranges;      /* the load's own edges are known */
 } kind;
 
+/* A seventh, "step", rises when a command begins and never falls. */
 enum { KINDS = 12, WAVEFORMS = 6 };
 extern const kind kinds[KINDS];
 extern const char *const waveforms[WAVEFORMS];
@@ -37,6 +38,10 @@ enum { TRIAL_BEGIN_S = 5, TRIAL_LENGTH_S = 76 };
 /* Gains N(1, 3 %) and offsets N(0, 4 W), spread over the boards as the normal distribution has it.
  * Levels, period and phase of the load are random. */
 void trial_open(trial *t, const kind *k, const char *waveform, size_t index, size_t boards);
+/* The same board recorded for so long only, from a moment at which `command_s` begins some
+ * milliseconds later, as `joulemeter run` does. */
+void trial_open_command(trial *t, const kind *k, const char *waveform, size_t index, size_t boards,
+                        double command_s, jm_window *command);
 void trial_close(trial *t);
 /* Exact energy, and what a perfect reader of this board's sensors would get. */
 double trial_truth(const trial *t, const jm_window *window);

@@ -6,5 +6,6 @@ int main(int argc, char **argv) {
     accuracy_meter(all);
     accuracy_simulated(all);
     accuracy_groups(all);
+    accuracy_commands(all);
     return rows_close(all);
 }

@@ -121,6 +121,11 @@ static double cell_power(jmi_estimator *e, size_t cell) {
     return power + (to - from) / ((double)(track->edge[cell + 1] - track->edge[cell]) * 1e-9);
 }
 
+/* What has not shown in n readings may yet come: a share of 1 in n + 2 of the time (Laplace). */
+static double surprise(const jmi_track *track) {
+    return (track->ceiling_w - track->floor_w) / ((double)track->count + 2);
+}
+
 static double hidden_variance(jmi_estimator *e, const jmi_edge *from, const jmi_edge *to,
                               double length_s, bool resolved) {
     const jmi_track *track = &e->track;
@@ -136,7 +141,7 @@ static double hidden_variance(jmi_estimator *e, const jmi_edge *from, const jmi_
             high = jmi_max(high, e->activity.high_w);
             low = jmi_min(low, e->activity.low_w);
         }
-        swing = share * jmi_max(high - jmi_max(low, 0), 0);
+        swing = share * jmi_max(high + surprise(track) - jmi_max(low, 0), 0);
         double at = jmi_min(jmi_max(edge->at, 0), 1);
         bool at_known = cell_s < 1.5 * period_s && track->blur_ns == 0;
         double split = at_known ? at * (1 - at) : 1.0 / 6;
@@ -165,7 +170,8 @@ static void add_outside(const jmi_estimator *e, const outside *out_of, const jmi
     out->energy_j +=
         from->power_w * out_of->before_s + to->power_w * (out_of->after_s + out_of->held_s);
     double far = (track->ceiling_w - track->floor_w) * (out_of->before_s + out_of->after_s);
-    double near = (track->highest_w - jmi_min(track->lowest_w, track->highest_w)) * out_of->held_s;
+    double range = track->highest_w - jmi_min(track->lowest_w, track->highest_w) + surprise(track);
+    double near = range * out_of->held_s;
     out->var_j2 += (far * far + near * near) / 12;
 }
 
