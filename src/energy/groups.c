@@ -18,6 +18,7 @@ typedef struct tally {
     bool disordered;         /* windows do not come one after the other */
     double lower_j, upper_j; /* of windows that are bounded only; others add their estimate ... */
     double estimated_var_j2; /* ... and its variance */
+    double least_j, most_j;  /* whatever the readings, by the device's floor and ceiling */
     size_t windows, bounded;
     uint32_t provenance, flags;
 } tally;
@@ -48,23 +49,33 @@ static void add_placed(tally *sum, const jmi_views *views, const jm_window *wind
     sum->last_placed_j = placed_j;
 }
 
-static double placed_of(const tally *sum, jmi_views *views) {
-    if (sum->disordered || sum->windows < 2) return sum->placed_j;
-    double hull = sqrt(jmi_views_estimate(views, &sum->hull).placed_j2);
-    return fmin(sum->placed_j, hull + sum->around_j);
+/* Standard uncertainty of what errs apart and alike. Windows that lie one after the other are part
+ * of the time from the first to the last: together they take no more, and no less than nothing. */
+static double random_of(const tally *sum, jmi_views *views) {
+    double placed = sum->placed_j, most = (sum->most_j - sum->least_j) / 2;
+    if (!sum->disordered && sum->windows > 1) {
+        jmi_estimate hull = jmi_views_estimate(views, &sum->hull);
+        placed = fmin(placed, sqrt(hull.placed_j2) + sum->around_j);
+        double farthest = fmax(hull.energy_j - sum->energy_j, sum->energy_j);
+        most = fmin(most, farthest / 1.96 + sqrt(hull.var_j2));
+    }
+    return fmin(hypot(sqrt(sum->var_j2), hypot(sum->common_j, placed)), most);
 }
 
 static void add_window(tally *sum, jmi_views *views, const jm_window *window) {
     double duration = (double)(window->end_ns - window->begin_ns) * 1e-9;
     if (!(duration > 0)) return;
     jmi_estimate e = jmi_views_estimate(views, window);
-    add_placed(sum, views, window, sqrt(e.placed_j2));
+    double most = fmax(e.upper_j - e.lower_j, 0) / 2; /* nothing errs by more */
+    add_placed(sum, views, window, fmin(sqrt(e.placed_j2), most));
     sum->windows++;
     sum->duration_s += duration;
     sum->measured_s += e.measured * duration;
     sum->energy_j += e.energy_j;
-    sum->var_j2 += fmax(e.var_j2 - e.common_j2 - e.placed_j2, 0);
-    sum->common_j += sqrt(e.common_j2);
+    sum->var_j2 += fmin(fmax(e.var_j2 - e.common_j2 - e.placed_j2, 0), most * most);
+    sum->common_j += fmin(sqrt(e.common_j2), most);
+    sum->least_j += e.lower_j;
+    sum->most_j += e.upper_j;
     sum->bounded += e.bound_only;
     if (!e.bound_only) sum->estimated_var_j2 += e.var_j2;
     sum->lower_j += e.bound_only ? e.lower_j : e.energy_j;
@@ -74,10 +85,9 @@ static void add_window(tally *sum, jmi_views *views, const jm_window *window) {
 }
 
 static void tally_energy(const tally *sum, jmi_views *views, jm_energy *out) {
-    double alike_j = hypot(sum->common_j, placed_of(sum, views));
     *out = (jm_energy){.duration_s = sum->duration_s,
                        .energy_j = sum->energy_j,
-                       .u_random_j = hypot(sqrt(sum->var_j2), alike_j),
+                       .u_random_j = random_of(sum, views),
                        .provenance = sum->provenance,
                        .flags = sum->flags};
     out->measured = sum->duration_s > 0 ? sum->measured_s / sum->duration_s : 1;

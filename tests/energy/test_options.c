@@ -260,6 +260,25 @@ static void unmeasured_windows_add_nothing(void **state) {
     jm_recording_free(r);
 }
 
+/* Sums of many windows that are far too short: what each may hide is bounded, and so is the sum. */
+static void short_windows_do_not_sum_to_nonsense(void **state) {
+    (void)state;
+    enum { MANY = 2000 };
+    static jm_window windows[MANY];
+    jm_recording *r = record_gpu(constant_250, 0.1, 0, 4);
+    for (size_t i = 0; i < MANY; i++) {
+        double begin = 1 + 1e-3 * (double)i;
+        windows[i] = (jm_window){at(begin), at(begin + 1e-6)};
+        add_range(r, JM_CATEGORY_BATCH, "batch", begin, begin + 1e-6);
+    }
+    jm_energy sum;
+    assert_int_equal(jm_energy_sum(r, 0, windows, MANY, NULL, &sum, NULL), JM_OK);
+    close_to(sum.duration_s, 2e-3, 1e-9, "duration");
+    assert_true(sum.lower_j <= 0.5 && sum.upper_j >= 0.5); /* 2 ms at 250 W */
+    assert_true(sum.upper_j < 2 * 2e-3 * 1.2 * 400);       /* the board's limit, overshot */
+    jm_recording_free(r);
+}
+
 static void groups_are_sums(void **state) {
     (void)state;
     jm_recording *r = record_gpu(slow_sine, 0.1, 0.1, 12);
@@ -477,6 +496,7 @@ int main(void) {
         cmocka_unit_test(windows_in_step_with_the_load),
         cmocka_unit_test(short_gaps_hide_little),
         cmocka_unit_test(unmeasured_windows_add_nothing),
+        cmocka_unit_test(short_windows_do_not_sum_to_nonsense),
         cmocka_unit_test(groups_are_sums),
         cmocka_unit_test(idle_from_the_baseline),
         cmocka_unit_test(idle_from_the_quietest_second),
