@@ -212,6 +212,8 @@ static void find_range(jmi_activity *activity, const normal *eq, uint32_t k) {
     }
 }
 
+enum { ENOUGH = 8 }; /* readings of a class without which nothing can be said of it */
+
 static void fit_levels(jmi_activity *activity, const normal *eq, const jmi_track *track,
                        double share_u) {
     uint32_t k = activity->timeline->classes;
@@ -230,10 +232,12 @@ static void fit_levels(jmi_activity *activity, const normal *eq, const jmi_track
     size_t hint = 0;
     int64_t begin = track->edge[0], end = track->edge[track->count];
     jmi_timeline_times(activity->timeline, begin, end, &hint, time_s);
-    for (uint32_t c = 0; c < k; c++)
-        if (time_s[c] > 0.05e-9 * (double)(end - begin) &&
-            activity->cov_w2[c][c] > 0.2 * prior * prior)
+    for (uint32_t c = 0; c < k; c++) {
+        double share = time_s[c] / ((double)(end - begin) * 1e-9);
+        bool should_be_known = share > 0.05 && share * eq->n >= ENOUGH;
+        if (should_be_known && activity->cov_w2[c][c] > 0.2 * prior * prior)
             activity->locked = true;
+    }
 }
 
 static int sum_levels(jmi_activity *activity) {
