@@ -34,6 +34,11 @@ double jmi_rank_power(const jm_sensor *s) {
     return seen / (0.01 + blur * 1e-9);
 }
 
+/* Likewise, of those that see all of the time. */
+static double rank_contiguous(const jm_sensor *s) {
+    return s->window_ns > 0 && s->window_ns >= s->refresh_ns ? jmi_rank_power(s) : -1;
+}
+
 double jmi_rank_counter(const jm_sensor *s) {
     if (s->quantity != JM_QUANTITY_ENERGY) return -1;
     return 1 / (1e-4 + (double)s->refresh_ns * 1e-9);
@@ -99,6 +104,19 @@ int jmi_views_open(jmi_views *v, const jm_recording *recording, uint32_t index,
     return jmi_views_open_span(v, recording, index, options, NULL, error);
 }
 
+/* The best power reading. One that looks part of the time may keep step with the load and take it
+ * for a steady one: where there is no counter, a mean over all of the time stands beside it. */
+static int add_power(jmi_views *v, const jm_recording *recording, uint32_t device,
+                     const jm_energy_options *options, const jm_window *span, jm_error *error) {
+    uint32_t best = 0, other = 0;
+    if (!best_sensor(recording, device, jmi_rank_power, &best)) return JM_OK;
+    size_t before = v->count;
+    int status = add_view(v, recording, best, options, span, error);
+    if (status != JM_OK || before > 0 || v->count == 0) return status;
+    if (!best_sensor(recording, device, rank_contiguous, &other) || other == best) return status;
+    return add_view(v, recording, other, options, span, error);
+}
+
 int jmi_views_open_span(jmi_views *v, const jm_recording *recording, uint32_t index,
                         const jm_energy_options *options, const jm_window *span, jm_error *error) {
     *v = (jmi_views){.count = 0};
@@ -110,9 +128,8 @@ int jmi_views_open_span(jmi_views *v, const jm_recording *recording, uint32_t in
     if (options->method != JM_METHOD_POWER &&
         best_sensor(recording, index, jmi_rank_counter, &sensor))
         status = add_view(v, recording, sensor, options, span, error);
-    if (status == JM_OK && options->method != JM_METHOD_COUNTER &&
-        best_sensor(recording, index, jmi_rank_power, &sensor))
-        status = add_view(v, recording, sensor, options, span, error);
+    if (status == JM_OK && options->method != JM_METHOD_COUNTER)
+        status = add_power(v, recording, index, options, span, error);
     if (status != JM_OK)
         jmi_views_close(v);
     else if (v->count == 0) {

@@ -1,5 +1,5 @@
-/* A device's energy as its sensors see it: up to two views (energy counter and power readings),
- * fused, with the systematic part. */
+/* A device's energy as its sensors see it: up to two views (energy counter and power readings, or
+ * power readings of two kinds), fused, with the systematic part. */
 #ifndef JMI_VIEWS_H
 #define JMI_VIEWS_H
 

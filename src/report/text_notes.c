@@ -40,7 +40,8 @@ static void note_device(jmi_page *p, const jmi_summary_device *entry) {
         note_f(p, "!", "%s: its energy counter began anew while measuring.", name);
 }
 
-/* Share of the time that the best power sensor of a device sees; 1 where that is not known. */
+/* Share of the time that is seen by the power sensor of a device that sees most; 1 where that is
+ * known of none. */
 static double seen_share(const jmi_summary *s, uint32_t device) {
     double most = 0;
     for (uint32_t i = 0; i < s->sensor_count; i++) {
@@ -48,7 +49,7 @@ static double seen_share(const jmi_summary *s, uint32_t device) {
         bool power =
             sensor->quantity == JM_QUANTITY_POWER || sensor->quantity == JM_QUANTITY_POWER_AVERAGE;
         if (sensor->device != device || !power) continue;
-        if (sensor->window_ns == 0 || sensor->refresh_ns == 0) return 1;
+        if (sensor->window_ns == 0 || sensor->refresh_ns == 0) continue;
         double share = (double)sensor->window_ns / (double)sensor->refresh_ns;
         if (share > most) most = share;
     }
@@ -61,8 +62,7 @@ static void note_part_time(jmi_page *p, uint32_t device) {
     const jm_energy *e = &entry->energy;
     double seen = seen_share(p->summary, device);
     bool alone = (e->provenance & JM_FROM_POWER) && !(e->provenance & JM_FROM_COUNTER);
-    bool matters = entry->has_energy && entry->device.in_total;
-    if (!matters || !alone || seen >= 0.98 || (e->flags & JM_ENERGY_ACTIVITY)) return;
+    if (!entry->has_energy || !alone || seen >= 0.98 || (e->flags & JM_ENERGY_ACTIVITY)) return;
     note_f(p, "!",
            "%s: its sensor looks %.0f %% of the time, and there is no energy counter: a load that "
            "repeats in step with it would look steady, and the interval would not hold. Ranges "

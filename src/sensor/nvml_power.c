@@ -25,23 +25,21 @@ static const jmi_nvml_field_spec field_energy = {
     "energy_field", "nvml energy", JMI_NVML_FIELD_ENERGY, JMI_NVML_SCOPE_GPU, JM_QUANTITY_ENERGY,
     1e-3,           true,
 };
-static const jmi_nvml_field_spec field_module = {
-    "module_power",
-    "nvml module power",
-    JMI_NVML_FIELD_POWER_INSTANT,
-    JMI_NVML_SCOPE_MODULE,
-    JM_QUANTITY_POWER,
-    1e-3,
-    false,
+
+/* A scope's power: now, and its mean. No counter stands beside them: only the mean sees all of the
+ * time. */
+enum { NOW, MEAN, READINGS };
+static const jmi_nvml_field_spec module_power[READINGS] = {
+    {"module_power", "nvml module power", JMI_NVML_FIELD_POWER_INSTANT, JMI_NVML_SCOPE_MODULE,
+     JM_QUANTITY_POWER, 1e-3, false},
+    {"module_average", "nvml module power_average", JMI_NVML_FIELD_POWER_AVERAGE,
+     JMI_NVML_SCOPE_MODULE, JM_QUANTITY_POWER_AVERAGE, 1e-3, false},
 };
-static const jmi_nvml_field_spec field_memory = {
-    "memory_power",
-    "nvml memory power",
-    JMI_NVML_FIELD_POWER_INSTANT,
-    JMI_NVML_SCOPE_MEMORY,
-    JM_QUANTITY_POWER,
-    1e-3,
-    false,
+static const jmi_nvml_field_spec memory_power[READINGS] = {
+    {"memory_power", "nvml memory power", JMI_NVML_FIELD_POWER_INSTANT, JMI_NVML_SCOPE_MEMORY,
+     JM_QUANTITY_POWER, 1e-3, false},
+    {"memory_average", "nvml memory power_average", JMI_NVML_FIELD_POWER_AVERAGE,
+     JMI_NVML_SCOPE_MEMORY, JM_QUANTITY_POWER_AVERAGE, 1e-3, false},
 };
 
 static jm_sensor sensor_of(const jmi_nvml_gpu *gpu, const jmi_nvml_field_spec *spec,
@@ -136,10 +134,29 @@ static void add_energy(jmi_sensor_set *set, jmi_nvml_gpu *gpu, bool by_field) {
     jmi_nvml_add_calls(set, gpu, &call, 1, &timing, cost);
 }
 
+/* Both readings in one call, if the driver has the mean. */
+static void add_scope_readings(jmi_sensor_set *set, jmi_nvml_gpu *gpu, const jmi_nvml_gpu *as_part,
+                               const jmi_nvml_field_spec readings[READINGS],
+                               const jmi_nvml_field_trial *now) {
+    jmi_nvml_field_trial mean;
+    bool has_mean = try_field(set, gpu, &readings[MEAN], &mean) && mean.value > 0;
+    const jmi_nvml_field_spec *specs[READINGS] = {&readings[NOW], &readings[MEAN]};
+    const jm_sensor sensors[READINGS] = {
+        sensor_of(as_part, specs[NOW], &gpu->priors->instant, now->own_time),
+        sensor_of(as_part, specs[MEAN], &gpu->priors->average, has_mean && mean.own_time),
+    };
+    size_t count = has_mean ? READINGS : 1;
+    uint64_t cost = has_mean ? jmi_nvml_fields_cost(gpu, specs, READINGS) : now->cost_ns;
+    jmi_nvml_add_fields(set, gpu, specs, sensors, count, cost);
+    if (!set->failed) set->sources[set->source_count - 1].min_period_ns = 100000000;
+}
+
 /* Power of a part of the board, or of what the board is part of, as a device of its own that is
  * never added to the total. Boards without such a scope may answer with the whole board's. */
-static void add_scope(jmi_sensor_set *set, jmi_nvml_gpu *gpu, const jmi_nvml_field_spec *spec,
-                      const char *prefix, uint32_t number, const char *what) {
+static void add_scope(jmi_sensor_set *set, jmi_nvml_gpu *gpu,
+                      const jmi_nvml_field_spec readings[READINGS], const char *prefix,
+                      uint32_t number, const char *what) {
+    const jmi_nvml_field_spec *spec = &readings[NOW];
     jmi_nvml_field_trial scope, board;
     for (int attempt = 0; attempt < 3; attempt++) {
         scope = jmi_nvml_try_field(gpu, spec);
@@ -164,9 +181,7 @@ static void add_scope(jmi_sensor_set *set, jmi_nvml_gpu *gpu, const jmi_nvml_fie
     as_part.device =
         jmi_set_device_named(set, jmi_set_format(set, "%s%u", prefix, number), &device);
     if (as_part.device == UINT32_MAX || set->failed) return;
-    jm_sensor sensor = sensor_of(&as_part, spec, &gpu->priors->instant, scope.own_time);
-    jmi_nvml_add_fields(set, gpu, &spec, &sensor, 1, scope.cost_ns);
-    if (!set->failed) set->sources[set->source_count - 1].min_period_ns = 100000000;
+    add_scope_readings(set, gpu, &as_part, readings, &scope);
 }
 
 void jmi_nvml_probe_power(jmi_sensor_set *set, jmi_nvml_gpu *gpu) {
@@ -178,8 +193,8 @@ void jmi_nvml_probe_power(jmi_sensor_set *set, jmi_nvml_gpu *gpu) {
     uint32_t number = 0;
     sscanf(gpu->name, "gpu%u", &number);
     if (!gpu->lost && has_instant) {
-        add_scope(set, gpu, &field_module, "module", number, "superchip module");
-        add_scope(set, gpu, &field_memory, "gpumem", number, "GPU memory");
+        add_scope(set, gpu, module_power, "module", number, "superchip module");
+        add_scope(set, gpu, memory_power, "gpumem", number, "GPU memory");
     }
     if (!gpu->lost) jmi_nvml_probe_ring(set, gpu);
 }

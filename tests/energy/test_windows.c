@@ -147,6 +147,27 @@ static void the_same_whatever_the_order(void **state) {
     }
 }
 
+/* A sensor that looks a quarter of the time sees the low part of a load in step with it, and
+ * nothing in its readings tells. A mean over all of the time does. */
+static double in_step(double t_s) { /* 100 W, 300 W, 50 ms each */
+    double whole = floor(t_s / 0.1), rest = t_s - 0.1 * whole;
+    return 20 * whole + 100 * rest + 200 * fmax(rest - 0.05, 0);
+}
+
+static void a_mean_corrects_a_part_time_sensor(void **state) {
+    (void)state;
+    for (int with_mean = 0; with_mean <= 1; with_mean++) {
+        jm_recording *r = recording_new();
+        uint32_t gpu = add_device(r, "gpu0", 400);
+        polled now = {in_step, 0.1, 0.025, 0.04}, mean = {in_step, 0.1, 1, 0.04};
+        follow(r, add_power(r, gpu, 0.1, 0.025), &now, 0, 20, 0);
+        if (with_mean) follow(r, add_power(r, gpu, 0.1, 1), &mean, 0, 20, 0);
+        jm_energy e = energy_of(r, 0, 5, 15);
+        close_to(e.energy_j, with_mean ? 2000 : 1000, with_mean ? 20 : 120, "ten seconds");
+        jm_recording_free(r);
+    }
+}
+
 /* ---- at and beyond the ends ---- */
 
 static void windows_outside_are_unmeasured(void **state) {
@@ -318,6 +339,7 @@ int main(void) {
         cmocka_unit_test(parts_add_up),
         cmocka_unit_test(energy_rises_with_the_window),
         cmocka_unit_test(the_same_whatever_the_order),
+        cmocka_unit_test(a_mean_corrects_a_part_time_sensor),
         cmocka_unit_test(windows_outside_are_unmeasured),
         cmocka_unit_test(windows_across_the_ends_are_partial),
         cmocka_unit_test(empty_and_reversed_windows_are_0_j),
