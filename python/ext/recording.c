@@ -118,6 +118,31 @@ static PyObject *recording_warnings(PyObject *self, PyObject *unused) {
     return list_of(self, warning_item);
 }
 
+static PyObject *range_dict(const jm_range *r) {
+    return Py_BuildValue("{s:K,s:K,s:s,s:L,s:L,s:N,s:I,s:s}", "id", (unsigned long long)r->id,
+                         "parent", (unsigned long long)r->parent, "name", r->name, "begin_ns",
+                         (long long)r->begin_ns, "end_ns", (long long)r->end_ns, "unfinished",
+                         PyBool_FromLong(r->unfinished), "pid", (unsigned)r->pid, "attributes",
+                         r->attributes);
+}
+
+static PyObject *recording_ranges(PyObject *self, PyObject *args) {
+    const char *category;
+    jm_recording *recording = of(self);
+    if (recording == NULL || !PyArg_ParseTuple(args, "s", &category)) return NULL;
+    PyObject *list = PyList_New(0);
+    uint64_t count = jm_recording_range_count(recording);
+    for (uint64_t i = 0; list != NULL && i < count; i++) {
+        jm_range range = JM_RANGE_INIT;
+        if (jm_recording_range(recording, i, &range) != JM_OK) break;
+        if (strcmp(jm_category_name((int)range.category), category) != 0) continue;
+        PyObject *one = range_dict(&range);
+        if (one == NULL || PyList_Append(list, one) != 0) Py_CLEAR(list);
+        Py_XDECREF(one);
+    }
+    return list;
+}
+
 static PyObject *recording_info(PyObject *self, PyObject *unused) {
     (void)unused;
     jm_recording *recording = of(self);
@@ -409,6 +434,9 @@ static PyMethodDef methods[] = {
     {"devices", recording_devices, METH_NOARGS, "devices()\n--\n\nDevices, as dicts."},
     {"sensors", recording_sensors, METH_NOARGS, "sensors()\n--\n\nSensors, as dicts."},
     {"warnings", recording_warnings, METH_NOARGS, "warnings()\n--\n\nSentences."},
+    {"ranges", recording_ranges, METH_VARARGS,
+     "ranges(category, /)\n--\n\nThose of one category as dicts, in the order in which they became "
+     "known, without energies."},
     {"info", recording_info, METH_NOARGS, "info()\n--\n\nFacts: host, start, command ..."},
     {"stats", recording_stats, METH_NOARGS, "stats()\n--\n\nWhat the sampler did."},
     {"energy", KEYWORDS(recording_energy),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional,
 
 import _joulemeter
 
+from ._bind import JoulemeterWarning
 from ._core import Profiler, current
 from ._statistics import (
     Comparison,
@@ -19,6 +21,7 @@ from ._statistics import (
     Sensitivity,
     Spread,
     check_energy,
+    is_estimate,
     numbers_of,
     or_0,
 )
@@ -33,8 +36,10 @@ class _Subject:
     """A function, and what its runs took."""
 
     def __init__(self, function: Callable[[], Any], name: Optional[str], interval_s: float) -> None:
-        self.function = function
+        self.function = _checked_function(function)
         self.name = str(name or getattr(function, "__qualname__", type(function).__name__))
+        if "\0" in self.name:
+            raise ValueError("a name must not hold a NUL character")
         self.interval_s = interval_s
         self.runs: "List[Energy]" = []
         self.devices: "Dict[str, List[Energy]]" = {}
@@ -49,19 +54,38 @@ class _Subject:
     def numbers(self) -> List[tuple]:
         return [numbers_of(energy) for energy in self.runs]
 
+    def check(self, window: "_joulemeter.Range") -> None:
+        check_energy(window.energy(), f"a call of {self.name}",
+                     "let it do its work several times over")
+
     def take(self, window: "_joulemeter.Range", devices: Sequence[str]) -> None:
-        total = window.energy()
-        check_energy(total, f"a call of {self.name}", "let it do its work several times over")
-        self.runs.append(total)
+        self.runs.append(window.energy())
         for device in devices:
             self.devices.setdefault(device, []).append(window.energy(device))
+
+    def keep(self, wanted: Sequence[bool]) -> None:
+        self.runs = [run for run, keep in zip(self.runs, wanted) if keep]
+        self.devices = {name: [run for run, keep in zip(runs, wanted) if keep]
+                        for name, runs in self.devices.items()}
+
+
+def _checked_function(function: Callable[[], Any]) -> Callable[[], Any]:
+    import inspect
+
+    if not callable(function):
+        raise TypeError(f"{function!r} is no function")
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"{function.__qualname__} is asynchronous: give lambda: asyncio.run("
+                        f"{function.__qualname__}())")
+    return function
 
 
 class _Progress:
     """One line on stderr that overwrites itself."""
 
     def __init__(self, wanted: Optional[bool], calls: int) -> None:
-        self.on = sys.stderr.isatty() if wanted is None else wanted
+        there = sys.stderr is not None
+        self.on = there and (sys.stderr.isatty() if wanted is None else wanted)
         self.calls = calls
         self.done = 0
         self.begin = time.monotonic()
@@ -136,22 +160,45 @@ def _block(subjects: Sequence[_Subject], warmups: int, given: Optional[Profiler]
                     window.end()
                 if i >= warmups:
                     windows.append((subject, window))
+                if i == warmups:  # whoever calls too short a function should not wait for all
+                    _settle(profiler)
+                    subject.check(window)
                 if cooldown_s > 0 and i + 1 < len(subjects):
                     time.sleep(cooldown_s)
+            _settle(profiler)
         except KeyboardInterrupt:
             going = False
             if not windows and not any(subject.runs for subject in subjects):
                 raise
-        _settle(profiler)
         devices = _parts(profiler)
         for subject, window in windows:
             subject.take(window, devices)
     return going
 
 
-def _check_count(n: int, warmup: int) -> None:
-    if n < 1 or warmup < 0:
+def _measured(subjects: Sequence[_Subject]) -> None:
+    """Leaves out runs that were too short to be measured: of pairs, both."""
+    known = [[is_estimate(run) for run in subject.runs] for subject in subjects]
+    wanted = [all(states) for states in zip(*known)]
+    if not all(wanted):
+        import warnings
+
+        warnings.warn(f"{wanted.count(False)} of {len(wanted)} runs were too short to be measured "
+                      "and are left out", JoulemeterWarning, stacklevel=3)
+    for subject in subjects:
+        subject.keep(wanted)
+
+
+def _check_count(n: int, warmup: int, cooldown_s: float, level: float,
+                 profiler: Optional[Profiler]) -> None:
+    if operator.index(n) < 1 or operator.index(warmup) < 0:
         raise ValueError("n must be 1 or more, warmup 0 or more")
+    if not cooldown_s >= 0:
+        raise ValueError("cooldown_s must not be negative")
+    if not 0.5 <= level <= 0.999:
+        raise ValueError("level must lie between 0.5 and 0.999")
+    if profiler is not None and profiler.closed:
+        raise ValueError("the profiler is closed")
 
 
 def repeat(function: Callable[[], Any], n: int = 10, *, warmup: int = 0, cooldown_s: float = 0.0,
@@ -196,11 +243,11 @@ def repeat(function: Callable[[], Any], n: int = 10, *, warmup: int = 0, cooldow
     JoulemeterError
         Nothing measures energy here.
     """
-    _check_count(n, warmup)
+    if intervals_s and (profiler is not None or "interval_s" in options):
+        raise ValueError("intervals_s opens sessions of its own: give neither profiler nor "
+                         "interval_s")
+    _check_count(n, warmup, cooldown_s, level, profiler)
     if intervals_s:
-        if profiler is not None or "interval_s" in options:
-            raise ValueError("intervals_s opens sessions of its own: give neither profiler nor "
-                             "interval_s")
         return _repeat_at(list(intervals_s), function, n, warmup, cooldown_s, name, level, progress,
                           options)
     chosen = profiler if profiler is not None or options else current()
@@ -210,6 +257,7 @@ def repeat(function: Callable[[], Any], n: int = 10, *, warmup: int = 0, cooldow
         going = _block([subject] * (warmup + n), warmup, chosen, options, cooldown_s, watch)
     finally:
         watch.clear()
+    _measured([subject])
     return subject.analysed(level, not going)
 
 
@@ -217,16 +265,20 @@ def _repeat_at(intervals: List[float], function: Callable[[], Any], n: int, warm
                cooldown_s: float, name: Optional[str], level: float, progress: Optional[bool],
                options: Dict[str, Any]) -> Repeat:
     """Sessions cannot change their interval: each run has one of its own, which joins no other."""
+    if len(set(intervals)) < len(intervals):
+        raise ValueError("intervals_s must differ from each other")
     subjects = [_Subject(function, name, interval) for interval in intervals]
     watch = _Progress(progress, (n + warmup) * len(intervals))
     going = True
     try:
-        for turn in range(n + warmup):
-            for subject in subjects:
-                settings = {"join": False, **options, "interval_s": subject.interval_s}
-                if going:
-                    going = _block([subject], int(turn < warmup), None, settings, 0, watch)
-                    time.sleep(cooldown_s)
+        turns = [(turn, subject) for turn in range(n + warmup) for subject in subjects]
+        for i, (turn, subject) in enumerate(turns):
+            settings = {"join": False, **options, "interval_s": subject.interval_s}
+            going = _block([subject], int(turn < warmup), None, settings, 0, watch)
+            if not going:
+                break
+            if i + 1 < len(turns):
+                time.sleep(cooldown_s)
     except KeyboardInterrupt:
         going = False
         if not subjects[0].runs:
@@ -285,7 +337,9 @@ def compare(a: Callable[[], Any], b: Callable[[], Any], n: int = 10, *, warmup: 
     -------
     Comparison
     """
-    _check_count(n, warmup)
+    _check_count(n, warmup, cooldown_s, level, profiler)
+    if names is not None and len(set(names)) != 2:
+        raise ValueError("names must be two that differ")
     first, second = names if names is not None else (None, None)
     interval = options.get("interval_s", 0.02)
     both = [_Subject(a, first, interval), _Subject(b, second, interval)]
@@ -303,10 +357,7 @@ def compare(a: Callable[[], Any], b: Callable[[], Any], n: int = 10, *, warmup: 
     pairs = min(len(subject.runs) for subject in both)
     if pairs == 0:
         raise KeyboardInterrupt
-    for subject in both:
-        del subject.runs[pairs:]
-        for energies in subject.devices.values():
-            del energies[pairs:]
+    _measured(both)
     found = _joulemeter.compare(both[0].numbers(), both[1].numbers(), level=level,
                                 ratio_u=_systematic(*both), name_a=both[0].name,
                                 name_b=both[1].name)

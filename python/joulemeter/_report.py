@@ -94,38 +94,18 @@ class Report:
         Raises
         ------
         ValueError
-            No epoch has been measured to its end.
+            No epoch has been measured to its end, or all were too short.
         """
-        from ._statistics import forecast
+        from ._statistics import forecast, is_estimate
 
-        windows = self._epoch_windows(phase)
+        windows = _finished_epochs(self.recording, phase)
         if not windows:
             where = "" if phase is None else f" in a phase {phase!r}"
             raise ValueError(f"no epoch{where} has been measured to its end: mark them with "
                              "`with p.epoch(i)`")
         energies = self.recording.energies(windows, device=self.device)
-        return forecast(energies, total, level=level, warmup=warmup)
-
-    def _epoch_windows(self, phase: Optional[str]) -> List[Tuple[int, int]]:
-        """Begin and end (ns) of the latest training's epochs, each once whatever the processes."""
-        ranges = self.table("ranges").to_dict()
-        running = {begin for begin, open_, category in zip(
-            ranges["begin_s"], ranges["unfinished"], ranges["category"])
-            if open_ and category == "epoch"}
-        rows = [row for row in self.table("epochs").rows() if row["ts"] not in running]
-        if rows and phase is None:
-            phase = rows[-1]["phase"]
-        windows: List[Tuple[int, int]] = []
-        last = -1
-        for row in rows:
-            if row["phase"] != phase or row["epoch"] == last:
-                continue
-            if row["epoch"] < last:
-                windows = []  # it began anew
-            last = row["epoch"]
-            begin = self.recording.begin_ns + round(row["ts"] * 1e9)
-            windows.append((begin, begin + round(row["time_s"] * 1e9)))
-        return windows
+        known = [energy for energy in energies if is_estimate(energy)]
+        return forecast(known or energies, total, level=level, warmup=warmup)
 
     # ---- tables ----
 
@@ -307,3 +287,33 @@ def _main_device(recording: "_joulemeter.Recording") -> str:
     gpus = [d for d in recording.devices()
             if d["in_total"] and d["name"].startswith("gpu") and d["name"][3:].isdigit()]
     return "gpus" if gpus else "total"
+
+
+def _finished_epochs(recording: "_joulemeter.Recording",
+                     phase: Optional[str]) -> List[Tuple[int, int]]:
+    """Begin and end (ns) of the epochs of the latest training, of one process, of which all were
+    trained to their end."""
+    import json
+
+    epochs = [epoch for epoch in recording.ranges("epoch") if not epoch["unfinished"]]
+    for epoch in epochs:
+        epoch["meta"] = json.loads(epoch["attributes"] or "{}")
+    epochs = [epoch for epoch in epochs if "exception" not in epoch["meta"]]
+    names = {one["id"]: one["name"] for one in recording.ranges("phase")}
+    if phase is not None:
+        epochs = [epoch for epoch in epochs if names.get(epoch["parent"]) == phase]
+    if not epochs:
+        return []
+    latest = max(epochs, key=lambda epoch: epoch["begin_ns"])
+    around = names.get(latest["parent"])
+    windows: List[Tuple[int, int]] = []
+    last = -1
+    for epoch in sorted(epochs, key=lambda epoch: epoch["begin_ns"]):
+        if epoch["pid"] != latest["pid"] or names.get(epoch["parent"]) != around:
+            continue
+        index = epoch["meta"].get("index", last + 1)
+        if index <= last:
+            windows = []  # a training began anew
+        last = index
+        windows.append((epoch["begin_ns"], epoch["end_ns"]))
+    return windows

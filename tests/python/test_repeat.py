@@ -97,10 +97,60 @@ def test_calls_too_short_are_refused():
 
 
 @pytest.mark.parametrize("wrong", [{"n": 0}, {"warmup": -1}, {"intervals_s": [0.1], "profiler": 1},
-                                   {"intervals_s": [0.1], "interval_s": 0.1}])
+                                   {"intervals_s": [0.1], "interval_s": 0.1},
+                                   {"intervals_s": [0.1, 0.1]}, {"cooldown_s": -1}, {"level": 0},
+                                   {"name": "a\0b"}])
 def test_wrong_arguments(wrong):
     with pytest.raises(ValueError):
         jm.repeat(work, **{"n": 1, **wrong})
+
+
+def test_a_run_too_short_is_left_out():
+    calls = []
+
+    def uneven():
+        calls.append(1)
+        if len(calls) != 3:
+            time.sleep(0.15)
+
+    with pytest.warns(jm.JoulemeterWarning, match="1 of 4 runs were too short"):
+        found = jm.repeat(uneven, 4, **CONSTANT)
+    assert len(found.runs) == 3
+
+
+def test_too_short_is_told_at_once():
+    calls = []
+    with pytest.raises(ValueError, match="too short"):
+        jm.repeat(lambda: calls.append(1), 1000, **CONSTANT)
+    assert len(calls) == 1
+
+
+def test_ctrl_c_after_the_last_run(monkeypatch):
+    from joulemeter import _repeat
+
+    settles = []
+
+    def settle(profiler):
+        settles.append(1)
+        if len(settles) == 3:  # before, after the first, at the end
+            raise KeyboardInterrupt
+        time.sleep(0.15)
+
+    monkeypatch.setattr(_repeat, "_settle", settle)
+    found = jm.repeat(work, 3, **CONSTANT)
+    assert len(found.runs) >= 2 and found.interrupted
+
+
+def test_asynchronous_functions_are_refused():
+    async def later():
+        pass
+
+    with pytest.raises(TypeError, match="asynchronous"):
+        jm.repeat(later, 3)
+    with pytest.raises(TypeError):
+        jm.repeat(work, 2.5)
+    with pytest.raises(TypeError, match="is no function"):
+        jm.repeat(5)
 
 
 def test_sampling_intervals():
@@ -129,7 +179,7 @@ def test_compare_tells_which_uses_less():
     assert found.energy.verdict == 1 and found.time.verdict == 1 and found.power.verdict == 0
     assert found.energy.lower < 2 < found.energy.upper or found.energy.ratio == pytest.approx(2, .05)
     assert found.verdicts["energy"].startswith("long uses ")
-    assert "more energy than short" in str(found) and "No significant difference in power" in str(found)
+    assert "\nlong uses " in str(found) and "\nNo significant difference in power" in str(found)
     assert len(found.a.runs) == len(found.b.runs) == 5
     json.dumps(found.to_dict())
 
@@ -216,6 +266,22 @@ def test_a_report_forecasts_its_training(simulated):
     assert found.epochs == 5 and found.time_done_s == pytest.approx(0.75, rel=0.2)
     with pytest.raises(ValueError, match="no epoch in a phase 'other'"):
         p.report().forecast(20, "other")
+
+
+def test_the_latest_training_counts_and_no_failed_epoch(simulated):
+    with simulated() as p:
+        for _ in range(2):
+            with p.phase("train"), p.epoch(0):
+                time.sleep(0.15)
+        with p.phase("train"):
+            for i in range(2):
+                with p.epoch(i):
+                    time.sleep(0.3)
+            with pytest.raises(RuntimeError), p.epoch(2):
+                time.sleep(0.05)
+                raise RuntimeError("out of memory")
+    found = p.report().forecast(10)
+    assert found.epochs == 2 and found.time_s == pytest.approx(3, rel=0.1)
 
 
 def test_training_lines_foretell(capsys):
