@@ -74,7 +74,7 @@ static void show_comparison(page *p, const results *r, size_t g) {
     const experiment *e = r->e;
     const jm_comparison *c = &r->comparisons[g - 1];
     const char *a = e->groups[0].name, *b = e->groups[g].name;
-    char p_energy[32], p_time[32], p_power[32];
+    char p_energy[32], p_time[32], p_power[32], least[32];
     if (c->runs_a == 0) return;
     output_add(&p->out, "\n");
     show_verdict(p, c, JM_FIGURE_ENERGY, a, b);
@@ -84,11 +84,12 @@ static void show_comparison(page *p, const results *r, size_t g) {
     double level = 100 - 5.0 / (double)(e->group_count - 1);
     page_sentence(
         p, p->dim,
-        "%.4g %% intervals%s; energy %s, time %s, power %s. A difference in energy of %.2g "
-        "%% would be found in four cases of five.",
+        "%.4g %% intervals%s; energy %s, time %s, power %s. A difference in energy of %s would "
+        "be found in four cases of five.",
         level, e->group_count > 2 ? ", so that all hold together in 95 %" : "",
         p_text(c->energy.p, p_energy, sizeof p_energy), p_text(c->time.p, p_time, sizeof p_time),
-        p_text(c->power.p, p_power, sizeof p_power), c->energy.detectable_pct);
+        p_text(c->power.p, p_power, sizeof p_power),
+        percent_text(c->energy.detectable_pct, least, sizeof least));
 }
 
 static int show(results *r) {
@@ -110,6 +111,7 @@ static void judge_comparison(results *r, size_t g) {
     const experiment *e = r->e;
     const jm_comparison *c = &r->comparisons[g - 1];
     const char *a = e->groups[0].name, *b = e->groups[g].name;
+    char percent[32];
     if (c->runs_a == 0 || (c->flags & JM_COMPARE_FEW)) {
         results_note(r, '!', "%zu pair%s of runs give%s no verdict on %s: -n 10 does.", c->runs_a,
                      c->runs_a == 1 ? "" : "s", c->runs_a == 1 ? "s" : "", b);
@@ -131,8 +133,8 @@ static void judge_comparison(results *r, size_t g) {
     if (c->energy.verdict == 0 && c->energy.p < 0.01)
         results_note(r, '!',
                      "Runs of %s and %s do differ, but by no more than what the devices' offsets "
-                     "and models may be off by (%.2g %%).",
-                     a, b, 196 * c->energy.u_systematic);
+                     "and models may be off by (%s).",
+                     a, b, percent_text(196 * c->energy.u_systematic, percent, sizeof percent));
 }
 
 static void judge_all(results *r) {

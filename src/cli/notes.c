@@ -103,11 +103,13 @@ static void note_systematic(results *r) {
     const jm_repeat *repeat = &r->of[0].repeat;
     if (repeat->runs == 0 || !(repeat->energy_j.mean > 0)) return;
     double share = 196 * repeat->u_systematic_j / repeat->energy_j.mean;
+    char percent[32];
     if (share >= 0.1)
         results_note(r, '-',
-                     "All energies may be off by %.2g %% together (devices' gains%s): the same in "
-                     "every run here.",
-                     share, r->e->modelled ? ", the model" : "");
+                     "All energies may be off by %s together (devices' gains%s): the same in every "
+                     "run here.",
+                     percent_text(share, percent, sizeof percent),
+                     r->e->modelled ? ", the model" : "");
 }
 
 void results_add_notes(results *r) {
@@ -138,14 +140,14 @@ static void note_outliers(results *r, size_t index, const char *whose) {
 
 static void note_drift(results *r, const jm_repeat *repeat, const char *whose) {
     const jm_spread *energy = &repeat->energy_j;
-    char p[32];
+    char p[32], change[32];
     if (!energy->drifts) return;
-    results_note(r, '!',
-                 "Energy%s %s by %.2g %% from the first run to the last (%s): %s, or --cooldown "
-                 "stable.",
-                 whose, energy->drift_pct > 0 ? "rises" : "falls", fabs(energy->drift_pct),
+    results_note(r, '!', "Energy%s %s by %s from the first run to the last (%s): %s%s may help.",
+                 whose, energy->drift_pct > 0 ? "rises" : "falls",
+                 percent_text(fabs(energy->drift_pct), change, sizeof change),
                  p_text(energy->drift_p, p, sizeof p),
-                 r->e->set.warmup > 0 ? "a longer --warmup" : "--warmup 3");
+                 r->e->set.warmup > 0 ? "a longer --warmup" : "--warmup 3",
+                 r->e->until_stable ? "" : " or --cooldown stable");
 }
 
 /* More runs, if not too many, bring the mean to within some per cent. */
@@ -153,11 +155,11 @@ static void note_noise(results *r, const jm_repeat *repeat, const char *whose) {
     double cv = repeat->energy_j.cv_pct;
     if (!(repeat->flags & JM_REPEAT_NOISY)) return;
     double within = cv > 10 ? 5 : 2, needed = ceil(1.96 * 1.96 * cv * cv / within / within);
-    char more[96] = "; longer runs may agree better";
+    char percent[32], more[96] = "; longer runs may agree better";
     if ((double)repeat->runs < needed && needed <= 200)
         snprintf(more, sizeof more, "; -n %.0f would tell the mean to %g %%", needed, within);
-    results_note(r, '!', "Runs%s differ much (CV %.2g %%): keep other programs away%s.", whose, cv,
-                 more);
+    results_note(r, '!', "Runs%s differ much (CV %s): keep other programs away%s.", whose,
+                 percent_text(cv, percent, sizeof percent), more);
 }
 
 static void note_few(results *r, const jm_repeat *repeat, const char *whose) {
@@ -174,18 +176,23 @@ static void note_few(results *r, const jm_repeat *repeat, const char *whose) {
                                       mean, sizeof mean));
 }
 
+static void note_sensor(results *r, const jm_repeat *repeat, const char *whose) {
+    char own[64];
+    if (!(repeat->flags & JM_REPEAT_SENSOR)) return;
+    results_note(
+        r, '-',
+        "A run%s is measured to within %s (standard uncertainty), and so may differ for no "
+        "other reason: longer runs are measured more closely.",
+        whose, jm_value_text(repeat->u_random_j, NAN, "J", own, sizeof own));
+}
+
 void results_judge(results *r, size_t index, const char *whose) {
     const jm_repeat *repeat = &r->of[index].repeat;
-    char own[64];
     if (repeat->runs == 0) return;
     note_few(r, repeat, whose);
     if (repeat->runs < 3) return;
     note_drift(r, repeat, whose);
     note_outliers(r, index, whose);
     note_noise(r, repeat, whose);
-    if (repeat->flags & JM_REPEAT_SENSOR && index == 0)
-        results_note(r, '-',
-                     "A run is measured to within %s (standard uncertainty), and so may differ for "
-                     "no other reason: longer runs are measured more closely.",
-                     jm_value_text(repeat->u_random_j, NAN, "J", own, sizeof own));
+    note_sensor(r, repeat, whose);
 }

@@ -102,6 +102,14 @@ const char *cv_text(const jm_spread *s, char *text, size_t size) {
     return text;
 }
 
+const char *percent_text(double percent, char *text, size_t size) {
+    if (percent < 0.01)
+        snprintf(text, size, "less than 0.01 %%");
+    else
+        snprintf(text, size, percent < 99.5 ? "%.2g %%" : "%.0f %%", percent);
+    return text;
+}
+
 const char *p_text(double p, char *text, size_t size) {
     if (isnan(p))
         snprintf(text, size, "p not known");

@@ -96,20 +96,24 @@ static void show_intervals(page *p, const results *r) {
 
 static void show_sensitivity(page *p, const results *r) {
     const jm_sensitivity *s = &r->sensitivity;
-    char p_value[32];
+    char p_value[32], differ[32];
     output_add(&p->out, "\n");
-    if (!r->has_sensitivity || isnan(s->p))
+    if (!r->has_sensitivity || isnan(s->p)) {
         page_sentence(p, p->bold, "Too few runs to say whether the sampling interval matters.");
-    else if (s->differs)
+        return;
+    }
+    percent_text(s->largest_pct, differ, sizeof differ);
+    p_text(s->p, p_value, sizeof p_value);
+    if (s->differs)
         page_sentence(p, p->bad,
-                      "The sampling interval matters: medians differ by %.2g %%, more than by "
-                      "chance (%s).",
-                      s->largest_pct, p_text(s->p, p_value, sizeof p_value));
+                      "The sampling interval matters: medians differ by %s, more than by chance "
+                      "(%s).",
+                      differ, p_value);
     else
         page_sentence(p, p->good,
-                      "The sampling interval does not matter: medians differ by %.2g %%, as by "
-                      "chance (%s).",
-                      s->largest_pct, p_text(s->p, p_value, sizeof p_value));
+                      "No sign that the sampling interval matters: medians differ by %s, as they "
+                      "may by chance (%s).",
+                      differ, p_value);
 }
 
 static int show(results *r) {
@@ -137,8 +141,8 @@ static void judge_all(results *r) {
     char whose[48] = "", name[32];
     for (size_t g = 0; g < e->group_count; g++) {
         if (e->group_count > 1)
-            snprintf(whose, sizeof whose,
-                     "At %s: ", interval_name(e->groups[g].interval_s, name, sizeof name));
+            snprintf(whose, sizeof whose, " at %s",
+                     interval_name(e->groups[g].interval_s, name, sizeof name));
         results_judge(r, g, whose);
     }
     results_add_notes(r);

@@ -61,6 +61,8 @@ int page_close(page *p, const experiment *e);
 /* "124.2 ± 1.3 J" and "1.1 %" of a spread. */
 const char *spread_text(const jm_spread *s, const char *unit, char *text, size_t size);
 const char *cv_text(const jm_spread *s, char *text, size_t size);
+/* "1.2 %", "117 %", "less than 0.01 %". */
+const char *percent_text(double percent, char *text, size_t size);
 /* "p = 0.034", "p < 0.001". */
 const char *p_text(double p, char *text, size_t size);
 /* "20 ms"; the default where it is 0. */

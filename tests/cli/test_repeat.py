@@ -76,6 +76,29 @@ class Runs(RepeatTest):
         self.assertIn(found["sensitivity"]["differs"], (True, False))
         self.assertGreater(found["sensitivity"]["p"], 0)
 
+    def check_notes_of_intervals(self, runs, script):
+        """Each flag is a sentence that names its interval. Which flags there were; `script` finds
+        in $n how many runs there were before it."""
+        sentences = {"few": "that of the mean at {} is [^ ]+ J", "drift": "Energy at {} (rises|falls)",
+                     "outliers": r"Runs? [^!]* \([\d.]+ J\) at {} stands? out",
+                     "noisy": r"Runs at {} differ much \(CV \d+ %\): keep",
+                     "sensor": r"A run at {} is measured to within [\d.]+ J"}
+        found = self.json_of("repeat", "-n", str(runs), "--intervals", "10ms,20ms", "--", "sh",
+                             "-c", f"n=$(cat log | wc -l); echo x >>log; {script}")
+        os.unlink(self.path("log"))
+        for result in found["results"]:
+            for flag in result["flags"]:
+                sentence = sentences[flag].format(f"{1000 * result['interval_s']:g} ms")
+                self.assertRegex("!".join(found["notes"]), sentence)
+        return {flag for result in found["results"] for flag in result["flags"]}
+
+    def test_notes_say_at_which_interval(self):
+        self.assertIn("few", self.check_notes_of_intervals(3, "sleep 0.2"))
+        flags = self.check_notes_of_intervals(6, "sleep 0.$((2 + n / 2))")
+        self.assertLessEqual({"drift", "noisy"}, flags)
+        flags = self.check_notes_of_intervals(7, "sleep 0.2; test $n -lt 12 || sleep 0.3")
+        self.assertIn("outliers", flags)
+
     def test_the_program_inside_joins_its_run(self):
         script = f"{JOULEMETER} run -q -- sleep 0.2"
         found = self.json_of("repeat", "-n", "1", "--", "sh", "-c", script)
