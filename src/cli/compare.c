@@ -40,8 +40,7 @@ static void fill_commands(grid *table, const results *r, size_t columns, size_t 
     grid_open(table, columns);
     for (size_t c = 3; c < columns; c++) grid_right(table, c);
     grid_row(table, header);
-    for (size_t g = 0; g < r->e->group_count; g++)
-        if (r->e->groups[g].count > 0) add_row(table, r, g, room);
+    for (size_t g = 0; g < r->e->group_count; g++) add_row(table, r, g, room);
 }
 
 /* On a narrow terminal commands are cut off, then the last columns left out. */
@@ -75,7 +74,6 @@ static void show_comparison(page *p, const results *r, size_t g) {
     const jm_comparison *c = &r->comparisons[g - 1];
     const char *a = e->groups[0].name, *b = e->groups[g].name;
     char p_energy[32], p_time[32], p_power[32], least[32];
-    if (c->runs_a == 0) return;
     output_add(&p->out, "\n");
     show_verdict(p, c, JM_FIGURE_ENERGY, a, b);
     if (isnan(c->energy.lower)) return;
@@ -112,7 +110,7 @@ static void judge_comparison(results *r, size_t g) {
     const jm_comparison *c = &r->comparisons[g - 1];
     const char *a = e->groups[0].name, *b = e->groups[g].name;
     char percent[32];
-    if (c->runs_a == 0 || (c->flags & JM_COMPARE_FEW)) {
+    if (c->flags & JM_COMPARE_FEW) {
         results_note(r, '!', "%zu pair%s of runs give%s no verdict on %s: -n 10 does.", c->runs_a,
                      c->runs_a == 1 ? "" : "s", c->runs_a == 1 ? "s" : "", b);
         return;

@@ -205,13 +205,21 @@ static int make_room(experiment *e) {
     return 0;
 }
 
+/* Groups are compared round by round. How many rounds are left. */
+static size_t drop_incomplete_round(experiment *e) {
+    size_t complete = e->groups[0].count;
+    for (size_t g = 1; g < e->group_count; g++)
+        if (e->groups[g].count < complete) complete = e->groups[g].count;
+    for (size_t g = 0; g < e->group_count; g++) e->groups[g].count = complete;
+    return complete;
+}
+
 /* With what there is when a signal ends it early, if that is anything. */
 static int interrupted(experiment *e) {
-    size_t measured = 0;
     e->interrupted = e->child.asked_to_end;
-    for (size_t g = 0; g < e->group_count; g++) measured += e->groups[g].count;
-    if (measured > 0) return CLI_OK;
-    return cli_fail(e->command, 128 + e->interrupted, "stopped before anything was measured");
+    if (drop_incomplete_round(e) > 0) return CLI_OK;
+    return cli_fail(e->command, 128 + e->interrupted, "stopped before %s",
+                    e->group_count > 1 ? "the first round was complete" : "anything was measured");
 }
 
 int experiment_run(experiment *e) {

@@ -14,7 +14,8 @@ typedef struct trial {
     jm_energy *devices; /* as many as the experiment has; heap */
     double begin_unix_s;
     int exit_code;
-    char *file; /* of its recording; NULL: none */
+    bool paused; /* all was stopped meanwhile (Ctrl-Z) */
+    char *file;  /* of its recording; NULL: none */
 } trial;
 
 /* Runs of one command at one sampling interval. */
@@ -67,7 +68,6 @@ typedef struct experiment {
     idle_state idle;
     size_t done, planned; /* runs, warm-up too */
     int64_t begin_ns;
-    unsigned paused;     /* runs during which all was stopped (Ctrl-Z) */
     char left_names[96]; /* processes that a run left behind */
     unsigned left_behind;
     int interrupted; /* the signal that ended it early; 0: none */
@@ -146,8 +146,9 @@ int experiment_check(experiment *e);
 /* Makes room for `count` groups. False: out of memory. */
 bool experiment_groups(experiment *e, size_t count);
 
-/* Runs it all. CLI_OK, also if a signal ended it early (`interrupted`) and there are results; else
- * the exit code after saying why. */
+/* Runs it all, in rounds of one run of each group. CLI_OK if there is a round at least, also if a
+ * signal ended it early (`interrupted`): all groups then have as many runs. Else the exit code
+ * after saying why. */
 int experiment_run(experiment *e);
 
 void experiment_close(experiment *e);

@@ -35,15 +35,8 @@ void page_heading(page *p, const results *r, const char *what) {
     output_add(&p->out, "%sjoulemeter %s%s  ", p->bold, e->command->name, p->plain);
     grid_add_text(&p->out, what, p->width - strlen(e->command->name) - 13);
     output_add(&p->out, "\n");
-    size_t least = e->groups[0].count, most = 0;
-    for (size_t g = 0; g < e->group_count; g++) {
-        if (e->groups[g].count < least) least = e->groups[g].count;
-        if (e->groups[g].count > most) most = e->groups[g].count;
-    }
-    if (least == most)
-        output_add(&p->out, "%zu run%s", most, most == 1 ? "" : "s");
-    else
-        output_add(&p->out, "%zu to %zu runs", least, most);
+    size_t runs = e->groups[0].count;
+    output_add(&p->out, "%zu run%s", runs, runs == 1 ? "" : "s");
     if (e->group_count > 1) output_add(&p->out, " each");
     if (e->set.warmup > 0)
         output_add(&p->out, " after %u warm-up%s", e->set.warmup, e->set.warmup == 1 ? "" : "s");

@@ -80,7 +80,6 @@ static void show_intervals(page *p, const results *r) {
     for (size_t g = 0; g < e->group_count; g++) {
         const jm_spread *energy = &r->of[g].repeat.energy_j;
         char name[32], value[96], cv[32], interval[96], power[96];
-        if (e->groups[g].count == 0) continue;
         const char *cells[] = {"",
                                interval_name(e->groups[g].interval_s, name, sizeof name),
                                spread_text(energy, "J", value, sizeof value),
@@ -98,7 +97,7 @@ static void show_sensitivity(page *p, const results *r) {
     const jm_sensitivity *s = &r->sensitivity;
     char p_value[32], differ[32];
     output_add(&p->out, "\n");
-    if (!r->has_sensitivity || isnan(s->p)) {
+    if (isnan(s->p)) {
         page_sentence(p, p->bold, "Too few runs to say whether the sampling interval matters.");
         return;
     }

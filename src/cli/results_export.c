@@ -86,7 +86,7 @@ static void add_group(json *j, const results *r, size_t index) {
     json_text(j, "command", g->text);
     json_number(j, "interval_s", g->interval_s > 0 ? g->interval_s : 0.02);
     json_count(j, "count", g->count);
-    if (g->count > 0) add_repeat(j, r->e, &r->of[index]);
+    add_repeat(j, r->e, &r->of[index]);
     json_open(j, "runs", '[');
     for (size_t i = 0; i < g->count; i++) add_run(j, r->e, &g->trials[i], r->of[index].outlier[i]);
     json_close(j, ']');
@@ -117,7 +117,6 @@ static void add_comparisons(json *j, const results *r) {
     json_open(j, "comparisons", '[');
     for (size_t g = 1; g < e->group_count; g++) {
         const jm_comparison *c = &r->comparisons[g - 1];
-        if (c->runs_a == 0) continue;
         json_open(j, NULL, '{');
         json_text(j, "a", e->groups[0].name);
         json_text(j, "b", e->groups[g].name);
@@ -237,7 +236,6 @@ static void write_markdown(output *out, const results *r) {
                ratios ? "---:|" : "");
     for (size_t g = 0; g < e->group_count; g++) {
         const jm_repeat *repeat = &r->of[g].repeat;
-        if (e->groups[g].count == 0) continue;
         output_add(out, "| ");
         markdown_code(out, e->groups[g].text);
         output_add(out, " |");
@@ -286,7 +284,6 @@ static void write_benchmark(output *out, const results *r) {
     json j = {.out = out};
     json_open(&j, NULL, '[');
     for (size_t g = 0; g < e->group_count; g++) {
-        if (e->groups[g].count == 0) continue;
         benchmark_row(&j, e, &e->groups[g], "energy", &r->of[g].repeat.energy_j, "J");
         benchmark_row(&j, e, &e->groups[g], "time", &r->of[g].repeat.time_s, "s");
     }

@@ -130,7 +130,6 @@ static int run_in_session(experiment *e, const group *g, bool last, ongoing *o) 
     int status = e->child.status;
     if (e->child.asked_to_end != 0) return TRIAL_INTERRUPTED;
     if (status != 0 && !e->set.ignore_failure) return fail(e, status);
-    e->paused += o->paused;
     bool waited = settle(e, o->session) && (last || cooldown_wait(e, o->session));
     e->child.status = status; /* a signal meanwhile may have taken its place */
     /* Ctrl-C after the run has ended: it counts */
@@ -210,13 +209,14 @@ static int check_energy(const experiment *e, const jm_energy *energy) {
     return CLI_OK;
 }
 
-static int measure(experiment *e, const jm_recording *recording, jm_range_id range, trial *t) {
-    int code = energies(e, recording, range, t);
+static int measure(experiment *e, const jm_recording *recording, const ongoing *o, trial *t) {
+    int code = energies(e, recording, o->range, t);
     if (code == CLI_OK) code = check_energy(e, &t->total);
     if (code != CLI_OK) return code;
     t->run = (jm_run){t->total.energy_j, t->total.u_random_j, t->total.u_systematic_j,
                       t->total.duration_s};
     t->exit_code = exit_code_of(e->child.status);
+    t->paused = o->paused;
     return CLI_OK;
 }
 
@@ -242,7 +242,7 @@ int trial_run(experiment *e, const group *g, const char *file, bool last, trial 
     jm_error error = {0};
     if (jm_session_close(o.session, &recording, &error) != JM_OK && code == CLI_OK)
         code = cli_fail(e->command, CLI_RUN_FAILED, "%s", error.message);
-    if (code == CLI_OK && t != NULL) code = measure(e, recording, o.range, t);
+    if (code == CLI_OK && t != NULL) code = measure(e, recording, &o, t);
     jm_recording_free(recording);
     look_behind(e);
     if (code == CLI_OK) e->done++;

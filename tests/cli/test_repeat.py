@@ -200,7 +200,39 @@ class Interruptions(RepeatTest):
         found = json.loads(shown)
         self.assertEqual(process.returncode, 130)
         self.assertTrue(found["interrupted"])
-        self.assertEqual(found["comparisons"][0]["pairs"], min(r["count"] for r in found["results"]))
+        pairs = found["comparisons"][0]["pairs"]
+        self.assertGreaterEqual(pairs, 3)
+        self.assertEqual([r["count"] for r in found["results"]], [pairs, pairs])
+        self.assertEqual([len(r["runs"]) for r in found["results"]], [pairs, pairs])
+        self.assertIn(f"Stopped by Ctrl-C after {pairs} of 100 complete rounds.", found["notes"])
+
+    def interrupt_in_round(self, rounds, *arguments):
+        """After all but one of the runs of a round; `arguments` are two commands, or one at two
+        intervals, each of which writes a line."""
+        process = self.start(*arguments)
+        self.wait_for(lambda: os.path.exists(self.path("log")) and
+                      len(self.lines("log")) >= 2 * rounds)
+        process.send_signal(signal.SIGINT)
+        shown, errors = process.communicate(timeout=30 * SLOWNESS)
+        self.assertEqual(process.returncode, 130, errors)
+        os.unlink(self.path("log"))
+        return shown.decode(), errors.decode()
+
+    def test_an_incomplete_round_does_not_count(self):
+        line = "echo x >>log; sleep 1"
+        shown, _ = self.interrupt_in_round(2, "compare", *SIMULATED, line, line)
+        self.assertIn("\n1 run each, simulated GPU\n", shown)
+        self.assertIn("Stopped by Ctrl-C after 1 of 10 complete rounds.", shown)
+        self.assertIn("1 pair of runs gives no verdict on B", shown)
+        shown, _ = self.interrupt_in_round(2, "repeat", "--intervals", "10ms,20ms", *SIMULATED,
+                                           "--", "sh", "-c", line)
+        self.assertIn("\n1 run each, simulated GPU\n", shown)
+
+    def test_no_round_is_complete(self):
+        shown, errors = self.interrupt_in_round(1, "compare", "--json", *SIMULATED,
+                                                *["echo x >>log; sleep 1"] * 2)
+        self.assertEqual(shown, "")
+        self.assertEqual(errors, "joulemeter compare: stopped before the first round was complete\n")
 
     def test_before_anything_was_measured(self):
         process = self.start("repeat", *SIMULATED, "--", "sh", "-c", "touch ready; exec sleep 30")
