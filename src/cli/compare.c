@@ -61,7 +61,7 @@ static void show_commands(page *p, const results *r) {
 
 static void show_verdict(page *p, const jm_comparison *c, jm_figure which, const char *a,
                          const char *b) {
-    char text[600];
+    char text[VERDICT_SIZE];
     int verdict = c->energy.verdict;
     const char *color = verdict < 0 ? p->good : verdict > 0 ? p->bad : p->bold;
     jm_verdict_text(c, which, a, b, text, sizeof text);
@@ -142,19 +142,32 @@ static void judge_all(results *r) {
 
 /* ---- what is asked ---- */
 
+static int use_name(experiment *e, size_t index, const char *name) {
+    for (size_t g = 0; g < index; g++)
+        if (strcmp(e->groups[g].name, name) == 0)
+            return cli_fail(e->command, CLI_USAGE, "--names: '%s' is there twice", name);
+    if (name[strspn(name, " ")] == '\0')
+        return cli_fail(e->command, CLI_USAGE, "--names: name %zu is empty", index + 1);
+    if (strlen(name) > LONGEST_NAME)
+        return cli_fail(e->command, CLI_USAGE, "--names: name %zu is longer than %d bytes",
+                        index + 1, LONGEST_NAME);
+    free(e->groups[index].name);
+    e->groups[index].name = strdup(name);
+    e->groups[index].name_given = true;
+    if (e->groups[index].name != NULL) return PARSE_DONE;
+    return cli_fail(e->command, CLI_RUN_FAILED, "out of memory");
+}
+
 static int use_names(experiment *e, char *names) {
-    size_t count = 0;
-    for (char *name = strtok(names, ","); name != NULL; name = strtok(NULL, ",")) {
-        if (count < e->group_count) {
-            free(e->groups[count].name);
-            e->groups[count].name = strdup(name);
-            e->groups[count].name_given = true;
-        }
-        count++;
-    }
-    if (count == e->group_count) return PARSE_DONE;
-    return cli_fail(e->command, CLI_USAGE, "--names has %zu name%s for %zu commands", count,
-                    count == 1 ? "" : "s", e->group_count);
+    size_t count = 1;
+    for (const char *c = names; *c != '\0'; c++) count += *c == ',';
+    if (count != e->group_count)
+        return cli_fail(e->command, CLI_USAGE, "--names has %zu name%s for %zu commands", count,
+                        count == 1 ? "" : "s", e->group_count);
+    int code = PARSE_DONE;
+    for (size_t g = 0; code == PARSE_DONE && g < count; g++)
+        code = use_name(e, g, strsep(&names, ","));
+    return code;
 }
 
 /* Commands are lines for the shell, as one would type them. */

@@ -28,6 +28,8 @@ typedef struct results {
  * is to be exported. The exit code: 128 + N if signal N ended it early. */
 int results_of(experiment *e, bool compare, void (*judge)(results *r), int (*show)(results *r));
 
+enum { LONGEST_NAME = 100, VERDICT_SIZE = 600 }; /* bytes of --names, of what is said with them */
+
 /* Adds a sentence; `sign` is '!' for a warning, '-' for what may interest. */
 void results_note(results *r, char sign, const char *format, ...) CLI_PRINTF(3, 4);
 /* Notes that any experiment may need: of how it went, and of what measured. */

@@ -113,7 +113,7 @@ static void add_ratio(json *j, const char *key, const jm_ratio *ratio) {
 static void add_comparisons(json *j, const results *r) {
     static const char *const names[] = {"few", "outliers", "drift", "ranks contradict", NULL};
     const experiment *e = r->e;
-    char text[240];
+    char text[VERDICT_SIZE];
     json_open(j, "comparisons", '[');
     for (size_t g = 1; g < e->group_count; g++) {
         const jm_comparison *c = &r->comparisons[g - 1];
