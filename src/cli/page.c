@@ -113,6 +113,12 @@ const char *p_text(double p, char *text, size_t size) {
     return text;
 }
 
+const char *label_text(const experiment *e, char *text, size_t size) {
+    snprintf(text, size, "%s%s%s", e->simulated ? "simulated GPU" : "",
+             e->simulated && e->modelled ? ", " : "", e->modelled ? "modelled CPU" : "");
+    return text;
+}
+
 const char *interval_name(double interval_s, char *text, size_t size) {
     double ms = interval_s > 0 ? 1e3 * interval_s : 20;
     if (ms < 1000)

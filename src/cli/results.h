@@ -39,6 +39,8 @@ void results_judge(results *r, size_t index, const char *whose);
 
 /* Writes JSON and exports as the settings say. The exit code. */
 int results_export(const results *r);
+/* One of them: a table in Markdown. */
+void results_markdown(output *out, const results *r);
 /* Does any of these go to stdout? */
 bool results_use_stdout(const experiment_settings *set);
 
@@ -67,6 +69,8 @@ const char *cv_text(const jm_spread *s, char *text, size_t size);
 const char *percent_text(double percent, char *text, size_t size);
 /* "p = 0.034", "p < 0.001". */
 const char *p_text(double p, char *text, size_t size);
+/* "simulated GPU", "modelled CPU", both, or "". */
+const char *label_text(const experiment *e, char *text, size_t size);
 /* "20 ms"; the default where it is 0. */
 const char *interval_name(double interval_s, char *text, size_t size);
 

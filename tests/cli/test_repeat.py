@@ -176,6 +176,40 @@ class Comparisons(RepeatTest):
         self.assertIsNone(found["comparisons"][0]["energy"]["verdict"])
 
 
+class Exports(RepeatTest):
+    FORMATS = ("csv", "json", "markdown", "benchmark")
+
+    def exports(self, *arguments):
+        """What each format holds."""
+        for format in self.FORMATS:
+            arguments = ("--export", format, format, *arguments)
+        done = self.run_command("compare", "-q", "-n", "2", *SIMULATED, *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for format in self.FORMATS:
+            with open(self.path(format), encoding="utf-8") as file:
+                yield format, file.read()
+
+    def test_each_says_what_is_no_measurement(self):
+        os.symlink("/proc", self.path("root/proc"))  # for the CPU model
+        for format, text in self.exports("sleep 0.15", "sleep 0.2"):
+            self.assertIn("simulated", text, format)
+            self.assertIn("modelled", text, format)
+        with open(self.path("markdown"), encoding="utf-8") as file:
+            self.assertIn("\n2 runs each; median and standard deviation of one run; simulated GPU, "
+                          "modelled CPU.\n", file.read())
+
+    def test_each_has_the_names(self):
+        for format, text in self.exports("--names", "old,new", "sleep 0.15", "sleep 0.2"):
+            self.assertIn("old", text, format)
+            self.assertIn("new", text, format)
+
+    def test_names_of_benchmarks_are_whole(self):
+        long = "sleep 0.15; : " + 200 * "é"
+        done = self.run_command("repeat", "-q", "-n", "1", *SIMULATED, "-e", "benchmark", "-", "--",
+                                "sh", "-c", long)
+        self.assertEqual(json.loads(done.stdout)[0]["name"], f"sh -c '{long}': energy")
+
+
 class Interruptions(RepeatTest):
     def test_a_signal_gives_the_result_so_far(self):
         for number in (signal.SIGINT, signal.SIGTERM):
