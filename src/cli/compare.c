@@ -211,14 +211,14 @@ static int make_groups(experiment *e, char *names, size_t count, char **lines,
 static int parse(experiment *e, char **names, int argc, char **argv, char *commands[COMMANDS][4]) {
     experiment_settings *s = &e->set;
     const cli_option options[] = {
-        OPTIONS_EXPERIMENT(s),
+        OPTIONS_EXPERIMENT(s, "runs of each command (default 10)"),
         {0, "seed", OPTION_COUNT, &s->seed, "N", "the same order of runs again (default: any)", 1,
          1000000000, NULL},
         {0, "names", OPTION_LIST, names, "LIST",
          "what to call the commands: old,new\n(default A, B ...)", 0, 0, NULL},
         OPTION_INTERVAL(&s->measuring),
         OPTION_GPU(&s->measuring),
-        OPTIONS_EXPERIMENT_OUTPUT(s),
+        OPTIONS_EXPERIMENT_OUTPUT(s, "NAME-A-01.jm"),
         OPTION_TDP(&s->measuring),
         OPTION_SIMULATE(&s->measuring),
         {0}};
@@ -246,8 +246,8 @@ const cli_command cli_compare = {
     "order (A B, B A ...), so that a board that warms up favours none. Ratios of\n"
     "energy, time and power to the first command come with an interval; a board's\n"
     "gain cancels in them. What the commands say is hidden. Ctrl-C gives the result\n"
-    "so far. If a run fails, joulemeter stops with its exit code (127: not found);\n"
-    "125: joulemeter itself failed, 128+N: signal N.\n",
+    "of the complete rounds so far. If a run fails, joulemeter stops with its exit\n"
+    "code (127: not found); 125: joulemeter itself failed, 128+N: signal N.\n",
     "  joulemeter compare './old' './new'\n"
     "  joulemeter compare -n 20 --warmup 1 --names fp32,amp './train' './train --amp'\n"
     "  joulemeter compare --export benchmark energy.json './a' './b' './c'\n"

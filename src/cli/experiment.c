@@ -154,10 +154,11 @@ static void next_round(size_t *order, size_t count, size_t round, uint64_t *rand
 
 const char *experiment_step(const experiment *e, char *text, size_t size) {
     size_t warmups = e->set.warmup * e->group_count;
-    if (e->done < warmups)
-        snprintf(text, size, "warm-up %zu of %zu", e->done + 1, warmups);
-    else
-        snprintf(text, size, "run %zu of %zu", e->done - warmups + 1, e->planned - warmups);
+    bool counts = e->done >= warmups;
+    const char *name = e->current->name;
+    snprintf(text, size, "%s %zu of %zu%s%s%s", counts ? "run" : "warm-up",
+             e->done + 1 - (counts ? warmups : 0), counts ? e->planned - warmups : warmups,
+             name == NULL ? "" : " (", name == NULL ? "" : name, name == NULL ? "" : ")");
     return text;
 }
 

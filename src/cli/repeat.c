@@ -195,13 +195,13 @@ static int make_groups(experiment *e, char *intervals, char **argv) {
 
 static int parse(experiment *e, char **intervals, int argc, char **argv) {
     experiment_settings *s = &e->set;
-    const cli_option options[] = {OPTIONS_EXPERIMENT(s),
+    const cli_option options[] = {OPTIONS_EXPERIMENT(s, "runs (default 10)"),
                                   OPTION_INTERVAL(&s->measuring),
                                   {0, "intervals", OPTION_LIST, intervals, "LIST",
                                    "compare sampling intervals: 5ms,20ms,100ms;\n-n runs at each",
                                    0, 0, NULL},
                                   OPTION_GPU(&s->measuring),
-                                  OPTIONS_EXPERIMENT_OUTPUT(s),
+                                  OPTIONS_EXPERIMENT_OUTPUT(s, "NAME-01.jm"),
                                   OPTION_TDP(&s->measuring),
                                   OPTION_SIMULATE(&s->measuring),
                                   {0}};

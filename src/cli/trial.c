@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TAIL = 4096, HELD = 1 << 20 }; /* bytes of a hidden command's stderr */
+enum { STEP = 160, TAIL = 4096, HELD = 1 << 20 }; /* bytes of a hidden command's stderr */
 
 typedef struct ongoing {
     jm_session *session;
@@ -53,7 +53,7 @@ static void read_errors(const experiment *e, char *text, size_t size) {
 }
 
 static int fail(const experiment *e, int status) {
-    char text[TAIL], how[64], step[64];
+    char text[TAIL], how[64], step[STEP];
     int code = exit_code_of(status);
     experiment_step(e, step, sizeof step);
     read_errors(e, text, sizeof text);
@@ -74,7 +74,7 @@ static int fail(const experiment *e, int status) {
 /* ---- progress ---- */
 
 static void show_progress(experiment *e, const trial *last) {
-    char step[64], energy[64], seconds[64], left[64] = "", text[240];
+    char step[STEP], energy[64], seconds[64], left[64] = "", text[400];
     experiment_step(e, step, sizeof step);
     if (e->done > 0) {
         double each = (double)(jm_now_ns() - e->begin_ns) / 1e9 / ((double)e->done + 0.5);
@@ -193,7 +193,7 @@ static int energies(experiment *e, const jm_recording *recording, jm_range_id id
 
 /* Means and ratios need estimates: a bound is none. */
 static int check_energy(const experiment *e, const jm_energy *energy) {
-    char bounds[64], seconds[64], step[64];
+    char bounds[64], seconds[64], step[STEP];
     if ((energy->provenance & ~(uint32_t)JM_BOUND_ONLY) == 0)
         return cli_fail(e->command, CLI_RUN_FAILED,
                         "nothing measures energy here; `joulemeter doctor` says why, and "
@@ -231,6 +231,7 @@ static void look_behind(experiment *e) {
 int trial_run(experiment *e, const group *g, const char *file, bool last, trial *t) {
     ongoing o = {0};
     measuring how = e->set.measuring;
+    e->current = g;
     how.interval_s = g->interval_s;
     child_wait(&e->child, 0); /* what came since the last run */
     if (e->child.asked_to_end != 0) return TRIAL_INTERRUPTED;
