@@ -50,6 +50,10 @@ _joulemeter() {
         _joulemeter_files "$cur"
         return
     fi
+    if [[ $prev == --cooldown || ($prev == -c && $command == @(repeat|compare)) ]]; then
+        _joulemeter_words "stable 5s 30s" "$cur"
+        return
+    fi
     case $prev in
     -o | --output | --cache) _joulemeter_files "$cur"; return ;;
     -i | --interval) _joulemeter_words "1ms 10ms 20ms 100ms 1s" "$cur"; return ;;
@@ -57,10 +61,9 @@ _joulemeter() {
     --intervals) _joulemeter_words "5ms,20ms,100ms" "$cur"; return ;;
     -e | --export) _joulemeter_words "csv json markdown benchmark" "$cur"; return ;;
     --runs | -w | --warmup) _joulemeter_words "1 3 5 10 20 50" "$cur"; return ;;
-    --cooldown) _joulemeter_words "stable 5s 30s" "$cur"; return ;;
     --names | --seed) return ;;
     -b | --idle-baseline | -t | --time | --cooldown-limit) _joulemeter_words "5s 10s 30s 60s" "$cur"; return ;;
-    --simulate) _joulemeter_words "v100 a100 h100 h200 3090 4090 b200" "$cur"; return ;;
+    --simulate) _joulemeter_words "v100 a100 h100 h200 gh200 3090 4090 b200" "$cur"; return ;;
     -n | --top) _joulemeter_words "5 10 20 50" "$cur"; return ;;
     --tdp) return ;;
     --clock) _joulemeter_words "monotonic utc" "$cur"; return ;;
@@ -83,6 +86,8 @@ _joulemeter() {
     esac
     if [[ $cur == -* ]]; then
         _joulemeter_words "$options" "$cur"
+    elif [[ $command == compare ]]; then
+        COMPREPLY=($(compgen -c -- "$cur"))
     elif [[ $command == show || $command == export || $command == sql ]]; then
         _joulemeter_files "$cur"
     fi

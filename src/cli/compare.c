@@ -40,8 +40,7 @@ static void fill_commands(grid *table, const results *r, size_t columns, size_t 
     grid_open(table, columns);
     for (size_t c = 3; c < columns; c++) grid_right(table, c);
     grid_row(table, header);
-    for (size_t g = 0; g < r->e->group_count; g++)
-        if (r->e->groups[g].count > 0) add_row(table, r, g, room);
+    for (size_t g = 0; g < r->e->group_count; g++) add_row(table, r, g, room);
 }
 
 /* On a narrow terminal commands are cut off, then the last columns left out. */
@@ -62,7 +61,7 @@ static void show_commands(page *p, const results *r) {
 
 static void show_verdict(page *p, const jm_comparison *c, jm_figure which, const char *a,
                          const char *b) {
-    char text[600];
+    char text[VERDICT_SIZE];
     int verdict = c->energy.verdict;
     const char *color = verdict < 0 ? p->good : verdict > 0 ? p->bad : p->bold;
     jm_verdict_text(c, which, a, b, text, sizeof text);
@@ -74,8 +73,7 @@ static void show_comparison(page *p, const results *r, size_t g) {
     const experiment *e = r->e;
     const jm_comparison *c = &r->comparisons[g - 1];
     const char *a = e->groups[0].name, *b = e->groups[g].name;
-    char p_energy[32], p_time[32], p_power[32];
-    if (c->runs_a == 0) return;
+    char p_energy[32], p_time[32], p_power[32], least[32];
     output_add(&p->out, "\n");
     show_verdict(p, c, JM_FIGURE_ENERGY, a, b);
     if (isnan(c->energy.lower)) return;
@@ -84,11 +82,12 @@ static void show_comparison(page *p, const results *r, size_t g) {
     double level = 100 - 5.0 / (double)(e->group_count - 1);
     page_sentence(
         p, p->dim,
-        "%.4g %% intervals%s; energy %s, time %s, power %s. A difference in energy of %.2g "
-        "%% would be found in four cases of five.",
+        "%.4g %% intervals%s; energy %s, time %s, power %s. A difference in energy of %s would "
+        "be found in four cases of five.",
         level, e->group_count > 2 ? ", so that all hold together in 95 %" : "",
         p_text(c->energy.p, p_energy, sizeof p_energy), p_text(c->time.p, p_time, sizeof p_time),
-        p_text(c->power.p, p_power, sizeof p_power), c->energy.detectable_pct);
+        p_text(c->power.p, p_power, sizeof p_power),
+        percent_text(c->energy.detectable_pct, least, sizeof least));
 }
 
 static int show(results *r) {
@@ -110,7 +109,8 @@ static void judge_comparison(results *r, size_t g) {
     const experiment *e = r->e;
     const jm_comparison *c = &r->comparisons[g - 1];
     const char *a = e->groups[0].name, *b = e->groups[g].name;
-    if (c->runs_a == 0 || (c->flags & JM_COMPARE_FEW)) {
+    char percent[32];
+    if (c->flags & JM_COMPARE_FEW) {
         results_note(r, '!', "%zu pair%s of runs give%s no verdict on %s: -n 10 does.", c->runs_a,
                      c->runs_a == 1 ? "" : "s", c->runs_a == 1 ? "s" : "", b);
         return;
@@ -131,8 +131,8 @@ static void judge_comparison(results *r, size_t g) {
     if (c->energy.verdict == 0 && c->energy.p < 0.01)
         results_note(r, '!',
                      "Runs of %s and %s do differ, but by no more than what the devices' offsets "
-                     "and models may be off by (%.2g %%).",
-                     a, b, 196 * c->energy.u_systematic);
+                     "and models may be off by (%s).",
+                     a, b, percent_text(196 * c->energy.u_systematic, percent, sizeof percent));
 }
 
 static void judge_all(results *r) {
@@ -142,19 +142,32 @@ static void judge_all(results *r) {
 
 /* ---- what is asked ---- */
 
+static int use_name(experiment *e, size_t index, const char *name) {
+    for (size_t g = 0; g < index; g++)
+        if (strcmp(e->groups[g].name, name) == 0)
+            return cli_fail(e->command, CLI_USAGE, "--names: '%s' is there twice", name);
+    if (name[strspn(name, " ")] == '\0')
+        return cli_fail(e->command, CLI_USAGE, "--names: name %zu is empty", index + 1);
+    if (strlen(name) > LONGEST_NAME)
+        return cli_fail(e->command, CLI_USAGE, "--names: name %zu is longer than %d bytes",
+                        index + 1, LONGEST_NAME);
+    free(e->groups[index].name);
+    e->groups[index].name = strdup(name);
+    e->groups[index].name_given = true;
+    if (e->groups[index].name != NULL) return PARSE_DONE;
+    return cli_fail(e->command, CLI_RUN_FAILED, "out of memory");
+}
+
 static int use_names(experiment *e, char *names) {
-    size_t count = 0;
-    for (char *name = strtok(names, ","); name != NULL; name = strtok(NULL, ",")) {
-        if (count < e->group_count) {
-            free(e->groups[count].name);
-            e->groups[count].name = strdup(name);
-            e->groups[count].name_given = true;
-        }
-        count++;
-    }
-    if (count == e->group_count) return PARSE_DONE;
-    return cli_fail(e->command, CLI_USAGE, "--names has %zu name%s for %zu commands", count,
-                    count == 1 ? "" : "s", e->group_count);
+    size_t count = 1;
+    for (const char *c = names; *c != '\0'; c++) count += *c == ',';
+    if (count != e->group_count)
+        return cli_fail(e->command, CLI_USAGE, "--names has %zu name%s for %zu commands", count,
+                        count == 1 ? "" : "s", e->group_count);
+    int code = PARSE_DONE;
+    for (size_t g = 0; code == PARSE_DONE && g < count; g++)
+        code = use_name(e, g, strsep(&names, ","));
+    return code;
 }
 
 /* Commands are lines for the shell, as one would type them. */
@@ -198,14 +211,14 @@ static int make_groups(experiment *e, char *names, size_t count, char **lines,
 static int parse(experiment *e, char **names, int argc, char **argv, char *commands[COMMANDS][4]) {
     experiment_settings *s = &e->set;
     const cli_option options[] = {
-        OPTIONS_EXPERIMENT(s),
+        OPTIONS_EXPERIMENT(s, "runs of each command (default 10)"),
         {0, "seed", OPTION_COUNT, &s->seed, "N", "the same order of runs again (default: any)", 1,
          1000000000, NULL},
         {0, "names", OPTION_LIST, names, "LIST",
          "what to call the commands: old,new\n(default A, B ...)", 0, 0, NULL},
         OPTION_INTERVAL(&s->measuring),
         OPTION_GPU(&s->measuring),
-        OPTIONS_EXPERIMENT_OUTPUT(s),
+        OPTIONS_EXPERIMENT_OUTPUT(s, "NAME-A-01.jm"),
         OPTION_TDP(&s->measuring),
         OPTION_SIMULATE(&s->measuring),
         {0}};
@@ -233,8 +246,8 @@ const cli_command cli_compare = {
     "order (A B, B A ...), so that a board that warms up favours none. Ratios of\n"
     "energy, time and power to the first command come with an interval; a board's\n"
     "gain cancels in them. What the commands say is hidden. Ctrl-C gives the result\n"
-    "so far. If a run fails, joulemeter stops with its exit code (127: not found);\n"
-    "125: joulemeter itself failed, 128+N: signal N.\n",
+    "of the complete rounds so far. If a run fails, joulemeter stops with its exit\n"
+    "code (127: not found); 125: joulemeter itself failed, 128+N: signal N.\n",
     "  joulemeter compare './old' './new'\n"
     "  joulemeter compare -n 20 --warmup 1 --names fp32,amp './train' './train --amp'\n"
     "  joulemeter compare --export benchmark energy.json './a' './b' './c'\n"

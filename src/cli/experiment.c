@@ -154,10 +154,11 @@ static void next_round(size_t *order, size_t count, size_t round, uint64_t *rand
 
 const char *experiment_step(const experiment *e, char *text, size_t size) {
     size_t warmups = e->set.warmup * e->group_count;
-    if (e->done < warmups)
-        snprintf(text, size, "warm-up %zu of %zu", e->done + 1, warmups);
-    else
-        snprintf(text, size, "run %zu of %zu", e->done - warmups + 1, e->planned - warmups);
+    bool counts = e->done >= warmups;
+    const char *name = e->current->name;
+    snprintf(text, size, "%s %zu of %zu%s%s%s", counts ? "run" : "warm-up",
+             e->done + 1 - (counts ? warmups : 0), counts ? e->planned - warmups : warmups,
+             name == NULL ? "" : " (", name == NULL ? "" : name, name == NULL ? "" : ")");
     return text;
 }
 
@@ -205,13 +206,21 @@ static int make_room(experiment *e) {
     return 0;
 }
 
+/* Groups are compared round by round. How many rounds are left. */
+static size_t drop_incomplete_round(experiment *e) {
+    size_t complete = e->groups[0].count;
+    for (size_t g = 1; g < e->group_count; g++)
+        if (e->groups[g].count < complete) complete = e->groups[g].count;
+    for (size_t g = 0; g < e->group_count; g++) e->groups[g].count = complete;
+    return complete;
+}
+
 /* With what there is when a signal ends it early, if that is anything. */
 static int interrupted(experiment *e) {
-    size_t measured = 0;
     e->interrupted = e->child.asked_to_end;
-    for (size_t g = 0; g < e->group_count; g++) measured += e->groups[g].count;
-    if (measured > 0) return CLI_OK;
-    return cli_fail(e->command, 128 + e->interrupted, "stopped before anything was measured");
+    if (drop_incomplete_round(e) > 0) return CLI_OK;
+    return cli_fail(e->command, 128 + e->interrupted, "stopped before %s",
+                    e->group_count > 1 ? "the first round was complete" : "anything was measured");
 }
 
 int experiment_run(experiment *e) {

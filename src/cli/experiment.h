@@ -14,7 +14,8 @@ typedef struct trial {
     jm_energy *devices; /* as many as the experiment has; heap */
     double begin_unix_s;
     int exit_code;
-    char *file; /* of its recording; NULL: none */
+    bool paused; /* all was stopped meanwhile (Ctrl-Z) */
+    char *file;  /* of its recording; NULL: none */
 } trial;
 
 /* Runs of one command at one sampling interval. */
@@ -66,17 +67,16 @@ typedef struct experiment {
     unsigned not_stable; /* times that the wait for it was in vain */
     idle_state idle;
     size_t done, planned; /* runs, warm-up too */
+    const group *current; /* of the run that goes on */
     int64_t begin_ns;
-    unsigned paused;     /* runs during which all was stopped (Ctrl-Z) */
     char left_names[96]; /* processes that a run left behind */
     unsigned left_behind;
     int interrupted; /* the signal that ended it early; 0: none */
 } experiment;
 
-/* Rows for a table of options. */
-#define OPTIONS_EXPERIMENT(s)                                                                      \
-    {'n', "runs", OPTION_COUNT, &(s)->runs, "N", "runs of each command (default 10)",              \
-     1,   10000,  NULL},                                                                           \
+/* Rows for a table of options; `first_file` is what NAME.jm becomes. */
+#define OPTIONS_EXPERIMENT(s, runs_help)                                                           \
+    {'n', "runs", OPTION_COUNT, &(s)->runs, "N", runs_help, 1, 10000, NULL},                       \
         {'w',                                                                                      \
          "warmup",                                                                                 \
          OPTION_COUNT,                                                                             \
@@ -100,13 +100,13 @@ typedef struct experiment {
             "longest wait for `stable` (default 60s)", 1, 3600, NULL                               \
     }
 
-#define OPTIONS_EXPERIMENT_OUTPUT(s)                                                               \
+#define OPTIONS_EXPERIMENT_OUTPUT(s, first_file)                                                   \
     {'o',                                                                                          \
      "output",                                                                                     \
      OPTION_TEXT,                                                                                  \
      &(s)->output,                                                                                 \
      "NAME",                                                                                       \
-     "keep each run's recording: NAME.jm becomes\nNAME-01.jm ..., a folder gets them all",         \
+     "keep each run's recording: NAME.jm becomes\n" first_file " ..., a folder gets them all",     \
      0,                                                                                            \
      0,                                                                                            \
      NULL},                                                                                        \
@@ -146,8 +146,9 @@ int experiment_check(experiment *e);
 /* Makes room for `count` groups. False: out of memory. */
 bool experiment_groups(experiment *e, size_t count);
 
-/* Runs it all. CLI_OK, also if a signal ended it early (`interrupted`) and there are results; else
- * the exit code after saying why. */
+/* Runs it all, in rounds of one run of each group. CLI_OK if there is a round at least, also if a
+ * signal ended it early (`interrupted`): all groups then have as many runs. Else the exit code
+ * after saying why. */
 int experiment_run(experiment *e);
 
 void experiment_close(experiment *e);
@@ -170,7 +171,7 @@ bool experiment_wait(experiment *e, jm_session *session, int64_t until_ns);
 /* File of a run's recording, heap; NULL if none is kept or memory is out. */
 char *recording_name(const experiment *e, const group *g, size_t run);
 
-/* "run 3 of 10", or the warm-up that it is. */
+/* "run 3 of 10", "run 3 of 20 (B)", or the warm-up that it is. */
 const char *experiment_step(const experiment *e, char *text, size_t size);
 
 #endif

@@ -21,20 +21,34 @@ void results_note(results *r, char sign, const char *format, ...) {
     free(text);
 }
 
+static size_t count_trials(const experiment *e, bool (*is)(const trial *t)) {
+    size_t count = 0;
+    for (size_t g = 0; g < e->group_count; g++)
+        for (size_t i = 0; i < e->groups[g].count; i++) count += is(&e->groups[g].trials[i]);
+    return count;
+}
+
 /* ---- how it went ---- */
 
 static void note_the_end(results *r) {
     const experiment *e = r->e;
-    size_t measured = 0, wanted = (size_t)e->set.runs * e->group_count;
-    for (size_t g = 0; g < e->group_count; g++) measured += e->groups[g].count;
-    if (e->interrupted == SIGINT)
-        results_note(r, '!', "Stopped by Ctrl-C after %zu of %zu runs.", measured, wanted);
-    else if (e->interrupted != 0)
-        results_note(r, '!', "Stopped by signal %d after %zu of %zu runs.", e->interrupted,
-                     measured, wanted);
-    if (e->paused > 0)
-        results_note(r, '!', "%u run%s stopped for a while (Ctrl-Z); that time is in the figures.",
-                     e->paused, e->paused == 1 ? " was" : "s were");
+    char by[32] = "Ctrl-C";
+    if (e->interrupted == 0) return;
+    if (e->interrupted != SIGINT) snprintf(by, sizeof by, "signal %d", e->interrupted);
+    results_note(r, '!', "Stopped by %s after %zu of %u %s.", by, e->groups[0].count, e->set.runs,
+                 e->group_count > 1 ? "complete rounds" : "runs");
+}
+
+static bool was_paused(const trial *t) {
+    return t->paused;
+}
+
+static void note_disturbances(results *r) {
+    const experiment *e = r->e;
+    size_t paused = count_trials(e, was_paused);
+    if (paused > 0)
+        results_note(r, '!', "%zu run%s stopped for a while (Ctrl-Z); that time is in the figures.",
+                     paused, paused == 1 ? " was" : "s were");
     if (e->left_behind > 0)
         results_note(r, '!',
                      "%u process%s that runs left behind still run%s (%s); what %s use is in the "
@@ -44,12 +58,12 @@ static void note_the_end(results *r) {
                      e->left_behind == 1 ? "it may" : "they may");
 }
 
+static bool has_failed(const trial *t) {
+    return t->exit_code != 0;
+}
+
 static void note_failures(results *r) {
-    const experiment *e = r->e;
-    size_t failed = 0;
-    for (size_t g = 0; g < e->group_count; g++)
-        for (size_t i = 0; i < e->groups[g].count; i++)
-            failed += e->groups[g].trials[i].exit_code != 0;
+    size_t failed = count_trials(r->e, has_failed);
     if (failed > 0)
         results_note(r, '!', "%zu run%s failed; %s counted (--ignore-failure).", failed,
                      failed == 1 ? "" : "s", failed == 1 ? "it is" : "they are");
@@ -84,34 +98,39 @@ static void list_modelled(const experiment *e, char *text, size_t size) {
     }
 }
 
+static bool is_partial(const trial *t) {
+    return (t->total.flags & JM_ENERGY_PARTIAL) != 0;
+}
+
 static void note_sources(results *r) {
     const experiment *e = r->e;
     char names[128];
-    size_t partial = 0, all = 0;
+    size_t partial = count_trials(e, is_partial);
     list_modelled(e, names, sizeof names);
     if (names[0] != '\0')
         results_note(
             r, '!', "%s: modelled, an estimate from utilisation; nothing measures it here.", names);
-    for (size_t g = 0; g < e->group_count; g++)
-        for (size_t i = 0; i < e->groups[g].count; i++, all++)
-            partial += (e->groups[g].trials[i].total.flags & JM_ENERGY_PARTIAL) != 0;
     if (partial > 0)
-        results_note(r, '!', "Of %zu of %zu runs some of the time was not measured.", partial, all);
+        results_note(r, '!', "Of %zu of %zu runs some of the time was not measured.", partial,
+                     e->group_count * e->groups[0].count);
 }
 
 static void note_systematic(results *r) {
     const jm_repeat *repeat = &r->of[0].repeat;
-    if (repeat->runs == 0 || !(repeat->energy_j.mean > 0)) return;
+    if (!(repeat->energy_j.mean > 0)) return;
     double share = 196 * repeat->u_systematic_j / repeat->energy_j.mean;
+    char percent[32];
     if (share >= 0.1)
         results_note(r, '-',
-                     "All energies may be off by %.2g %% together (devices' gains%s): the same in "
-                     "every run here.",
-                     share, r->e->modelled ? ", the model" : "");
+                     "All energies may be off by %s together (devices' gains%s): the same in every "
+                     "run here.",
+                     percent_text(share, percent, sizeof percent),
+                     r->e->modelled ? ", the model" : "");
 }
 
 void results_add_notes(results *r) {
     note_the_end(r);
+    note_disturbances(r);
     note_failures(r);
     note_cooldown(r);
     note_sources(r);
@@ -138,14 +157,14 @@ static void note_outliers(results *r, size_t index, const char *whose) {
 
 static void note_drift(results *r, const jm_repeat *repeat, const char *whose) {
     const jm_spread *energy = &repeat->energy_j;
-    char p[32];
+    char p[32], change[32];
     if (!energy->drifts) return;
-    results_note(r, '!',
-                 "Energy%s %s by %.2g %% from the first run to the last (%s): %s, or --cooldown "
-                 "stable.",
-                 whose, energy->drift_pct > 0 ? "rises" : "falls", fabs(energy->drift_pct),
+    results_note(r, '!', "Energy%s %s by %s from the first run to the last (%s): %s%s may help.",
+                 whose, energy->drift_pct > 0 ? "rises" : "falls",
+                 percent_text(fabs(energy->drift_pct), change, sizeof change),
                  p_text(energy->drift_p, p, sizeof p),
-                 r->e->set.warmup > 0 ? "a longer --warmup" : "--warmup 3");
+                 r->e->set.warmup > 0 ? "a longer --warmup" : "--warmup 3",
+                 r->e->until_stable ? "" : " or --cooldown stable");
 }
 
 /* More runs, if not too many, bring the mean to within some per cent. */
@@ -153,11 +172,11 @@ static void note_noise(results *r, const jm_repeat *repeat, const char *whose) {
     double cv = repeat->energy_j.cv_pct;
     if (!(repeat->flags & JM_REPEAT_NOISY)) return;
     double within = cv > 10 ? 5 : 2, needed = ceil(1.96 * 1.96 * cv * cv / within / within);
-    char more[96] = "; longer runs may agree better";
+    char percent[32], more[96] = "; longer runs may agree better";
     if ((double)repeat->runs < needed && needed <= 200)
         snprintf(more, sizeof more, "; -n %.0f would tell the mean to %g %%", needed, within);
-    results_note(r, '!', "Runs%s differ much (CV %.2g %%): keep other programs away%s.", whose, cv,
-                 more);
+    results_note(r, '!', "Runs%s differ much (CV %s): keep other programs away%s.", whose,
+                 percent_text(cv, percent, sizeof percent), more);
 }
 
 static void note_few(results *r, const jm_repeat *repeat, const char *whose) {
@@ -174,18 +193,22 @@ static void note_few(results *r, const jm_repeat *repeat, const char *whose) {
                                       mean, sizeof mean));
 }
 
+static void note_sensor(results *r, const jm_repeat *repeat, const char *whose) {
+    char own[64];
+    if (!(repeat->flags & JM_REPEAT_SENSOR)) return;
+    results_note(
+        r, '-',
+        "A run%s is measured to within %s (standard uncertainty), and so may differ for no "
+        "other reason: longer runs are measured more closely.",
+        whose, jm_value_text(repeat->u_random_j, NAN, "J", own, sizeof own));
+}
+
 void results_judge(results *r, size_t index, const char *whose) {
     const jm_repeat *repeat = &r->of[index].repeat;
-    char own[64];
-    if (repeat->runs == 0) return;
     note_few(r, repeat, whose);
     if (repeat->runs < 3) return;
     note_drift(r, repeat, whose);
     note_outliers(r, index, whose);
     note_noise(r, repeat, whose);
-    if (repeat->flags & JM_REPEAT_SENSOR && index == 0)
-        results_note(r, '-',
-                     "A run is measured to within %s (standard uncertainty), and so may differ for "
-                     "no other reason: longer runs are measured more closely.",
-                     jm_value_text(repeat->u_random_j, NAN, "J", own, sizeof own));
+    note_sensor(r, repeat, whose);
 }

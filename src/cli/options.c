@@ -44,9 +44,10 @@ bool cli_parse_seconds(const char *text, double *seconds) {
 static int check_bounds(const cli_command *command, const cli_option *option, const char *text,
                         double value, const char *unit) {
     if (value >= option->least && value <= option->most) return PARSE_DONE;
-    return cli_fail(command, CLI_USAGE, "--%s %s is out of range: choose from %g%s%s to %g%s%s",
-                    option->name, text, option->least, *unit ? " " : "", unit, option->most,
-                    *unit ? " " : "", unit);
+    return cli_fail(command, CLI_USAGE,
+                    "--%s %s is out of range: choose from %.10g%s%s to %.10g%s%s", option->name,
+                    text, option->least, *unit ? " " : "", unit, option->most, *unit ? " " : "",
+                    unit);
 }
 
 static int set_seconds(const cli_command *command, const cli_option *option, const char *text) {

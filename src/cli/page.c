@@ -35,15 +35,8 @@ void page_heading(page *p, const results *r, const char *what) {
     output_add(&p->out, "%sjoulemeter %s%s  ", p->bold, e->command->name, p->plain);
     grid_add_text(&p->out, what, p->width - strlen(e->command->name) - 13);
     output_add(&p->out, "\n");
-    size_t least = e->groups[0].count, most = 0;
-    for (size_t g = 0; g < e->group_count; g++) {
-        if (e->groups[g].count < least) least = e->groups[g].count;
-        if (e->groups[g].count > most) most = e->groups[g].count;
-    }
-    if (least == most)
-        output_add(&p->out, "%zu run%s", most, most == 1 ? "" : "s");
-    else
-        output_add(&p->out, "%zu to %zu runs", least, most);
+    size_t runs = e->groups[0].count;
+    output_add(&p->out, "%zu run%s", runs, runs == 1 ? "" : "s");
     if (e->group_count > 1) output_add(&p->out, " each");
     if (e->set.warmup > 0)
         output_add(&p->out, " after %u warm-up%s", e->set.warmup, e->set.warmup == 1 ? "" : "s");
@@ -102,6 +95,14 @@ const char *cv_text(const jm_spread *s, char *text, size_t size) {
     return text;
 }
 
+const char *percent_text(double percent, char *text, size_t size) {
+    if (percent < 0.01)
+        snprintf(text, size, "less than 0.01 %%");
+    else
+        snprintf(text, size, percent < 99.5 ? "%.2g %%" : "%.0f %%", percent);
+    return text;
+}
+
 const char *p_text(double p, char *text, size_t size) {
     if (isnan(p))
         snprintf(text, size, "p not known");
@@ -109,6 +110,12 @@ const char *p_text(double p, char *text, size_t size) {
         snprintf(text, size, "p < 0.001");
     else
         snprintf(text, size, p < 0.0995 ? "p = %.3f" : "p = %.2f", p);
+    return text;
+}
+
+const char *label_text(const experiment *e, char *text, size_t size) {
+    snprintf(text, size, "%s%s%s", e->simulated ? "simulated GPU" : "",
+             e->simulated && e->modelled ? ", " : "", e->modelled ? "modelled CPU" : "");
     return text;
 }
 

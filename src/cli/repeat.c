@@ -80,7 +80,6 @@ static void show_intervals(page *p, const results *r) {
     for (size_t g = 0; g < e->group_count; g++) {
         const jm_spread *energy = &r->of[g].repeat.energy_j;
         char name[32], value[96], cv[32], interval[96], power[96];
-        if (e->groups[g].count == 0) continue;
         const char *cells[] = {"",
                                interval_name(e->groups[g].interval_s, name, sizeof name),
                                spread_text(energy, "J", value, sizeof value),
@@ -96,20 +95,24 @@ static void show_intervals(page *p, const results *r) {
 
 static void show_sensitivity(page *p, const results *r) {
     const jm_sensitivity *s = &r->sensitivity;
-    char p_value[32];
+    char p_value[32], differ[32];
     output_add(&p->out, "\n");
-    if (!r->has_sensitivity || isnan(s->p))
+    if (isnan(s->p)) {
         page_sentence(p, p->bold, "Too few runs to say whether the sampling interval matters.");
-    else if (s->differs)
+        return;
+    }
+    percent_text(s->largest_pct, differ, sizeof differ);
+    p_text(s->p, p_value, sizeof p_value);
+    if (s->differs)
         page_sentence(p, p->bad,
-                      "The sampling interval matters: medians differ by %.2g %%, more than by "
-                      "chance (%s).",
-                      s->largest_pct, p_text(s->p, p_value, sizeof p_value));
+                      "The sampling interval matters: medians differ by %s, more than by chance "
+                      "(%s).",
+                      differ, p_value);
     else
         page_sentence(p, p->good,
-                      "The sampling interval does not matter: medians differ by %.2g %%, as by "
-                      "chance (%s).",
-                      s->largest_pct, p_text(s->p, p_value, sizeof p_value));
+                      "No sign that the sampling interval matters: medians differ by %s, as they "
+                      "may by chance (%s).",
+                      differ, p_value);
 }
 
 static int show(results *r) {
@@ -137,8 +140,8 @@ static void judge_all(results *r) {
     char whose[48] = "", name[32];
     for (size_t g = 0; g < e->group_count; g++) {
         if (e->group_count > 1)
-            snprintf(whose, sizeof whose,
-                     "At %s: ", interval_name(e->groups[g].interval_s, name, sizeof name));
+            snprintf(whose, sizeof whose, " at %s",
+                     interval_name(e->groups[g].interval_s, name, sizeof name));
         results_judge(r, g, whose);
     }
     results_add_notes(r);
@@ -192,13 +195,13 @@ static int make_groups(experiment *e, char *intervals, char **argv) {
 
 static int parse(experiment *e, char **intervals, int argc, char **argv) {
     experiment_settings *s = &e->set;
-    const cli_option options[] = {OPTIONS_EXPERIMENT(s),
+    const cli_option options[] = {OPTIONS_EXPERIMENT(s, "runs (default 10)"),
                                   OPTION_INTERVAL(&s->measuring),
                                   {0, "intervals", OPTION_LIST, intervals, "LIST",
                                    "compare sampling intervals: 5ms,20ms,100ms;\n-n runs at each",
                                    0, 0, NULL},
                                   OPTION_GPU(&s->measuring),
-                                  OPTIONS_EXPERIMENT_OUTPUT(s),
+                                  OPTIONS_EXPERIMENT_OUTPUT(s, "NAME-01.jm"),
                                   OPTION_TDP(&s->measuring),
                                   OPTION_SIMULATE(&s->measuring),
                                   {0}};

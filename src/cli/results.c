@@ -31,7 +31,6 @@ static int device_spreads(const experiment *e, const group *g, result *out, jm_e
 }
 
 static int analyse(const experiment *e, const group *g, result *out, jm_error *error) {
-    if (g->count == 0) return JM_OK;
     out->runs = calloc(g->count, sizeof *out->runs);
     out->outlier = calloc(g->count, sizeof *out->outlier);
     if (out->runs == NULL || out->outlier == NULL) return JM_MEMORY;
@@ -77,15 +76,13 @@ static int compare(results *r, jm_error *error) {
     if (r->comparisons == NULL) return JM_MEMORY;
     for (size_t g = 1; g < e->group_count; g++) {
         const group *a = &e->groups[0], *b = &e->groups[g];
-        size_t pairs = a->count < b->count ? a->count : b->count;
         jm_compare_options options = JM_COMPARE_OPTIONS_INIT;
         options.comparisons = (uint32_t)(e->group_count - 1);
         options.ratio_u = fmax(systematic_of(e, a, b), 1e-12);
         jm_comparison *c = &r->comparisons[g - 1];
         c->size = sizeof *c;
         int status =
-            pairs == 0 ? JM_OK
-                       : jm_compare(r->of[0].runs, pairs, r->of[g].runs, pairs, &options, c, error);
+            jm_compare(r->of[0].runs, a->count, r->of[g].runs, b->count, &options, c, error);
         if (status != JM_OK) return status;
     }
     return JM_OK;
@@ -95,16 +92,12 @@ static int find_sensitivity(results *r, jm_error *error) {
     const experiment *e = r->e;
     jm_interval_runs *groups = calloc(e->group_count, sizeof *groups);
     if (groups == NULL) return JM_MEMORY;
-    size_t count = 0;
     for (size_t g = 0; g < e->group_count; g++)
-        if (e->groups[g].count > 0)
-            groups[count++] = (jm_interval_runs){(uint64_t)(e->groups[g].interval_s * 1e9),
-                                                 r->of[g].runs, e->groups[g].count};
+        groups[g] = (jm_interval_runs){(uint64_t)(e->groups[g].interval_s * 1e9), r->of[g].runs,
+                                       e->groups[g].count};
     r->sensitivity.size = sizeof r->sensitivity;
-    r->has_sensitivity = count == e->group_count;
-    int status = r->has_sensitivity
-                     ? jm_sensitivity_analyse(groups, count, NULL, NULL, &r->sensitivity, error)
-                     : JM_OK;
+    r->has_sensitivity = true;
+    int status = jm_sensitivity_analyse(groups, e->group_count, NULL, NULL, &r->sensitivity, error);
     free(groups);
     return status;
 }

@@ -28,6 +28,8 @@ typedef struct results {
  * is to be exported. The exit code: 128 + N if signal N ended it early. */
 int results_of(experiment *e, bool compare, void (*judge)(results *r), int (*show)(results *r));
 
+enum { LONGEST_NAME = 100, VERDICT_SIZE = 600 }; /* bytes of --names, of what is said with them */
+
 /* Adds a sentence; `sign` is '!' for a warning, '-' for what may interest. */
 void results_note(results *r, char sign, const char *format, ...) CLI_PRINTF(3, 4);
 /* Notes that any experiment may need: of how it went, and of what measured. */
@@ -37,6 +39,8 @@ void results_judge(results *r, size_t index, const char *whose);
 
 /* Writes JSON and exports as the settings say. The exit code. */
 int results_export(const results *r);
+/* One of them: a table in Markdown. */
+void results_markdown(output *out, const results *r);
 /* Does any of these go to stdout? */
 bool results_use_stdout(const experiment_settings *set);
 
@@ -61,8 +65,12 @@ int page_close(page *p, const experiment *e);
 /* "124.2 ± 1.3 J" and "1.1 %" of a spread. */
 const char *spread_text(const jm_spread *s, const char *unit, char *text, size_t size);
 const char *cv_text(const jm_spread *s, char *text, size_t size);
+/* "1.2 %", "117 %", "less than 0.01 %". */
+const char *percent_text(double percent, char *text, size_t size);
 /* "p = 0.034", "p < 0.001". */
 const char *p_text(double p, char *text, size_t size);
+/* "simulated GPU", "modelled CPU", both, or "". */
+const char *label_text(const experiment *e, char *text, size_t size);
 /* "20 ms"; the default where it is 0. */
 const char *interval_name(double interval_s, char *text, size_t size);
 

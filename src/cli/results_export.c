@@ -1,8 +1,9 @@
-/* Figures for other programs: JSON, CSV, Markdown, and the rows of benchmark dashboards. */
+/* Figures for other programs: JSON, CSV, and the rows of benchmark dashboards. */
 #include "results.h"
 
 #include "json.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,7 +87,7 @@ static void add_group(json *j, const results *r, size_t index) {
     json_text(j, "command", g->text);
     json_number(j, "interval_s", g->interval_s > 0 ? g->interval_s : 0.02);
     json_count(j, "count", g->count);
-    if (g->count > 0) add_repeat(j, r->e, &r->of[index]);
+    add_repeat(j, r->e, &r->of[index]);
     json_open(j, "runs", '[');
     for (size_t i = 0; i < g->count; i++) add_run(j, r->e, &g->trials[i], r->of[index].outlier[i]);
     json_close(j, ']');
@@ -113,11 +114,10 @@ static void add_ratio(json *j, const char *key, const jm_ratio *ratio) {
 static void add_comparisons(json *j, const results *r) {
     static const char *const names[] = {"few", "outliers", "drift", "ranks contradict", NULL};
     const experiment *e = r->e;
-    char text[240];
+    char text[VERDICT_SIZE];
     json_open(j, "comparisons", '[');
     for (size_t g = 1; g < e->group_count; g++) {
         const jm_comparison *c = &r->comparisons[g - 1];
-        if (c->runs_a == 0) continue;
         json_open(j, NULL, '{');
         json_text(j, "a", e->groups[0].name);
         json_text(j, "b", e->groups[g].name);
@@ -203,82 +203,44 @@ static void write_csv(output *out, const results *r) {
             csv_run(out, e, &e->groups[g], i, r->of[g].outlier[i]);
 }
 
-/* ---- Markdown: a row for each command ---- */
-
-static void markdown_code(output *out, const char *text) {
-    output_add(out, "`");
-    for (; *text != '\0'; text++) {
-        char c = *text == '`' || (unsigned char)*text < ' ' ? '\'' : *text;
-        if (c == '|') output_append(out, "\\", 1); /* also within code, says GitHub */
-        output_append(out, &c, 1);
-    }
-    output_add(out, "`");
-}
-
-static void markdown_ratio(output *out, const results *r, size_t g) {
-    char text[64];
-    if (r->comparisons == NULL) return;
-    if (g == 0) {
-        output_add(out, " 1 |");
-        return;
-    }
-    const jm_ratio *ratio = &r->comparisons[g - 1].energy;
-    double half = (ratio->upper - ratio->lower) / 2;
-    output_add(out, " %s|", jm_value_text(ratio->ratio, half, "", text, sizeof text));
-}
-
-static void write_markdown(output *out, const results *r) {
-    const experiment *e = r->e;
-    char energy[64], cv[32], seconds[64], power[64], interval[32];
-    bool ratios = r->comparisons != NULL, intervals = e->group_count > 1 && !ratios;
-    output_add(out, "| command |%s energy | CV | time | mean power |%s\n",
-               intervals ? " interval |" : "", ratios ? " energy, ratio |" : "");
-    output_add(out, "|:---|%s---:|---:|---:|---:|%s\n", intervals ? "---:|" : "",
-               ratios ? "---:|" : "");
-    for (size_t g = 0; g < e->group_count; g++) {
-        const jm_repeat *repeat = &r->of[g].repeat;
-        if (e->groups[g].count == 0) continue;
-        output_add(out, "| ");
-        markdown_code(out, e->groups[g].text);
-        output_add(out, " |");
-        if (intervals)
-            output_add(out, " %s |",
-                       interval_name(e->groups[g].interval_s, interval, sizeof interval));
-        output_add(out, " %s | %s | %s | %s |",
-                   spread_text(&repeat->energy_j, "J", energy, sizeof energy),
-                   cv_text(&repeat->energy_j, cv, sizeof cv),
-                   spread_text(&repeat->time_s, "s", seconds, sizeof seconds),
-                   spread_text(&repeat->power_w, "W", power, sizeof power));
-        markdown_ratio(out, r, g);
-        output_add(out, "\n");
-    }
-}
-
 /* ---- benchmark: what dashboards of continuous benchmarks take, smaller is better ---- */
+
+/* "./bench: energy"; heap. */
+static char *benchmark_name(const experiment *e, const group *g, const char *what) {
+    char *name, each[48] = "";
+    if (e->group_count > 1 && g->name == NULL)
+        snprintf(each, sizeof each, ", every %gms", 1e3 * g->interval_s);
+    if (asprintf(&name, "%s: %s%s", g->name_given ? g->name : g->text, what, each) < 0) return NULL;
+    return name;
+}
+
+static const char *benchmark_extra(const experiment *e, const group *g, const jm_spread *s,
+                                   const char *unit, char *text, size_t size) {
+    char label[48], cv[48] = "", within[160] = "", value[32], interval[96];
+    label_text(e, label, sizeof label);
+    if (!isnan(s->sd)) snprintf(cv, sizeof cv, "\nCV %s", cv_text(s, value, sizeof value));
+    if (!isnan(s->median_lower))
+        snprintf(
+            within, sizeof within, "\n95 %% interval %s",
+            jm_interval_text(s->median_lower, s->median_upper, unit, interval, sizeof interval));
+    snprintf(text, size, "median of %zu run%s%s%s%s%s", g->count, g->count == 1 ? "" : "s",
+             label[0] != '\0' ? ", " : "", label, cv, within);
+    return text;
+}
 
 static void benchmark_row(json *j, const experiment *e, const group *g, const char *what,
                           const jm_spread *s, const char *unit) {
-    char name[400], range[64], extra[200], interval[96], cv[32], each[32] = "";
-    if (e->group_count > 1 && g->name == NULL)
-        snprintf(each, sizeof each, ", every %gms", 1e3 * g->interval_s);
-    snprintf(name, sizeof name, "%.300s: %s%s", g->name_given ? g->name : g->text, what, each);
-    snprintf(range, sizeof range, "± %.3g", s->sd);
-    int used = snprintf(extra, sizeof extra, "median of %zu run%s%s", g->count,
-                        g->count == 1 ? "" : "s", e->simulated ? ", simulated GPU" : "");
-    if (!isnan(s->sd))
-        used += snprintf(extra + used, sizeof extra - (size_t)used, "\nCV %s",
-                         cv_text(s, cv, sizeof cv));
-    if (!isnan(s->median_lower))
-        snprintf(
-            extra + used, sizeof extra - (size_t)used, "\n95 %% interval %s",
-            jm_interval_text(s->median_lower, s->median_upper, unit, interval, sizeof interval));
+    char range[64] = "", extra[320], *name = benchmark_name(e, g, what);
+    if (name == NULL) j->out->errnum = ENOMEM;
+    if (!isnan(s->sd)) snprintf(range, sizeof range, "± %.3g", s->sd);
     json_open(j, NULL, '{');
     json_text(j, "name", name);
     json_text(j, "unit", unit);
     json_number(j, "value", s->median);
-    json_text(j, "range", isnan(s->sd) ? "" : range);
-    json_text(j, "extra", extra);
+    json_text(j, "range", range);
+    json_text(j, "extra", benchmark_extra(e, g, s, unit, extra, sizeof extra));
     json_close(j, '}');
+    free(name);
 }
 
 static void write_benchmark(output *out, const results *r) {
@@ -286,7 +248,6 @@ static void write_benchmark(output *out, const results *r) {
     json j = {.out = out};
     json_open(&j, NULL, '[');
     for (size_t g = 0; g < e->group_count; g++) {
-        if (e->groups[g].count == 0) continue;
         benchmark_row(&j, e, &e->groups[g], "energy", &r->of[g].repeat.energy_j, "J");
         benchmark_row(&j, e, &e->groups[g], "time", &r->of[g].repeat.time_s, "s");
     }
@@ -304,7 +265,7 @@ static int write_as(const results *r, const char *format, const char *path) {
     else if (strcmp(format, "csv") == 0)
         write_csv(&out, r);
     else if (strcmp(format, "markdown") == 0)
-        write_markdown(&out, r);
+        results_markdown(&out, r);
     else
         write_benchmark(&out, r);
     return output_save(&out, r->e->command, path);

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TAIL = 4096, HELD = 1 << 20 }; /* bytes of a hidden command's stderr */
+enum { STEP = 160, TAIL = 4096, HELD = 1 << 20 }; /* bytes of a hidden command's stderr */
 
 typedef struct ongoing {
     jm_session *session;
@@ -53,7 +53,7 @@ static void read_errors(const experiment *e, char *text, size_t size) {
 }
 
 static int fail(const experiment *e, int status) {
-    char text[TAIL], how[64], step[64];
+    char text[TAIL], how[64], step[STEP];
     int code = exit_code_of(status);
     experiment_step(e, step, sizeof step);
     read_errors(e, text, sizeof text);
@@ -74,7 +74,7 @@ static int fail(const experiment *e, int status) {
 /* ---- progress ---- */
 
 static void show_progress(experiment *e, const trial *last) {
-    char step[64], energy[64], seconds[64], left[64] = "", text[240];
+    char step[STEP], energy[64], seconds[64], left[64] = "", text[400];
     experiment_step(e, step, sizeof step);
     if (e->done > 0) {
         double each = (double)(jm_now_ns() - e->begin_ns) / 1e9 / ((double)e->done + 0.5);
@@ -130,7 +130,6 @@ static int run_in_session(experiment *e, const group *g, bool last, ongoing *o) 
     int status = e->child.status;
     if (e->child.asked_to_end != 0) return TRIAL_INTERRUPTED;
     if (status != 0 && !e->set.ignore_failure) return fail(e, status);
-    e->paused += o->paused;
     bool waited = settle(e, o->session) && (last || cooldown_wait(e, o->session));
     e->child.status = status; /* a signal meanwhile may have taken its place */
     /* Ctrl-C after the run has ended: it counts */
@@ -194,7 +193,7 @@ static int energies(experiment *e, const jm_recording *recording, jm_range_id id
 
 /* Means and ratios need estimates: a bound is none. */
 static int check_energy(const experiment *e, const jm_energy *energy) {
-    char bounds[64], seconds[64], step[64];
+    char bounds[64], seconds[64], step[STEP];
     if ((energy->provenance & ~(uint32_t)JM_BOUND_ONLY) == 0)
         return cli_fail(e->command, CLI_RUN_FAILED,
                         "nothing measures energy here; `joulemeter doctor` says why, and "
@@ -210,13 +209,14 @@ static int check_energy(const experiment *e, const jm_energy *energy) {
     return CLI_OK;
 }
 
-static int measure(experiment *e, const jm_recording *recording, jm_range_id range, trial *t) {
-    int code = energies(e, recording, range, t);
+static int measure(experiment *e, const jm_recording *recording, const ongoing *o, trial *t) {
+    int code = energies(e, recording, o->range, t);
     if (code == CLI_OK) code = check_energy(e, &t->total);
     if (code != CLI_OK) return code;
     t->run = (jm_run){t->total.energy_j, t->total.u_random_j, t->total.u_systematic_j,
                       t->total.duration_s};
     t->exit_code = exit_code_of(e->child.status);
+    t->paused = o->paused;
     return CLI_OK;
 }
 
@@ -231,6 +231,7 @@ static void look_behind(experiment *e) {
 int trial_run(experiment *e, const group *g, const char *file, bool last, trial *t) {
     ongoing o = {0};
     measuring how = e->set.measuring;
+    e->current = g;
     how.interval_s = g->interval_s;
     child_wait(&e->child, 0); /* what came since the last run */
     if (e->child.asked_to_end != 0) return TRIAL_INTERRUPTED;
@@ -242,7 +243,7 @@ int trial_run(experiment *e, const group *g, const char *file, bool last, trial 
     jm_error error = {0};
     if (jm_session_close(o.session, &recording, &error) != JM_OK && code == CLI_OK)
         code = cli_fail(e->command, CLI_RUN_FAILED, "%s", error.message);
-    if (code == CLI_OK && t != NULL) code = measure(e, recording, o.range, t);
+    if (code == CLI_OK && t != NULL) code = measure(e, recording, &o, t);
     jm_recording_free(recording);
     look_behind(e);
     if (code == CLI_OK) e->done++;

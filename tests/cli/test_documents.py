@@ -91,6 +91,13 @@ class Documents(unittest.TestCase):
         self.assertEqual(self.complete("joulemeter", "run", "--idle"), ["--idle-baseline"])
         self.assertEqual(self.complete("joulemeter", "run", "--simulate", "h"), ["h100", "h200"])
         self.assertIn("true", self.complete("joulemeter", "run", "-q", "--", "tru"))
+        self.assertEqual(self.complete("joulemeter", "repeat", "--cool"), ["--cooldown",
+                                                                            "--cooldown-limit"])
+        self.assertEqual(self.complete("joulemeter", "repeat", "-c", "s"), ["stable"])
+        self.assertEqual(self.complete("joulemeter", "repeat", "-e", "m"), ["markdown"])
+        self.assertIn("true", self.complete("joulemeter", "repeat", "-c", "stable", "tru"))
+        self.assertIn("true", self.complete("joulemeter", "compare", "-n", "3", "tru"))
+        self.assertEqual(self.complete("joulemeter", "compare", "false", "--see"), ["--seed"])
         self.assertIn("meson.build", self.complete("joulemeter", "show", "meson.b"))
         self.assertIn("meson.build", self.complete("joulemeter", "run", "cat", "meson.b"))
 

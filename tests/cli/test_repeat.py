@@ -76,6 +76,29 @@ class Runs(RepeatTest):
         self.assertIn(found["sensitivity"]["differs"], (True, False))
         self.assertGreater(found["sensitivity"]["p"], 0)
 
+    def check_notes_of_intervals(self, runs, script):
+        """Each flag is a sentence that names its interval. Which flags there were; `script` finds
+        in $n how many runs there were before it."""
+        sentences = {"few": "that of the mean at {} is [^ ]+ J", "drift": "Energy at {} (rises|falls)",
+                     "outliers": r"Runs? [^!]* \([\d.]+ J\) at {} stands? out",
+                     "noisy": r"Runs at {} differ much \(CV \d+ %\): keep",
+                     "sensor": r"A run at {} is measured to within [\d.]+ J"}
+        found = self.json_of("repeat", "-n", str(runs), "--intervals", "10ms,20ms", "--", "sh",
+                             "-c", f"n=$(cat log | wc -l); echo x >>log; {script}")
+        os.unlink(self.path("log"))
+        for result in found["results"]:
+            for flag in result["flags"]:
+                sentence = sentences[flag].format(f"{1000 * result['interval_s']:g} ms")
+                self.assertRegex("!".join(found["notes"]), sentence)
+        return {flag for result in found["results"] for flag in result["flags"]}
+
+    def test_notes_say_at_which_interval(self):
+        self.assertIn("few", self.check_notes_of_intervals(3, "sleep 0.2"))
+        flags = self.check_notes_of_intervals(6, "sleep 0.$((2 + n / 2))")
+        self.assertLessEqual({"drift", "noisy"}, flags)
+        flags = self.check_notes_of_intervals(7, "sleep 0.2; test $n -lt 12 || sleep 0.3")
+        self.assertIn("outliers", flags)
+
     def test_the_program_inside_joins_its_run(self):
         script = f"{JOULEMETER} run -q -- sleep 0.2"
         found = self.json_of("repeat", "-n", "1", "--", "sh", "-c", script)
@@ -153,6 +176,40 @@ class Comparisons(RepeatTest):
         self.assertIsNone(found["comparisons"][0]["energy"]["verdict"])
 
 
+class Exports(RepeatTest):
+    FORMATS = ("csv", "json", "markdown", "benchmark")
+
+    def exports(self, *arguments):
+        """What each format holds."""
+        for format in self.FORMATS:
+            arguments = ("--export", format, format, *arguments)
+        done = self.run_command("compare", "-q", "-n", "2", *SIMULATED, *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for format in self.FORMATS:
+            with open(self.path(format), encoding="utf-8") as file:
+                yield format, file.read()
+
+    def test_each_says_what_is_no_measurement(self):
+        os.symlink("/proc", self.path("root/proc"))  # for the CPU model
+        for format, text in self.exports("sleep 0.15", "sleep 0.2"):
+            self.assertIn("simulated", text, format)
+            self.assertIn("modelled", text, format)
+        with open(self.path("markdown"), encoding="utf-8") as file:
+            self.assertIn("\n2 runs each; median and standard deviation of one run; simulated GPU, "
+                          "modelled CPU.\n", file.read())
+
+    def test_each_has_the_names(self):
+        for format, text in self.exports("--names", "old,new", "sleep 0.15", "sleep 0.2"):
+            self.assertIn("old", text, format)
+            self.assertIn("new", text, format)
+
+    def test_names_of_benchmarks_are_whole(self):
+        long = "sleep 0.15; : " + 200 * "é"
+        done = self.run_command("repeat", "-q", "-n", "1", *SIMULATED, "-e", "benchmark", "-", "--",
+                                "sh", "-c", long)
+        self.assertEqual(json.loads(done.stdout)[0]["name"], f"sh -c '{long}': energy")
+
+
 class Interruptions(RepeatTest):
     def test_a_signal_gives_the_result_so_far(self):
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -177,7 +234,39 @@ class Interruptions(RepeatTest):
         found = json.loads(shown)
         self.assertEqual(process.returncode, 130)
         self.assertTrue(found["interrupted"])
-        self.assertEqual(found["comparisons"][0]["pairs"], min(r["count"] for r in found["results"]))
+        pairs = found["comparisons"][0]["pairs"]
+        self.assertGreaterEqual(pairs, 3)
+        self.assertEqual([r["count"] for r in found["results"]], [pairs, pairs])
+        self.assertEqual([len(r["runs"]) for r in found["results"]], [pairs, pairs])
+        self.assertIn(f"Stopped by Ctrl-C after {pairs} of 100 complete rounds.", found["notes"])
+
+    def interrupt_in_round(self, rounds, *arguments):
+        """After all but one of the runs of a round; `arguments` are two commands, or one at two
+        intervals, each of which writes a line."""
+        process = self.start(*arguments)
+        self.wait_for(lambda: os.path.exists(self.path("log")) and
+                      len(self.lines("log")) >= 2 * rounds)
+        process.send_signal(signal.SIGINT)
+        shown, errors = process.communicate(timeout=30 * SLOWNESS)
+        self.assertEqual(process.returncode, 130, errors)
+        os.unlink(self.path("log"))
+        return shown.decode(), errors.decode()
+
+    def test_an_incomplete_round_does_not_count(self):
+        line = "echo x >>log; sleep 1"
+        shown, _ = self.interrupt_in_round(2, "compare", *SIMULATED, line, line)
+        self.assertIn("\n1 run each, simulated GPU\n", shown)
+        self.assertIn("Stopped by Ctrl-C after 1 of 10 complete rounds.", shown)
+        self.assertIn("1 pair of runs gives no verdict on B", shown)
+        shown, _ = self.interrupt_in_round(2, "repeat", "--intervals", "10ms,20ms", *SIMULATED,
+                                           "--", "sh", "-c", line)
+        self.assertIn("\n1 run each, simulated GPU\n", shown)
+
+    def test_no_round_is_complete(self):
+        shown, errors = self.interrupt_in_round(1, "compare", "--json", *SIMULATED,
+                                                *["echo x >>log; sleep 1"] * 2)
+        self.assertEqual(shown, "")
+        self.assertEqual(errors, "joulemeter compare: stopped before the first round was complete\n")
 
     def test_before_anything_was_measured(self):
         process = self.start("repeat", *SIMULATED, "--", "sh", "-c", "touch ready; exec sleep 30")
