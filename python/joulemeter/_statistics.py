@@ -297,8 +297,9 @@ def _interval_lines(run: Repeat) -> List[str]:
         lines.append(_line(f"{interval * 1e3:g} ms", part.energy_j, "J"))
     found = run.sensitivity
     if found is not None and found.p == found.p:
-        lines.append(f"  the interval {'matters' if found.differs else 'does not matter'}: medians "
-                     f"differ by {found.largest_pct:.2g} % (p = {found.p:.2g})")
+        verdict = "the interval matters" if found.differs else "no sign that the interval matters"
+        lines.append(f"  {verdict}: medians differ by {found.largest_pct:.2g} % "
+                     f"(p = {found.p:.2g})")
     return lines
 
 

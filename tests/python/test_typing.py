@@ -1,7 +1,9 @@
 """The package's types hold, and those of the extension name what is there."""
 import ast
+import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -13,16 +15,50 @@ ROOT = Path(__file__).resolve().parents[2]
 OTHERS = "torch numpy pandas pyarrow polars matplotlib transformers lightning keras tensorflow"
 
 
+def mypy_configuration():
+    sections = ",".join(f"{name}.*" for name in OTHERS.split())
+    return ("[mypy]\npython_version = 3.10\nignore_missing_imports = True\n"
+            f"[mypy-{sections}]\nfollow_imports = skip\n")
+
+
 def test_mypy(tmp_path):
     pytest.importorskip("mypy")
-    sections = ",".join(f"{name}.*" for name in OTHERS.split())
-    (tmp_path / "mypy.ini").write_text(
-        "[mypy]\npython_version = 3.10\nignore_missing_imports = True\n"
-        f"[mypy-{sections}]\nfollow_imports = skip\n")
+    (tmp_path / "mypy.ini").write_text(mypy_configuration())
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file", tmp_path / "mypy.ini", "--cache-dir",
          tmp_path / "cache", "python/joulemeter"], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_installed_package_has_types(tmp_path):
+    """Laid out as in a wheel (python/meson.build), whose stub lies in a package of its own."""
+    pytest.importorskip("mypy")
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = tmp_path / "venv" / "bin" / "python"
+    site = next((tmp_path / "venv" / "lib").glob("python3*")) / "site-packages"
+    shutil.copytree(ROOT / "python" / "joulemeter", site / "joulemeter")
+    (site / "_joulemeter-stubs").mkdir()
+    shutil.copy(ROOT / "python" / "_joulemeter.pyi", site / "_joulemeter-stubs" / "__init__.pyi")
+    program = tmp_path / "program.py"
+    program.write_text("import joulemeter as jm\n"
+                       "p = jm.profile()\n"
+                       "reveal_type(p.begin('x'))\n"
+                       "reveal_type(p.report().energy())\n"
+                       "reveal_type(jm.repeat(print).energy_j.median)\n"
+                       "@jm.measure\n"
+                       "def double(x: int) -> int:\n"
+                       "    return 2 * x\n"
+                       "reveal_type(double(3))\n"
+                       "p.phase(3)\n")
+    config = tmp_path / "mypy.ini"
+    config.write_text(mypy_configuration())
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", config, "--python-executable", python,
+         "--cache-dir", tmp_path / "cache", program], capture_output=True, text=True, cwd=tmp_path)
+    lines = [line.split(": ", 1)[1] for line in done.stdout.splitlines() if "program.py" in line]
+    assert [line.split('"')[1] for line in lines[:4]] == [
+        "_joulemeter.Range", "joulemeter._energy.Energy", "float", "int"], done.stdout
+    assert 'Argument 1 to "phase"' in lines[4] and len(lines) == 5, done.stdout
 
 
 def names_in(body):
