@@ -84,7 +84,8 @@ class Profiler(_joulemeter.Session):
 
     # ---- windows ----
 
-    def begin(self, name: str, category: str = "user", **meta: Any) -> "_joulemeter.Range":
+    def begin(self, name: str, category: str = "user",  # type: ignore[override]  # name=, too
+              **meta: Any) -> "_joulemeter.Range":
         """Begins a window, which may overlap others in any way.
 
         Parameters

@@ -92,6 +92,20 @@ def test_attributes(simulated, tmp_path):
     with pytest.raises(RuntimeError):
         with p.phase("fails"):
             raise RuntimeError("no")
+    odd = type('Bad"Näme', (Exception,), {})
+    with pytest.raises(odd):
+        with p.phase("fails oddly"):
+            raise odd
+    with p.range("named", category="layer", depth=2) as layer:
+        assert layer.category == "layer"
+    with pytest.raises(ValueError, match="no category 'lair': choose"):
+        p.range("x", category="lair")
+    with pytest.raises(ValueError, match="no category 3"):
+        p.range("x", category=3)
+    with pytest.raises(TypeError, match="twice"):
+        p.range("x", "user", category="user")
+    early = _joulemeter.now_ns()
+    assert p.begin("past", category="kernel").end_at(early, exception="abandoned").time_s == 0
     p.begin("end").end(loss=numpy.float32(0.5), many={"a": [1, 2]})
     p.mark("here", x=1)
     assert b.category == "batch" and b.name == "batch"
@@ -108,6 +122,9 @@ def test_attributes(simulated, tmp_path):
     assert rows["batch batch"] == {"size": 5}
     assert rows["phase é"] == {"text": 'a "quote"', "nan": None, "array": [0, 1]}
     assert rows["phase fails"] == {"exception": "RuntimeError"}
+    assert rows["phase fails oddly"] == {"exception": 'Bad"Näme'}
+    assert rows["layer named"] == {"depth": 2}
+    assert rows["kernel past"] == {"exception": "abandoned"}
     assert rows["user end"] == {"loss": 0.5, "many": {"a": [1, 2]}}
     assert [(n, json.loads(a)) for n, a in marks] == [("here", {"x": 1})]
 
