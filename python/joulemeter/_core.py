@@ -72,6 +72,7 @@ class Profiler(_joulemeter.Session):
         self.name = name
         self._windows: Dict[str, _joulemeter.Range] = {}
         self._whole: Optional[_joulemeter.Range] = None
+        self._before_close: List[Callable[[], None]] = []  # ends what callbacks have left open
         self._frameworks: Optional[tuple] = None
         self._wait: Optional[Callable[[], None]] = None
         self.on_warning = on_warning if on_warning is not None else _warn
@@ -160,6 +161,8 @@ class Profiler(_joulemeter.Session):
         """Stops measuring and returns the recording (None where an outer session has it)."""
         self._leave()
         _open_profilers.discard(self)
+        while self._before_close:
+            self._before_close.pop()()
         return super().close()
 
     # ---- results ----
