@@ -17,6 +17,7 @@ from ._bind import JoulemeterWarning
 
 _open_profilers: "weakref.WeakSet[Profiler]" = weakref.WeakSet()
 _innermost: List["weakref.ref[Profiler]"] = []
+_MARKING = ("phase", "epoch", "batch", "range", "begin", "mark", "add_range")
 _MOST_OPEN = 4096  # windows begun by name and not yet ended that are remembered
 
 
@@ -143,6 +144,8 @@ class Profiler(_joulemeter.Session):
     # ---- life ----
 
     def __enter__(self):
+        if self.closed:
+            raise RuntimeError(_CLOSED)
         self._whole = self.range(self.name, "session")
         self._whole.__enter__()
         _innermost.append(weakref.ref(self))
@@ -163,7 +166,16 @@ class Profiler(_joulemeter.Session):
         _open_profilers.discard(self)
         while self._before_close:
             self._before_close.pop()()
+        if not self.closed:
+            self._warn_when_used()
         return super().close()
+
+    def _warn_when_used(self) -> None:
+        """From now on the first mark or range warns; while it is open, none pays for asking."""
+        from functools import partial
+
+        for method in _MARKING:
+            setattr(self, method, partial(_used_after_close, weakref.ref(self), method))
 
     # ---- results ----
 
@@ -193,6 +205,20 @@ class Profiler(_joulemeter.Session):
     def __repr__(self) -> str:
         state = "closed" if self.closed else "joined" if self.joined else "measuring"
         return f"<{type(self).__name__} {self.name!r}, {state}>"
+
+
+_CLOSED = "the profiler is closed: make a new one with joulemeter.profile()"
+
+
+def _used_after_close(reference: "weakref.ref[Profiler]", method: str, /, *args: Any,
+                      **meta: Any) -> Any:
+    """Warns, and gives the methods back as they were: a training goes on, unmeasured."""
+    profiler = reference()
+    assert profiler is not None  # whose method is called
+    for each in _MARKING:
+        vars(profiler).pop(each, None)
+    (profiler.on_warning or _warn)(f"{_CLOSED}; what follows is not measured")
+    return getattr(profiler, method)(*args, **meta)
 
 
 def _warn(message: str) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 
 import pytest
 
@@ -143,6 +144,32 @@ def test_context_manager_closes_and_keeps_data(simulated):
     assert recording.energy(device="gpu0").energy_j > 0
     assert p.close() is recording  # once more does not matter
     assert "closed" in repr(p)
+
+
+def test_a_closed_profiler_says_so(simulated):
+    told = []
+    p = simulated(on_warning=told.append)
+    with p, p.phase("train"):
+        time.sleep(0.05)
+    with pytest.raises(RuntimeError, match=r"closed: make a new one with joulemeter.profile\(\)"):
+        p.__enter__()
+    assert told == []
+    for _ in range(2):
+        with p.phase("later"), p.batch(0, 32):
+            p.mark("lost", method="none", self=1)
+        p.end(p.begin("window"))
+        p.close()
+    assert len(told) == 1 and "closed" in told[0] and "not measured" in told[0]
+    assert [row["name"] for row in p.report().table("ranges").rows()] == ["session", "train"]
+    with pytest.warns(jm.JoulemeterWarning, match="closed"):
+        short = jm.profile(gpu=False, cpu=False, join=False)
+        short.close()
+        short.mark("lost")
+    unused = jm.profile(gpu=False, cpu=False, join=False)
+    unused.close()
+    gone = weakref.ref(unused)
+    del unused
+    assert gone() is None  # at once
 
 
 def test_threads(simulated):
