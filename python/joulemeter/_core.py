@@ -295,7 +295,8 @@ def measure(function: Optional[Callable] = None, *, name: Optional[str] = None,
     Parameters
     ----------
     function : callable
-        A function, method, generator function or coroutine function.
+        A function, method, static or class method, coroutine function, or generator function,
+        asynchronous ones included.
     name : str, optional
         Name of the ranges; by default the function's.
     category : str
@@ -311,6 +312,9 @@ def measure(function: Optional[Callable] = None, *, name: Optional[str] = None,
     """
     if function is None:
         return lambda later: measure(later, name=name, category=category, keep=keep)
+    if isinstance(function, (classmethod, staticmethod)):
+        inner = measure(function.__func__, name=name, category=category, keep=keep)
+        return type(function)(inner)
     from collections import deque
 
     label = name or getattr(function, "__qualname__", "call")
@@ -341,6 +345,31 @@ def _wrap(function: Callable, begin: Callable) -> Any:
                 return await function(*args, **kwargs)
             finally:
                 window.end()
+
+    elif inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def call(*args, **kwargs):
+            window = begin()
+            inner = function(*args, **kwargs)
+            step = inner.__anext__()
+            try:
+                while True:  # what `yield from` does in other generators
+                    try:
+                        item = await step
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        step = inner.asend((yield item))
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        step = inner.athrow(error)
+            finally:
+                try:
+                    await inner.aclose()
+                finally:
+                    window.end()
 
     elif inspect.isgeneratorfunction(function):
 

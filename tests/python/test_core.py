@@ -2,6 +2,7 @@
 import asyncio
 import contextlib
 import gc
+import inspect
 import json
 import math
 import multiprocessing
@@ -249,6 +250,60 @@ def test_measure(simulated):
             work()
     assert len(work.measurements) == 2
     assert numbers.last.name.endswith("numbers")
+
+
+def test_measure_of_methods_and_asynchronous_generators(simulated):
+    class Worker:
+        @jm.measure
+        @staticmethod
+        def alone(x):
+            return x
+
+        @jm.measure(name="made")
+        @classmethod
+        def make(cls):
+            return cls
+
+    @jm.measure
+    async def numbers(ended):
+        total = 0
+        try:
+            while total < 10:
+                try:
+                    total += (yield total) or 1
+                except KeyError:
+                    total = 10
+                await asyncio.sleep(0.05)
+            yield -1
+        finally:
+            ended.append(total)
+
+    async def consume():
+        found, ended = [], []
+        async for number in numbers(ended):
+            found.append(number)
+            if number == 3:
+                break
+        steps = numbers(ended)
+        assert await steps.__anext__() == 0 and await steps.asend(4) == 4
+        assert await steps.athrow(KeyError()) == -1
+        with pytest.raises(StopAsyncIteration):
+            await steps.__anext__()
+        given_up = numbers(ended)
+        await given_up.__anext__()
+        await given_up.aclose()
+        return found, ended
+
+    with simulated() as p:
+        assert Worker.alone(3) == 3 and Worker().alone(4) == 4 and Worker.make() is Worker
+        assert len(Worker.alone.measurements) == 2 and Worker.alone.last.name.endswith("alone")
+        assert Worker.make.last.name == "made"
+        assert inspect.isasyncgenfunction(numbers)
+        found, ended = asyncio.run(consume())
+        assert found == [0, 1, 2, 3] and sorted(ended) == [0, 3, 10]
+        times = [window.time_s for window in numbers.measurements]
+        assert times[0] > 0.14 and times[1] > 0.09
+    assert not any(row["unfinished"] for row in p.report().table("ranges").rows())
 
 
 def _in_worker(p):
