@@ -67,7 +67,9 @@ class Profiler(_joulemeter.Session):
             "cpu_tdp_w": cpu_tdp_w, "gpu": gpu, "cpu": cpu, "join": join, "simulate": simulate,
         }
         if max_memory_mb is not None:
-            options["max_memory_bytes"] = int(max_memory_mb * 2**20)
+            if not hasattr(max_memory_mb, "__float__"):
+                raise TypeError(f"max_memory_mb must be a number, not {max_memory_mb!r}")
+            options["max_memory_bytes"] = float(max_memory_mb) * 2**20
         options.update(more)
         super().__init__(**options)
         self.name = name

@@ -415,6 +415,14 @@ def test_wrong_options():
         jm.profile(intervall=3)
     with pytest.raises(ValueError, match="too short"):
         jm.profile(interval_s=1e-9)
+    with pytest.raises(ValueError, match="interval_s must be a finite number, not nan"):
+        jm.profile(interval_s=math.nan)
+    for wrong in ("x", [1], b"1"):
+        with pytest.raises(TypeError, match="max_memory_mb must be a number") as refused:
+            jm.profile(max_memory_mb=wrong)
+        assert len(str(refused.value)) < 80
+    with pytest.raises(ValueError, match="max_memory_bytes must be a finite number, not inf"):
+        jm.profile(max_memory_mb=math.inf)
     with pytest.raises(ValueError, match="sync"):
         jm.profile(sync="sometimes")
     with pytest.raises(LookupError):
