@@ -435,6 +435,14 @@ def test_wrong_options():
         _joulemeter.Recording()
 
 
+def test_simulated_gpus_are_in_use(simulated):
+    p = simulated()
+    with pytest.raises(ValueError, match=r"in use .*close the other profiler first: p.close\(\)"):
+        simulated()
+    p.close()
+    simulated()
+
+
 def test_options_of_energy(simulated):
     p = simulated("h100,constant:200,noise=0,seed=1")
     with p.phase("x") as w:
