@@ -83,7 +83,7 @@ static void honest(jm_session *session, input *in) {
     if (writer != NULL) writer->stalled = true; /* where there is no room, do not wait for it */
     jm_range_id id = jm_begin_as(session, (jm_category)(take(in, 1) % 9), text, text);
     jm_mark(session, text, NULL);
-    if (take(in, 1) & 1) jm_end_with(session, id, text);
+    if (take(in, 1) & 1) jm_end_at(session, id, (int64_t)take(in, 8), text);
     if (take(in, 1) & 1) jm_end(session, take(in, 8));
 }
 

@@ -242,6 +242,11 @@ JM_API void jm_end(jm_session *session, jm_range_id range);
 /* Likewise, adding attributes that were not known at the beginning (loss, number of items). */
 JM_API void jm_end_with(jm_session *session, jm_range_id range, const char *attributes);
 
+/* Likewise, at a time that has passed (of jm_now_ns): for work that stopped without a word and is
+ * found later. It ends no earlier than it began, and no later than now. */
+JM_API void jm_end_at(jm_session *session, jm_range_id range, int64_t end_ns,
+                      const char *attributes);
+
 /* An instant. */
 JM_API void jm_mark(jm_session *session, const char *name, const char *attributes);
 

@@ -130,6 +130,8 @@ class Range:
     ) -> Literal[False]: ...
     def end(self: _Range, **attributes: Any) -> _Range:
         """Ends the range, adding attributes such as loss=0.5. Returns it."""
+    def end_at(self: _Range, end_ns: int, /, **attributes: Any) -> _Range:
+        """Likewise, at a time of now_ns() that has passed."""
     def energy(
         self,
         device: _Device = "total",
@@ -178,9 +180,9 @@ class Session:
     def batch(
         self, index: Optional[int] = None, size: Optional[int] = None, /, **meta: Any
     ) -> Range: ...
-    def range(self, name: str, category: str = "user", /, **meta: Any) -> Range:
+    def range(self, name: str, /, category: str = "user", **meta: Any) -> Range:
         """Range that begins when it is entered."""
-    def begin(self, name: str, category: str = "user", **meta: Any) -> Range:
+    def begin(self, name: str, /, category: str = "user", **meta: Any) -> Range:
         """Range that begins now; end it with .end()."""
     def mark(self, name: str, /, **meta: Any) -> None: ...
     def add_range(
@@ -234,6 +236,7 @@ class Recording:
         self,
         begin_ns: int = ...,
         end_ns: int = ...,
+        /,
         *,
         device: _Device = "total",
         method: Optional[str] = "auto",

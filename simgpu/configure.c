@@ -20,7 +20,9 @@ int simgpu_configure(const char *spec, const char *state_path, char *message, si
     }
     simgpu_state_close(state);
     if (nvml_use_state(state_path) == 0) return 0;
-    snprintf(message, size, "simulated GPUs are in use in this process already");
+    snprintf(message, size,
+             "simulated GPUs are in use in this process already; close the other profiler "
+             "first: p.close()");
     return -1;
 }
 

@@ -1,8 +1,6 @@
 /* A range: a context manager that begins when it is entered, or one that runs already. */
 #include "ext.h"
 
-#include <stdio.h>
-
 PyTypeObject *range_type;
 
 static void range_dealloc(PyObject *object) {
@@ -72,25 +70,27 @@ static PyObject *range_enter(PyObject *object, PyObject *unused) {
     return object;
 }
 
+/* {"exception":"KeyError"} as bytes. NULL: its name is none that can be told. */
+static PyObject *exception_attributes(PyObject *type) {
+    PyObject *name = PyObject_GetAttrString(type, "__name__");
+    PyObject *meta = name != NULL ? PyDict_New() : NULL;
+    PyObject *attributes = NULL;
+    if (meta != NULL && PyDict_SetItemString(meta, "exception", name) == 0)
+        attributes = attributes_of(meta);
+    Py_XDECREF(name);
+    Py_XDECREF(meta);
+    if (attributes == NULL) PyErr_Clear(); /* the first exception is the one to see */
+    return attributes;
+}
+
 static PyObject *range_exit(PyObject *object, PyObject *args) {
     range_object *range = (range_object *)object;
-    char attributes[160];
-    const char *why = NULL;
     PyObject *type = PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : Py_None;
-    if (type != Py_None) { /* what was thrown is worth knowing */
-        PyObject *name = PyObject_GetAttrString(type, "__name__");
-        PyObject *bytes = name != NULL ? PyUnicode_AsASCIIString(name) : NULL;
-        if (bytes == NULL) PyErr_Clear();
-        snprintf(attributes, sizeof attributes, "{\"exception\":\"%.100s\"}",
-                 bytes != NULL ? PyBytes_AsString(bytes) : "?");
-        Py_XDECREF(name);
-        Py_XDECREF(bytes);
-        why = attributes;
-    }
-    if (end_range(range, why) != 0) {
-        if (type == Py_None) return NULL;
-        PyErr_Clear(); /* the first exception is the one to see */
-    }
+    PyObject *why = type != Py_None ? exception_attributes(type) : NULL;
+    int failed = end_range(range, why != NULL ? PyBytes_AsString(why) : NULL);
+    Py_XDECREF(why);
+    if (failed && type == Py_None) return NULL;
+    if (failed) PyErr_Clear();
     Py_RETURN_FALSE;
 }
 
@@ -105,6 +105,20 @@ static PyObject *range_end(PyObject *object, PyObject *args, PyObject *meta) {
     int failed = end_range(range, attributes != NULL ? PyBytes_AsString(attributes) : NULL);
     Py_XDECREF(attributes);
     if (failed) return NULL;
+    Py_INCREF(object);
+    return object;
+}
+
+/* Nothing is waited for: what the range was about has ended. */
+static PyObject *range_end_at(PyObject *object, PyObject *args, PyObject *meta) {
+    range_object *range = (range_object *)object;
+    long long end_ns;
+    if (!PyArg_ParseTuple(args, "L", &end_ns)) return NULL;
+    PyObject *attributes = attributes_of(meta);
+    if (attributes == NULL && PyErr_Occurred()) return NULL;
+    jm_end_at(range->session->session, range->id, end_ns,
+              attributes != NULL ? PyBytes_AsString(attributes) : NULL);
+    Py_XDECREF(attributes);
     Py_INCREF(object);
     return object;
 }
@@ -198,6 +212,8 @@ static PyMethodDef methods[] = {
     {"__exit__", range_exit, METH_VARARGS, NULL},
     {"end", KEYWORDS(range_end),
      "end(**attributes)\n--\n\nEnds the range, adding attributes such as loss=0.5. Returns it."},
+    {"end_at", KEYWORDS(range_end_at),
+     "end_at(end_ns, **attributes)\n--\n\nLikewise, at a time of now_ns() that has passed."},
     {"energy", KEYWORDS(range_energy),
      "energy(device='total', method='auto', gain_u=None, offset_u_w=None, activity=True)\n--\n\n"
      "Energy so far, or whole if the range has ended, as an Energy."},

@@ -172,18 +172,35 @@ static PyObject *session_phase(PyObject *object, PyObject *args, PyObject *meta)
     return name != NULL ? make_range(object, JM_CATEGORY_PHASE, name, meta) : NULL;
 }
 
-static PyObject *session_range(PyObject *object, PyObject *args, PyObject *meta) {
-    PyObject *name = NULL, *category = NULL;
-    if (!PyArg_ParseTuple(args, "U|U", &name, &category)) return NULL;
-    int found = category == NULL ? JM_CATEGORY_USER : -1;
-    for (int c = 0; found < 0 && strcmp(jm_category_name(c), "unknown") != 0; c++)
-        if (PyUnicode_CompareWithASCIIString(category, jm_category_name(c)) == 0) found = c;
-    if (found >= 0) return make_range(object, (jm_category)found, name, meta);
+/* -1: there is none of that name, and an exception is set. */
+static int category_of(PyObject *name) {
+    for (int c = 0; PyUnicode_Check(name) && strcmp(jm_category_name(c), "unknown") != 0; c++)
+        if (PyUnicode_CompareWithASCIIString(name, jm_category_name(c)) == 0) return c;
     PyErr_Format(PyExc_ValueError,
                  "there is no category %R: choose user, session, phase, epoch, batch, warmup, "
                  "layer, kernel or nvtx",
-                 category);
-    return NULL;
+                 name);
+    return -1;
+}
+
+/* range(name, category, **meta), where the category may be named and is then no attribute. */
+static PyObject *session_range(PyObject *object, PyObject *args, PyObject *meta) {
+    PyObject *name = NULL, *category = NULL;
+    if (!PyArg_ParseTuple(args, "U|O", &name, &category)) return NULL;
+    PyObject *named = meta != NULL ? PyDict_GetItemString(meta, "category") : NULL;
+    if (category != NULL && named != NULL) {
+        PyErr_SetString(PyExc_TypeError, "the category is given twice");
+        return NULL;
+    }
+    if (named != NULL) category = named;
+    int found = category != NULL ? category_of(category) : JM_CATEGORY_USER;
+    if (found < 0) return NULL;
+    if (named == NULL) return make_range(object, (jm_category)found, name, meta);
+    PyObject *rest = PyDict_Copy(meta), *range = NULL;
+    if (rest != NULL && PyDict_DelItemString(rest, "category") == 0)
+        range = make_range(object, (jm_category)found, name, rest);
+    Py_XDECREF(rest);
+    return range;
 }
 
 static PyObject *session_begin(PyObject *object, PyObject *args, PyObject *meta) {

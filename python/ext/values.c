@@ -66,7 +66,10 @@ static int take_number(PyObject *kwargs, const char *key, double *value) {
     PyObject *given = kwargs != NULL ? PyDict_GetItemString(kwargs, key) : NULL;
     if (given == NULL || given == Py_None) return 0;
     *value = PyFloat_AsDouble(given);
-    return PyErr_Occurred() ? -1 : 0;
+    if (PyErr_Occurred()) return -1;
+    if (*value - *value == 0) return 0;
+    PyErr_Format(PyExc_ValueError, "%s must be a finite number, not %S", key, given);
+    return -1;
 }
 
 static int take_bool(PyObject *kwargs, const char *key, bool *value) {
@@ -131,6 +134,10 @@ static uint64_t nanoseconds(double seconds) {
     return seconds < 1e9 ? (uint64_t)(seconds * 1e9 + 0.5) : UINT64_MAX;
 }
 
+static uint64_t whole(double number) {
+    return number < 1.8e19 ? (uint64_t)number : UINT64_MAX;
+}
+
 static int take_numbers(PyObject *kwargs, jm_session_options *options) {
     double interval = 0, poll = 0, samples = 0, bytes = 0, pid = 0;
     if (take_number(kwargs, "interval_s", &interval) != 0 ||
@@ -147,8 +154,8 @@ static int take_numbers(PyObject *kwargs, jm_session_options *options) {
     }
     options->interval_ns = nanoseconds(interval);
     options->poll_ns = nanoseconds(poll);
-    options->max_samples = (uint64_t)samples;
-    options->max_memory_bytes = (uint64_t)bytes;
+    options->max_samples = whole(samples);
+    options->max_memory_bytes = whole(bytes);
     options->pid = (int32_t)pid;
     return 0;
 }

@@ -17,6 +17,7 @@ from ._bind import JoulemeterWarning
 
 _open_profilers: "weakref.WeakSet[Profiler]" = weakref.WeakSet()
 _innermost: List["weakref.ref[Profiler]"] = []
+_MARKING = ("phase", "epoch", "batch", "range", "begin", "mark", "add_range")
 _MOST_OPEN = 4096  # windows begun by name and not yet ended that are remembered
 
 
@@ -66,12 +67,15 @@ class Profiler(_joulemeter.Session):
             "cpu_tdp_w": cpu_tdp_w, "gpu": gpu, "cpu": cpu, "join": join, "simulate": simulate,
         }
         if max_memory_mb is not None:
-            options["max_memory_bytes"] = int(max_memory_mb * 2**20)
+            if not hasattr(max_memory_mb, "__float__"):
+                raise TypeError(f"max_memory_mb must be a number, not {max_memory_mb!r}")
+            options["max_memory_bytes"] = float(max_memory_mb) * 2**20
         options.update(more)
         super().__init__(**options)
         self.name = name
         self._windows: Dict[str, _joulemeter.Range] = {}
         self._whole: Optional[_joulemeter.Range] = None
+        self._before_close: List[Callable[[], None]] = []  # ends what callbacks have left open
         self._frameworks: Optional[tuple] = None
         self._wait: Optional[Callable[[], None]] = None
         self.on_warning = on_warning if on_warning is not None else _warn
@@ -84,7 +88,8 @@ class Profiler(_joulemeter.Session):
 
     # ---- windows ----
 
-    def begin(self, name: str, category: str = "user", **meta: Any) -> "_joulemeter.Range":
+    def begin(self, name: str, category: str = "user",  # type: ignore[override]  # name=, too
+              **meta: Any) -> "_joulemeter.Range":
         """Begins a window, which may overlap others in any way.
 
         Parameters
@@ -141,6 +146,8 @@ class Profiler(_joulemeter.Session):
     # ---- life ----
 
     def __enter__(self):
+        if self.closed:
+            raise RuntimeError(_CLOSED)
         self._whole = self.range(self.name, "session")
         self._whole.__enter__()
         _innermost.append(weakref.ref(self))
@@ -159,7 +166,18 @@ class Profiler(_joulemeter.Session):
         """Stops measuring and returns the recording (None where an outer session has it)."""
         self._leave()
         _open_profilers.discard(self)
+        while self._before_close:
+            self._before_close.pop()()
+        if not self.closed:
+            self._warn_when_used()
         return super().close()
+
+    def _warn_when_used(self) -> None:
+        """From now on the first mark or range warns; while it is open, none pays for asking."""
+        from functools import partial
+
+        for method in _MARKING:
+            setattr(self, method, partial(_used_after_close, weakref.ref(self), method))
 
     # ---- results ----
 
@@ -189,6 +207,20 @@ class Profiler(_joulemeter.Session):
     def __repr__(self) -> str:
         state = "closed" if self.closed else "joined" if self.joined else "measuring"
         return f"<{type(self).__name__} {self.name!r}, {state}>"
+
+
+_CLOSED = "the profiler is closed: make a new one with joulemeter.profile()"
+
+
+def _used_after_close(reference: "weakref.ref[Profiler]", method: str, /, *args: Any,
+                      **meta: Any) -> Any:
+    """Warns, and gives the methods back as they were: a training goes on, unmeasured."""
+    profiler = reference()
+    assert profiler is not None  # whose method is called
+    for each in _MARKING:
+        vars(profiler).pop(each, None)
+    (profiler.on_warning or _warn)(f"{_CLOSED}; what follows is not measured")
+    return getattr(profiler, method)(*args, **meta)
 
 
 def _warn(message: str) -> None:
@@ -265,7 +297,8 @@ def measure(function: Optional[Callable] = None, *, name: Optional[str] = None,
     Parameters
     ----------
     function : callable
-        A function, method, generator function or coroutine function.
+        A function, method, static or class method, coroutine function, or generator function,
+        asynchronous ones included.
     name : str, optional
         Name of the ranges; by default the function's.
     category : str
@@ -281,6 +314,9 @@ def measure(function: Optional[Callable] = None, *, name: Optional[str] = None,
     """
     if function is None:
         return lambda later: measure(later, name=name, category=category, keep=keep)
+    if isinstance(function, (classmethod, staticmethod)):
+        inner = measure(function.__func__, name=name, category=category, keep=keep)
+        return type(function)(inner)
     from collections import deque
 
     label = name or getattr(function, "__qualname__", "call")
@@ -311,6 +347,31 @@ def _wrap(function: Callable, begin: Callable) -> Any:
                 return await function(*args, **kwargs)
             finally:
                 window.end()
+
+    elif inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def call(*args, **kwargs):
+            window = begin()
+            inner = function(*args, **kwargs)
+            step = inner.__anext__()
+            try:
+                while True:  # what `yield from` does in other generators
+                    try:
+                        item = await step
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        step = inner.asend((yield item))
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        step = inner.athrow(error)
+            finally:
+                try:
+                    await inner.aclose()
+                finally:
+                    window.end()
 
     elif inspect.isgeneratorfunction(function):
 

@@ -29,7 +29,8 @@ class Energy:
     flags : str
         Words: conflict, partial, locked, activity, reset.
     bound_only : bool
-        Too short to be measured: only the bounds mean anything.
+        Too short to be measured: only the bounds mean anything, and ``energy_j`` is a best guess
+        between them.
     """
 
     __slots__ = (

@@ -285,7 +285,7 @@ def _if_any(source: Source, name: str, may_lack: bool) -> List[Tuple[str, Data]]
     return source.samples(name)
 
 
-def _some(parts: List[Data], names: Tuple[str, ...]) -> List[Data]:
+def _some(parts: List[Any], names: Tuple[str, ...]) -> List[Any]:
     if not parts:
         raise ValueError(" and ".join(_WORDS[name] for name in names) + " was not measured")
     return parts
@@ -311,20 +311,21 @@ def _boxes(*names: str) -> Callable[[Source], Data]:
         np = source.np
         parts: List[Data] = []
         outliers: List[Data] = []
+        lanes = _some([(name, device, s) for name in names
+                       for device, s in _if_any(source, name, len(names) > 1)], names)
         if not source.spans():
             raise ValueError(_NO_PHASE)
-        for name in names:
-            for device, s in _if_any(source, name, len(names) > 1):
-                for phase, inside in source.in_phases(s["ts"]):
-                    if not inside.any() or not s["held_s"][inside].sum() > 0:
-                        continue
-                    box = _box(np, s[name][inside], s["held_s"][inside])
-                    values = s[name][inside]
-                    far = (values < box["whisker_low"][0]) | (values > box["whisker_high"][0])
-                    box.update(phase=[phase], device=[device], quantity=[name])
-                    outliers.append({"outlier_box": np.full(far.sum(), len(parts)),
-                                     "outlier": values[far]})
-                    parts.append(box)
+        for name, device, s in lanes:
+            for phase, inside in source.in_phases(s["ts"]):
+                if not inside.any() or not s["held_s"][inside].sum() > 0:
+                    continue
+                box = _box(np, s[name][inside], s["held_s"][inside])
+                values = s[name][inside]
+                far = (values < box["whisker_low"][0]) | (values > box["whisker_high"][0])
+                box.update(phase=[phase], device=[device], quantity=[name])
+                outliers.append({"outlier_box": np.full(far.sum(), len(parts)),
+                                 "outlier": values[far]})
+                parts.append(box)
         if not parts:
             raise ValueError("no sample lies in a phase: they are shorter than the sensor's refresh")
         return {**_long(np, parts), **_long(np, outliers)}

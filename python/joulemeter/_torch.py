@@ -187,34 +187,46 @@ def train(prof: TorchProfiler, model: torch.nn.Module, loader: Any, optimizer: A
     device = _place(prof, model, optimizer)
     mixed = _Mixed(prof, model, device)
     losses: List[float] = []
+    empty = 0  # epochs without a batch
     if not model.training:
         model.train()
     prof.mark("train_start", epochs=epochs)
-    with prof.phase("train"):
+    with prof.phase("train") as whole:
         for epoch in range(epochs):
             set_epoch = getattr(getattr(loader, "sampler", None), "set_epoch", None)
             if set_epoch is not None:  # of a distributed sampler
                 set_epoch(epoch)
             prof.mark("epoch_start", epoch=epoch)
             with prof.epoch(epoch) as window:
-                loss, samples = _train_epoch(prof, model, loader, optimizer, loss_fn, device, mixed)
+                loss, samples, batches = _train_epoch(prof, model, loader, optimizer, loss_fn,
+                                                      device, mixed)
                 window.end(loss=loss)
             prof.mark("epoch_end", epoch=epoch, loss=loss)
             losses.append(loss)
+            if batches == 0 and not empty and prof.on_warning is not None:
+                prof.on_warning(_NO_BATCH.format(epoch=epoch + 1, epochs=epochs))
+            empty += batches == 0
             prof._epoch_done(epoch, epochs, window, loss, samples)
+        if empty == epochs:
+            whole.end(samples=0)  # or nobody knows how many there were
     prof.mark("train_end", epochs=epochs)
     return losses
 
 
+_NO_BATCH = ("the loader gave no batch in epoch {epoch} of {epochs}, whose loss is nan: a generator "
+             "can be gone through once only, a DataLoader or a list in each epoch")
+
+
 def _train_epoch(prof: TorchProfiler, model: torch.nn.Module, loader: Any, optimizer: Any,
                  loss_fn: Optional[Callable], device: torch.device,
-                 mixed: _Mixed) -> tuple[float, int]:
-    """(mean loss, samples). Each batch counts by its size."""
+                 mixed: _Mixed) -> tuple[float, int, int]:
+    """(mean loss, samples, batches). Each batch counts by its size."""
     waits = prof.waits  # else a loss that is read each time would make the program wait
     total: Any = 0.0
-    weight = samples = 0
+    weight = samples = batches = 0
     for index, batch in enumerate(loader):
         size = batch_size(batch)
+        batches += 1
         with prof.batch(index, size) as window:
             batch = _move(batch, device)
             optimizer.zero_grad(set_to_none=True)
@@ -229,7 +241,7 @@ def _train_epoch(prof: TorchProfiler, model: torch.nn.Module, loader: Any, optim
         weight += share
         samples += size or 0
         prof._batch_done(index, window, size, value)
-    return float(total) / weight if weight > 0 else float("nan"), samples
+    return float(total) / weight if weight > 0 else float("nan"), samples, batches
 
 
 # ---- inference ----
@@ -269,13 +281,15 @@ def infer(prof: TorchProfiler, model: torch.nn.Module, loader: Iterable[Any],
                         _predict(model, _move(first[0], device), wanted)
             prof.mark("warmup_end", runs=warmup)
         prof.mark("infer_start")
-        with prof.phase("infer"):
+        with prof.phase("infer") as whole:
             for index, batch in enumerate(chain(first, batches)):
                 size = batch_size(batch)
                 with prof.batch(index, size) as window, mixed():
                     _predict(model, _move(batch, device), wanted)
                 samples += size or 0
                 prof._batch_done(index, window, size, None)
+            if not first:
+                whole.end(samples=0)  # or nobody knows how many there were
         prof.mark("infer_end", samples=samples)
     return samples
 

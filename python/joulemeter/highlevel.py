@@ -132,6 +132,8 @@ class LearningProfiler(Profiler):
         """Called by the loops at the end of an epoch: a line if verbose is 1 or more."""
         if self.verbose < 1:
             return
+        from ._statistics import is_estimate
+
         energy = self._energy_of(window)
         self._epochs = [*(self._epochs if epoch > 0 else []), energy]
         parts = [f"epoch {epoch + 1}/{epochs}:"]
@@ -140,16 +142,16 @@ class LearningProfiler(Profiler):
         parts.append("no reading yet" if energy is None
                      else f"{energy} in {energy.duration_s:.3g} s")
         if energy is not None and samples > 0 and energy.duration_s > 0:
-            each = "" if energy.bound_only else f"{energy.energy_j / samples:.3g} J/sample, "
+            each = f"{energy.energy_j / samples:.3g} J/sample, " if is_estimate(energy) else ""
             parts.append(f"= {each}{samples / energy.duration_s:.4g} samples/s")
         forecast = self._forecast(epochs)
         self._say(" ".join(parts) + (f"; {forecast}" if forecast else ""))
 
     def _energy_of(self, window: "_joulemeter.Range") -> Optional["Energy"]:
-        """Its energy, None where nothing has been read yet."""
+        """Its energy, None where nothing has been read yet, or nothing is any more."""
         try:
             return window.energy(self._device)
-        except JoulemeterError:
+        except (JoulemeterError, RuntimeError):
             return None
 
     def _forecast(self, epochs: int) -> str:

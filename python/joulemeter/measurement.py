@@ -160,15 +160,32 @@ class _Tool:
         self.out_file = os.fspath(out_file)
         self.gpu_num = gpu_num
         self._options = options
-        self._csv = _Csv(out_file, self._columns)
+        self._csv: Optional[_Csv] = None
+        if os.path.exists(self.out_file):  # one that holds something else is told at once
+            self._open_file()
         self._pid = os.getpid()
         self._failure: Optional[BaseException] = None
         _open_tools.add(self)
 
+    def _open_file(self) -> _Csv:
+        if self._csv is None:
+            self._csv = _Csv(self.out_file, self._columns)
+        return self._csv
+
+    def _open_profiler(self) -> Profiler:
+        """Opens the sensors and then the file: where the first fails none is left behind."""
+        profiler = _open_profiler(type(self).__name__, self.gpu_num, self._options)
+        try:
+            self._open_file()
+        except BaseException:
+            profiler.close()
+            raise
+        return profiler
+
     def _append(self, row: Row) -> None:
         """From a thread of ours; what goes wrong is raised in the program's own."""
         try:
-            self._csv.append(row)
+            self._open_file().append(row)
         except OSError as error:
             self._failure = error
 
@@ -237,7 +254,7 @@ class EnergyMeasurementTool(_Tool):
 
     def __init__(self, out_file, gpu_num: Gpus = 0, **options: Any) -> None:
         super().__init__(out_file, gpu_num, **options)
-        self._profiler = _open_profiler("EnergyMeasurementTool", gpu_num, options)
+        self._profiler = self._open_profiler()
         self._parts = _Parts(self._profiler, gpu_num)
         self._lag = _lag_ns(self._profiler)
         self._window: Optional[_joulemeter.Range] = None
@@ -384,7 +401,7 @@ class AsynchronousMeasurementTool(_Tool):
             raise ValueError(f"interval must be 1 ms or more, not {seconds} s")
         if self._thread is not None:
             raise RuntimeError("start() was called twice without stop()")
-        profiler = _open_profiler("AsynchronousMeasurementTool", self.gpu_num, self._options)
+        profiler = self._open_profiler()
         self._profiler = profiler
         self._parts = _Parts(profiler, None)
         self._lag = _lag_ns(profiler)

@@ -185,10 +185,17 @@ void jm_end(jm_session *session, jm_range_id range) {
 }
 
 void jm_end_with(jm_session *session, jm_range_id range, const char *attributes) {
+    jm_end_at(session, range, INT64_MAX, attributes);
+}
+
+void jm_end_at(jm_session *session, jm_range_id range, int64_t end_ns, const char *attributes) {
     if (range == 0) return;
     jmi_writer_lane *writer = writer_of(session);
     if (writer == NULL) return;
-    message m = {.slot = {.t_ns = now_ns(), .id = range, .kind = JMI_KIND_END}};
+    int64_t now = now_ns(), first = writer->ring->header->created_ns;
+    if (end_ns > now) end_ns = now;
+    if (end_ns < first) end_ns = first;
+    message m = {.slot = {.t_ns = end_ns, .id = range, .kind = JMI_KIND_END}};
     send(writer, &m, NULL, attributes);
 }
 

@@ -161,6 +161,54 @@ def test_transformers_training_that_fails(trainer_of, transformers, measuring):
     assert not any(row["unfinished"] for row in ranges_of(report, "batch"))
 
 
+def abandoned(report):
+    """Ranges that a training has left behind that failed without a word."""
+    return [row for row in report.table("ranges").rows()
+            if "abandoned" in (row["attributes_json"] or "")]
+
+
+def test_transformers_books_no_pause_to_a_training_that_failed(trainer_of, transformers, simulated):
+    class Fails(transformers.TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == 1:
+                raise KeyboardInterrupt
+
+    p = simulated(GPU)
+    callback = callbacks.HuggingFaceCallback(p)
+    trainer = trainer_of(callback, Fails(), num_train_epochs=1)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    failed = time.monotonic_ns()
+    time.sleep(0.5)
+    trainer.evaluate()  # is no part of it
+    trainer.remove_callback(Fails)
+    trainer.train()
+    rows = list(p.report().table("ranges").rows())
+    second = [row for row in rows if row["name"] == "train"][1]
+    assert [row["name"] for row in abandoned(p.report())] == ["train", "epoch", "batch"]
+    begin = p.recording().begin_ns
+    for row in abandoned(p.report()):
+        assert not row["unfinished"]
+        assert row["begin_s"] + row["duration_s"] <= (failed - begin) * 1e-9
+    assert second["begin_s"] > (failed - begin) * 1e-9 + 0.5
+    with pytest.raises(KeyboardInterrupt):
+        trainer_of(callbacks.HuggingFaceCallback(p), Fails(), num_train_epochs=1).train()
+    time.sleep(0.3)
+    p.close()  # whatever became of the callback
+    last = [row for row in p.report().table("ranges").rows() if row["name"] == "train"][-1]
+    end_s = (p.recording().end_ns - begin) * 1e-9
+    assert not last["unfinished"] and last["begin_s"] + last["duration_s"] < end_s - 0.25
+    assert len(abandoned(p.report())) == 6
+
+
+def test_a_profiler_that_was_given_and_is_closed(trainer_of, simulated):
+    told = []
+    p = simulated(on_warning=told.append)
+    p.close()
+    trainer_of(callbacks.HuggingFaceCallback(p), num_train_epochs=1).train()
+    assert len(told) == 1 and "closed" in told[0]  # and nothing is measured behind its back
+
+
 # ---- Lightning ----
 
 

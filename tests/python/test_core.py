@@ -2,6 +2,7 @@
 import asyncio
 import contextlib
 import gc
+import inspect
 import json
 import math
 import multiprocessing
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 
 import pytest
 
@@ -92,6 +94,20 @@ def test_attributes(simulated, tmp_path):
     with pytest.raises(RuntimeError):
         with p.phase("fails"):
             raise RuntimeError("no")
+    odd = type('Bad"Näme', (Exception,), {})
+    with pytest.raises(odd):
+        with p.phase("fails oddly"):
+            raise odd
+    with p.range("named", category="layer", depth=2) as layer:
+        assert layer.category == "layer"
+    with pytest.raises(ValueError, match="no category 'lair': choose"):
+        p.range("x", category="lair")
+    with pytest.raises(ValueError, match="no category 3"):
+        p.range("x", category=3)
+    with pytest.raises(TypeError, match="twice"):
+        p.range("x", "user", category="user")
+    early = _joulemeter.now_ns()
+    assert p.begin("past", category="kernel").end_at(early, exception="abandoned").time_s == 0
     p.begin("end").end(loss=numpy.float32(0.5), many={"a": [1, 2]})
     p.mark("here", x=1)
     assert b.category == "batch" and b.name == "batch"
@@ -108,6 +124,9 @@ def test_attributes(simulated, tmp_path):
     assert rows["batch batch"] == {"size": 5}
     assert rows["phase é"] == {"text": 'a "quote"', "nan": None, "array": [0, 1]}
     assert rows["phase fails"] == {"exception": "RuntimeError"}
+    assert rows["phase fails oddly"] == {"exception": 'Bad"Näme'}
+    assert rows["layer named"] == {"depth": 2}
+    assert rows["kernel past"] == {"exception": "abandoned"}
     assert rows["user end"] == {"loss": 0.5, "many": {"a": [1, 2]}}
     assert [(n, json.loads(a)) for n, a in marks] == [("here", {"x": 1})]
 
@@ -126,6 +145,32 @@ def test_context_manager_closes_and_keeps_data(simulated):
     assert recording.energy(device="gpu0").energy_j > 0
     assert p.close() is recording  # once more does not matter
     assert "closed" in repr(p)
+
+
+def test_a_closed_profiler_says_so(simulated):
+    told = []
+    p = simulated(on_warning=told.append)
+    with p, p.phase("train"):
+        time.sleep(0.05)
+    with pytest.raises(RuntimeError, match=r"closed: make a new one with joulemeter.profile\(\)"):
+        p.__enter__()
+    assert told == []
+    for _ in range(2):
+        with p.phase("later"), p.batch(0, 32):
+            p.mark("lost", method="none", self=1)
+        p.end(p.begin("window"))
+        p.close()
+    assert len(told) == 1 and "closed" in told[0] and "not measured" in told[0]
+    assert [row["name"] for row in p.report().table("ranges").rows()] == ["session", "train"]
+    with pytest.warns(jm.JoulemeterWarning, match="closed"):
+        short = jm.profile(gpu=False, cpu=False, join=False)
+        short.close()
+        short.mark("lost")
+    unused = jm.profile(gpu=False, cpu=False, join=False)
+    unused.close()
+    gone = weakref.ref(unused)
+    del unused
+    assert gone() is None  # at once
 
 
 def test_threads(simulated):
@@ -205,6 +250,60 @@ def test_measure(simulated):
             work()
     assert len(work.measurements) == 2
     assert numbers.last.name.endswith("numbers")
+
+
+def test_measure_of_methods_and_asynchronous_generators(simulated):
+    class Worker:
+        @jm.measure
+        @staticmethod
+        def alone(x):
+            return x
+
+        @jm.measure(name="made")
+        @classmethod
+        def make(cls):
+            return cls
+
+    @jm.measure
+    async def numbers(ended):
+        total = 0
+        try:
+            while total < 10:
+                try:
+                    total += (yield total) or 1
+                except KeyError:
+                    total = 10
+                await asyncio.sleep(0.05)
+            yield -1
+        finally:
+            ended.append(total)
+
+    async def consume():
+        found, ended = [], []
+        async for number in numbers(ended):
+            found.append(number)
+            if number == 3:
+                break
+        steps = numbers(ended)
+        assert await steps.__anext__() == 0 and await steps.asend(4) == 4
+        assert await steps.athrow(KeyError()) == -1
+        with pytest.raises(StopAsyncIteration):
+            await steps.__anext__()
+        given_up = numbers(ended)
+        await given_up.__anext__()
+        await given_up.aclose()
+        return found, ended
+
+    with simulated() as p:
+        assert Worker.alone(3) == 3 and Worker().alone(4) == 4 and Worker.make() is Worker
+        assert len(Worker.alone.measurements) == 2 and Worker.alone.last.name.endswith("alone")
+        assert Worker.make.last.name == "made"
+        assert inspect.isasyncgenfunction(numbers)
+        found, ended = asyncio.run(consume())
+        assert found == [0, 1, 2, 3] and sorted(ended) == [0, 3, 10]
+        times = [window.time_s for window in numbers.measurements]
+        assert times[0] > 0.14 and times[1] > 0.09
+    assert not any(row["unfinished"] for row in p.report().table("ranges").rows())
 
 
 def _in_worker(p):
@@ -333,6 +432,14 @@ def test_wrong_options():
         jm.profile(intervall=3)
     with pytest.raises(ValueError, match="too short"):
         jm.profile(interval_s=1e-9)
+    with pytest.raises(ValueError, match="interval_s must be a finite number, not nan"):
+        jm.profile(interval_s=math.nan)
+    for wrong in ("x", [1], b"1"):
+        with pytest.raises(TypeError, match="max_memory_mb must be a number") as refused:
+            jm.profile(max_memory_mb=wrong)
+        assert len(str(refused.value)) < 80
+    with pytest.raises(ValueError, match="max_memory_bytes must be a finite number, not inf"):
+        jm.profile(max_memory_mb=math.inf)
     with pytest.raises(ValueError, match="sync"):
         jm.profile(sync="sometimes")
     with pytest.raises(LookupError):
@@ -343,6 +450,14 @@ def test_wrong_options():
         _joulemeter.Range()
     with pytest.raises(TypeError):
         _joulemeter.Recording()
+
+
+def test_simulated_gpus_are_in_use(simulated):
+    p = simulated()
+    with pytest.raises(ValueError, match=r"in use .*close the other profiler first: p.close\(\)"):
+        simulated()
+    p.close()
+    simulated()
 
 
 def test_options_of_energy(simulated):

@@ -163,6 +163,31 @@ failed = [r["name"] for r in ranges if "KeyError" in (r["attributes_json"] or ""
 assert failed == ["train", "epoch"], failed
 assert not any(r["unfinished"] for r in ranges)
 assert prof.report().summary["train"]["samples"] == 96 + 100
+
+# one of which Keras says nothing: the pause is no part of it, nor is what follows
+with jm.profile(**SPEC) as p:
+    callback, model = JoulemeterCallback(batch_size=32), network()
+    try:
+        model.fit(x, y, verbose=0, callbacks=[callback, Fails()])
+    except KeyError:
+        failed = time.monotonic_ns()
+    time.sleep(0.5)
+    model.evaluate(x, y, verbose=0, callbacks=[callback])
+    model.fit(x, y, verbose=0, validation_data=(x, y), callbacks=[callback])
+    try:
+        model.fit(x, y, verbose=0, callbacks=[callback, Fails()])
+    except KeyError:
+        model.predict(x, verbose=0, callbacks=[callback])
+report = p.report()
+ranges = [r for r in rows(report, "ranges") if r["category"] != "batch"]
+assert [r["name"] for r in ranges] == [
+    "session", "train", "epoch", "evaluate", "train", "epoch", "validation", "train", "epoch",
+    "infer"], ranges
+left = [r for r in ranges if "abandoned" in (r["attributes_json"] or "")]
+assert [r["name"] for r in left] == ["train", "epoch"] * 2, left
+for r in left[:2]:
+    assert r["begin_s"] + r["duration_s"] <= (failed - report.recording.begin_ns) * 1e-9, r
+assert not any(r["unfinished"] for r in ranges)
 """
 
 

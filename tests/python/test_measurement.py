@@ -179,6 +179,19 @@ def test_misuse_and_exceptions(tmp_path):
         logger.start(1)
 
 
+def test_no_file_is_left_by_a_failure(tmp_path):
+    path = tmp_path / "energy.csv"
+    with pytest.raises(LookupError):
+        EnergyMeasurementTool(path, gpu_num=5, simulate=GPU)
+    with pytest.raises(LookupError):
+        AsynchronousMeasurementTool(path, gpu_num=5, simulate=GPU).start()
+    assert not path.exists()
+    with pytest.raises(FileNotFoundError):
+        EnergyMeasurementTool(tmp_path / "nowhere" / "energy.csv", simulate=GPU)
+    EnergyMeasurementTool(path, simulate=GPU).close()  # nothing was left open, either
+    assert path.read_text(encoding="utf-8").count("\n") == 1
+
+
 def test_every_socket_counts_and_memory_is_apart(two_sockets, tmp_path):
     path = tmp_path / "energy.csv"
     with warnings.catch_warnings():

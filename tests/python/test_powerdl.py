@@ -12,6 +12,7 @@ import types
 import pytest
 
 import joulemeter as jm
+from joulemeter._energy import Energy
 from joulemeter.highlevel import KerasProfiler, TorchProfiler, profile_tf, profile_torch
 
 torch = pytest.importorskip("torch")
@@ -192,6 +193,41 @@ def test_lines_for_those_who_watch(profiled, capsys):
     with profiled() as prof:
         train(prof, epochs=1)
     assert capsys.readouterr().out == ""
+
+
+def test_a_line_without_energy(profiled, capsys):
+    nan = math.nan
+    unknown = Energy("gpu0", nan, math.inf, nan, nan, 0, math.inf, 0.5, nan, 0, "", "", False)
+    with profiled(verbose=1) as prof:
+        prof._epoch_done(0, 1, types.SimpleNamespace(energy=lambda device: unknown), 1.5, 100)
+    told = capsys.readouterr().out
+    assert "epoch 1/1: loss 1.5, not measured in 0.5 s = 200 samples/s" in told, told
+
+
+def test_a_closed_profiler_trains_and_says_so(profiled, capsys):
+    warned = []
+    prof = profiled(verbose=1, on_warning=warned.append)
+    prof.close()
+    assert len(train(prof, epochs=1)[1]) == 1
+    assert len(warned) == 1 and "closed" in warned[0]
+    assert "no reading yet" in capsys.readouterr().out
+
+
+def test_nothing_to_train_on(profiled):
+    warned = []
+    with profiled(on_warning=warned.append) as prof:
+        model, _ = train(prof, epochs=1)
+        step = torch.optim.SGD(model.parameters(), 0.05)
+        assert math.isnan(prof.train(model, [], step, nn.CrossEntropyLoss())[0])
+        assert prof.infer(model, []) == 0 and len(warned) == 1
+        once = (batch for batch in list(loader()))
+        losses = prof.train(model, once, step, nn.CrossEntropyLoss(), epochs=3)
+    assert math.isfinite(losses[0]) and math.isnan(losses[1]) and math.isnan(losses[2])
+    assert len(warned) == 2 and "no batch in epoch 2 of 3" in warned[1] and "generator" in warned[1]
+    summary = prof.report().summary
+    assert summary["train"]["samples"] == 200
+    assert summary["train"]["j_per_sample"] is not None
+    assert summary["infer"]["samples"] == 0
 
 
 # ---- what batches may be ----

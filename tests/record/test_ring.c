@@ -58,12 +58,40 @@ static void test_nesting(void **state) {
     jm_recording_free(r);
 }
 
+/* An end that is told later; times that cannot be are moved to the nearest that can. */
+static void test_end_at(void **state) {
+    (void)state;
+    jm_session *s = open_plain(NULL);
+    jm_range_id outer = jm_begin(s, "outer");
+    jm_range_id inner = jm_begin(s, "inner");
+    int64_t stopped = jm_now_ns();
+    usleep(2000);
+    jm_range_id early = jm_begin(s, "early");
+    jm_end_at(s, inner, stopped, "{\"exception\":\"abandoned\"}");
+    jm_end_at(s, outer, stopped, NULL);
+    jm_end_at(s, early, INT64_MIN, NULL);
+    jm_range_id late = jm_begin(s, "late");
+    jm_end_at(s, late, INT64_MAX, NULL);
+    jm_end_at(s, 0, stopped, NULL);
+    int64_t now = jm_now_ns();
+    jm_recording *r = close_session(s);
+    for (uint64_t i = 0; i < 4; i++) assert_false(range_at(r, i).unfinished);
+    assert_int_equal(range_at(r, 0).end_ns, stopped);
+    assert_int_equal(range_at(r, 1).end_ns, stopped);
+    assert_string_equal(range_at(r, 1).attributes, "{\"exception\":\"abandoned\"}");
+    assert_int_equal(range_at(r, 2).end_ns, range_at(r, 2).begin_ns);
+    assert_true(range_at(r, 3).end_ns > range_at(r, 3).begin_ns && range_at(r, 3).end_ns <= now);
+    assert_int_equal(range_at(r, 3).parent, 0); /* nothing is open any more */
+    jm_recording_free(r);
+}
+
 static void test_null_session(void **state) {
     (void)state;
     assert_int_equal(jm_begin(NULL, "x"), 0);
     assert_int_equal(jm_begin_as(NULL, JM_CATEGORY_USER, "x", NULL), 0);
     jm_end(NULL, 1);
     jm_end_with(NULL, 1, NULL);
+    jm_end_at(NULL, 1, 1, NULL);
     jm_mark(NULL, "x", NULL);
     assert_int_equal(add(NULL, "x", 0, 1), 0);
     assert_int_equal(jm_session_close(NULL, NULL, NULL), JM_OK);
@@ -488,13 +516,13 @@ static void test_scribbling(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nesting),        cmocka_unit_test(test_null_session),
-        cmocka_unit_test(test_texts),          cmocka_unit_test(test_long_texts),
-        cmocka_unit_test(test_threads),        cmocka_unit_test(test_thread_exit),
-        cmocka_unit_test(test_end_elsewhere),  cmocka_unit_test(test_end_first),
-        cmocka_unit_test(test_full),           cmocka_unit_test(test_fork),
-        cmocka_unit_test(test_dead_processes), cmocka_unit_test(test_nonsense),
-        cmocka_unit_test(test_scribbling),
+        cmocka_unit_test(test_nesting),      cmocka_unit_test(test_end_at),
+        cmocka_unit_test(test_null_session), cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_long_texts),   cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_thread_exit),  cmocka_unit_test(test_end_elsewhere),
+        cmocka_unit_test(test_end_first),    cmocka_unit_test(test_full),
+        cmocka_unit_test(test_fork),         cmocka_unit_test(test_dead_processes),
+        cmocka_unit_test(test_nonsense),     cmocka_unit_test(test_scribbling),
     };
     return cmocka_run_group_tests_name("record ring", tests, NULL, NULL);
 }

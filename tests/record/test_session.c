@@ -126,7 +126,7 @@ static int be_measured(bool close_descriptors) {
     const char *const *settings = jm_session_environment(s);
     if (settings[0] == NULL || strcmp(settings[0] + 19, getenv("JOULEMETER_SESSION")) != 0)
         return 8;
-    jm_end(s, id);
+    jm_end_at(s, id, jm_now_ns(), NULL);
     return jm_session_close(s, NULL, NULL) == JM_OK ? 0 : 9;
 }
 

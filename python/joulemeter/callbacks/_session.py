@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _joulemeter
+
 from .. import _totals, distributed
 from .._bind import JoulemeterError
 from .._core import Profiler, current
@@ -9,8 +11,6 @@ from .._core import Profiler, current
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional
-
-    import _joulemeter
 
     from .._energy import Energy
     from .._report import Report
@@ -20,6 +20,31 @@ def main_device(profiler: Profiler) -> str:
     """Whose energy is logged: "gpus" if a GPU is measured, else "total", as in reports."""
     names = [d["name"] for d in profiler.devices() if d["in_total"]]
     return "gpus" if any(n[:3] == "gpu" and n[3:].isdigit() for n in names) else "total"
+
+
+class _Windows:
+    """Ranges of a callback that are open, outermost first, and when work in them was last heard of.
+
+    It knows nothing of the callback, which may be gone when its profiler is closed.
+    """
+
+    def __init__(self) -> None:
+        self.stack: List[_joulemeter.Range] = []
+        self.heard_ns = 0
+
+    def hear(self) -> None:
+        self.heard_ns = _joulemeter.now_ns()
+
+    def begin(self, window: _joulemeter.Range) -> None:
+        window.__enter__()
+        if not self.stack:
+            self.hear()
+        self.stack.append(window)
+
+    def abandon(self) -> None:
+        """Ends all, when work was last heard of: it has failed, and nobody said so."""
+        while self.stack:
+            self.stack.pop().end_at(self.heard_ns, exception="abandoned")
 
 
 class Session:
@@ -45,22 +70,23 @@ class Session:
         self._device = device
         self._used: Optional[Profiler] = None
         self._own: Optional[Profiler] = None
-        self._open: List["_joulemeter.Range"] = []
+        self._open = _Windows()
 
     @property
     def profiler(self) -> Profiler:
         """The one that was given; else the program's current one; else one of our own."""
-        if self._used is None or self._used.closed:
-            self._open.clear()
-            self._used = self._given if self._given and not self._given.closed else current()
+        if self._used is None or self._used.closed and self._used is not self._given:
+            self._used = self._given or current()
             if self._used is None:
                 self._used = self._own = distributed.profile(self.name, ranks=self.place,
                                                              **self.options)
+            self._open = _Windows()
+            self._used._before_close.append(self._open.abandon)
         return self._used
 
     def close(self) -> None:
         """Ends what is open, and the profiler if it is ours."""
-        self.end_all()
+        self.abandon()
         own, self._own = self._own, None
         if own is not None:
             own.close()
@@ -74,33 +100,41 @@ class Session:
 
     # ---- windows ----
 
-    def begin(self, window: "_joulemeter.Range") -> "_joulemeter.Range":
-        window.__enter__()
-        self._open.append(window)
+    def begin(self, window: _joulemeter.Range) -> _joulemeter.Range:
+        self._open.begin(window)
         return window
 
-    def end(self, window: Optional["_joulemeter.Range"], **attributes: Any) -> bool:
+    def end(self, window: Optional[_joulemeter.Range], **attributes: Any) -> bool:
         """Ends a window and what was begun in it. False: it was not open."""
-        if window is None or window not in self._open:
+        stack = self._open.stack
+        if window is None or window not in stack:
             return False
         while True:
-            innermost = self._open.pop()
+            innermost = stack.pop()
             if innermost is window:
                 window.end(**{k: v for k, v in attributes.items() if v is not None})
                 return True
             innermost.end()
 
-    def end_all(self, error: Optional[BaseException] = None) -> None:
-        """Ends all that is open, as when training fails."""
-        kind = type(error) if error is not None else None
-        while self._open:
-            window = self._open.pop()
+    def hear(self) -> None:
+        """To be called at each event of a training, which ends at the last one if it fails."""
+        self._open.hear()
+
+    def abandon(self) -> None:
+        """Ends what a training has left open that failed without a word."""
+        self._open.abandon()
+
+    def fail(self, error: BaseException) -> None:
+        """Ends all that is open: training fails now."""
+        stack = self._open.stack
+        while stack:
+            window = stack.pop()
             if not window.session.closed:
-                window.__exit__(kind, error, None)
+                window.__exit__(type(error), error, None)
 
     # ---- energies ----
 
-    def energy_of(self, window: Optional["_joulemeter.Range"]) -> Optional[Energy]:
+    def energy_of(self, window: Optional[_joulemeter.Range]) -> Optional[Energy]:
         """None where it cannot be known. Never an error: nobody wants to lose a training to it."""
         if window is None:
             return None

@@ -95,17 +95,19 @@ class JoulemeterCallback(TrainerCallback):
     # ---- training ----
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
-        self._session.end_all()  # of a training that failed
+        self._session.abandon()  # what a training that failed has left
         self._reset()
         self._train = self._session.begin(self.profiler.phase("train"))
 
     def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs) -> None:
+        self._session.hear()
         self._tell_pending(state)
         self._samples, self._aside_j = 0, 0.0
         self._left = _samples_of(train_dataloader) if args.world_size == 1 else None
         self._epoch = self._session.begin(self.profiler.epoch(int(state.epoch or 0)))
 
     def on_step_begin(self, args, state, control, **kwargs) -> None:
+        self._session.hear()
         size = args.train_batch_size * args.gradient_accumulation_steps
         if self._left is not None:
             size = min(size, self._left) if self._left > 0 else size
@@ -113,10 +115,18 @@ class JoulemeterCallback(TrainerCallback):
         self._samples += size * args.world_size
         self._step = self._session.begin(self.profiler.batch(state.global_step, size))
 
+    def on_substep_end(self, args, state, control, **kwargs) -> None:
+        self._session.hear()
+
     def on_step_end(self, args, state, control, **kwargs) -> None:
+        self._session.hear()
         self._session.end(self._step)
 
+    def on_save(self, args, state, control, **kwargs) -> None:
+        self._session.hear()
+
     def on_epoch_end(self, args, state, control, **kwargs) -> None:
+        self._session.hear()
         if not self._session.end(self._epoch) or not state.is_world_process_zero:
             return
         energy = self._session.energy_of(self._epoch)
@@ -132,6 +142,8 @@ class JoulemeterCallback(TrainerCallback):
 
     def on_prediction_step(self, args, state, control, **kwargs) -> None:
         self.profiler  # noqa: B018  (opens one, if there is none, as early as can be)
+        if control.should_evaluate:  # while training
+            self._session.hear()
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs) -> None:
         self._add_phase("evaluate", metrics or {}, self._evaluated or _joulemeter.now_ns())

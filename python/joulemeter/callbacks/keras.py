@@ -71,6 +71,7 @@ class _Recorder:
         self._batch: Optional[_joulemeter.Range] = None
         self._test: Optional[_joulemeter.Range] = None
         self._in_epoch = False
+        self._call = self._fit = 0  # this call of fit(), evaluate() or predict(); the last of fit()
         self._samples = 0
         self._size: Optional[int] = None
 
@@ -90,17 +91,24 @@ class _Recorder:
     def abandon(self, error: BaseException) -> None:
         """Ends what is open; Keras tells its callbacks nothing when fit() fails."""
         self._in_epoch = False
-        self._session.end_all(error)
+        self._session.fail(error)
+
+    def set_params(self, params: Any) -> None:
+        """Keras calls it once in each fit(), evaluate() or predict(), and not in a validation."""
+        super().set_params(params)  # type: ignore[misc]
+        self._call += 1
 
     # ---- batches ----
 
     def _begin_batch(self, batch: int) -> None:
         steps = getattr(getattr(self, "model", None), "steps_per_execution", 1)
+        self._session.hear()
         self._size = self._sizes.of(batch, steps if isinstance(steps, int) else 1)
         self._samples += self._size or 0
         self._batch = self._session.begin(self.profiler.batch(batch, self._size))
 
     def _end_batch(self, batch: int, loss: Optional[float]) -> None:
+        self._session.hear()
         if not self._session.end(self._batch, loss=loss):
             return
         tell = getattr(self.profiler, "_batch_done", None)  # of profile_tf()
@@ -110,12 +118,13 @@ class _Recorder:
     # ---- training ----
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        self._session.end_all()  # of a fit() that failed
-        self._in_epoch = False
+        self._session.abandon()  # what a fit() that failed has left
+        self._in_epoch, self._fit = False, self._call
         self.profiler.mark("train_start")
         self._phase = self._session.begin(self.profiler.phase("train"))
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self._session.hear()
         self._samples, self._test, self._in_epoch = 0, None, True
         self.profiler.mark("epoch_start", epoch=epoch)
         self._epoch = self._session.begin(self.profiler.epoch(epoch))
@@ -127,6 +136,7 @@ class _Recorder:
         self._end_batch(batch, _number(logs, "loss"))
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._session.hear()
         loss = _number(logs, "loss")
         self._in_epoch = False
         if not self._session.end(self._epoch, loss=loss, val_loss=_number(logs, "val_loss")):
@@ -152,17 +162,32 @@ class _Recorder:
 
     # ---- validation, evaluation ----
 
+    def _validates(self) -> bool:
+        """Within an epoch; after a fit() that failed evaluate() is no part of it."""
+        return self._in_epoch and self._call == self._fit
+
     def on_test_begin(self, logs: Logs = None) -> None:
+        self._hear_of_test()
         p = self.profiler
-        self._test = self._session.begin(p.range("validation") if self._in_epoch
+        self._test = self._session.begin(p.range("validation") if self._validates()
                                          else p.phase("evaluate"))
 
+    def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._hear_of_test()
+
     def on_test_end(self, logs: Logs = None) -> None:
+        self._hear_of_test()
         self._session.end(self._test, loss=_number(logs, "loss"))
+
+    def _hear_of_test(self) -> None:
+        if self._validates():
+            self._session.hear()
 
     # ---- inference ----
 
     def on_predict_begin(self, logs: Logs = None) -> None:
+        self._session.abandon()  # what a fit() that failed has left
+        self._in_epoch = False
         self._samples = 0
         self.profiler.mark("infer_start")
         self._phase = self._session.begin(self.profiler.phase("infer"))

@@ -89,9 +89,11 @@ class _Recorder:
         self._session.close()
 
     def _begin(self, key: str, window: "_joulemeter.Range") -> None:
+        self._session.hear()
         self._windows[key] = self._session.begin(window)
 
     def _end(self, key: str) -> Optional["_joulemeter.Range"]:
+        self._session.hear()
         window = self._windows.pop(key, None)
         return window if self._session.end(window) else None
 
@@ -103,7 +105,7 @@ class _Recorder:
         self.profiler  # noqa: B018  (opens one, if there is none)
 
     def on_exception(self, trainer, pl_module, exception: BaseException) -> None:
-        self._session.end_all(exception)
+        self._session.fail(exception)
         self._windows.clear()
 
     # ---- training ----
