@@ -10,7 +10,40 @@ import _joulemeter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing typing takes longer than all of this package
-    from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+    from typing import (
+        Any,
+        Callable,
+        Concatenate,
+        Deque,
+        Dict,
+        List,
+        Optional,
+        ParamSpec,
+        Protocol,
+        Sequence,
+        TypeVar,
+        Union,
+        overload,
+    )
+
+    from ._report import Report
+
+    P = ParamSpec("P")
+    Q = ParamSpec("Q")
+    R = TypeVar("R", covariant=True)
+
+    class Measured(Protocol[P, R]):
+        """What :func:`measure` makes of a function or method."""
+
+        last: Optional[_joulemeter.Range]
+        measurements: Deque[_joulemeter.Range]
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        @overload
+        def __get__(self, instance: None, owner: Any) -> "Measured[P, R]": ...
+        @overload
+        def __get__(self: "Measured[Concatenate[Any, Q], R]", instance: object,
+                    owner: Any) -> Callable[Q, R]: ...
 
 from . import _sync
 from ._bind import JoulemeterWarning
@@ -181,7 +214,7 @@ class Profiler(_joulemeter.Session):
 
     # ---- results ----
 
-    def report(self, device: Union[None, int, str] = None):
+    def report(self, device: Union[None, int, str] = None) -> Report:
         """What has been measured so far, or all of it once the profiler is closed.
 
         Parameters
@@ -290,8 +323,17 @@ def _measuring() -> Profiler:
     return found
 
 
-def measure(function: Optional[Callable] = None, *, name: Optional[str] = None,
-            category: str = "user", keep: int = 1000):
+if TYPE_CHECKING:
+    @overload
+    def measure(function: Callable[P, R], *, name: Optional[str] = None, category: str = "user",
+                keep: int = 1000) -> "Measured[P, R]": ...
+    @overload
+    def measure(function: None = None, *, name: Optional[str] = None, category: str = "user",
+                keep: int = 1000) -> "Callable[[Callable[P, R]], Measured[P, R]]": ...
+
+
+def measure(function: Any = None, *, name: Optional[str] = None, category: str = "user",
+            keep: int = 1000) -> Any:
     """Measures every call of a function: ``@joulemeter.measure``.
 
     Parameters
@@ -413,7 +455,7 @@ def findings(**options: Any) -> List[Dict[str, Any]]:
     return _joulemeter.probe(**options)[1]
 
 
-def open_recording(path):
+def open_recording(path: Any) -> Report:
     """Opens a recording file (.jm) as a :class:`Report`."""
     from ._report import Report
 

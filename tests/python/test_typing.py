@@ -49,6 +49,12 @@ def test_an_installed_package_has_types(tmp_path):
                        "def double(x: int) -> int:\n"
                        "    return 2 * x\n"
                        "reveal_type(double(3))\n"
+                       "class Model:\n"
+                       "    @jm.measure(name='step')\n"
+                       "    def step(self, lr: float) -> str:\n"
+                       "        return 'done'\n"
+                       "reveal_type(Model().step(0.1))\n"
+                       "reveal_type(double.last)\n"
                        "p.phase(3)\n")
     config = tmp_path / "mypy.ini"
     config.write_text(mypy_configuration())
@@ -56,9 +62,10 @@ def test_an_installed_package_has_types(tmp_path):
         [sys.executable, "-m", "mypy", "--config-file", config, "--python-executable", python,
          "--cache-dir", tmp_path / "cache", program], capture_output=True, text=True, cwd=tmp_path)
     lines = [line.split(": ", 1)[1] for line in done.stdout.splitlines() if "program.py" in line]
-    assert [line.split('"')[1] for line in lines[:4]] == [
-        "_joulemeter.Range", "joulemeter._energy.Energy", "float", "int"], done.stdout
-    assert 'Argument 1 to "phase"' in lines[4] and len(lines) == 5, done.stdout
+    assert [line.split('"')[1] for line in lines[:6]] == [
+        "_joulemeter.Range", "joulemeter._energy.Energy", "float", "int", "str",
+        "_joulemeter.Range | None"], done.stdout
+    assert 'Argument 1 to "phase"' in lines[6] and len(lines) == 7, done.stdout
 
 
 def names_in(body):
