@@ -101,6 +101,15 @@ int jmi_make_dirs(const char *path, jm_error *error);
  * an errno. Untouched pages of the stack cost nothing. */
 int jmi_thread_start(pthread_t *thread, size_t stack_bytes, void *(*run)(void *), void *argument);
 
+/* Writing beyond the limit on the size of files (ulimit -f) fails, but first a signal comes that
+ * ends the program. Between these two the calling thread does without it; they nest. */
+typedef struct jmi_quiet {
+    bool blocked; /* by us */
+    bool pending; /* before: it is not ours to take */
+} jmi_quiet;
+jmi_quiet jmi_quiet_begin(void);
+void jmi_quiet_end(jmi_quiet quiet);
+
 /* Waits until *word != expected, a wake, or the CLOCK_MONOTONIC deadline; works across processes
  * on shared memory. Returns false on time-out. */
 bool jmi_futex_wait_until(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns);

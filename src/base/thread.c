@@ -23,6 +23,30 @@ int jmi_thread_start(pthread_t *thread, size_t stack_bytes, void *(*run)(void *)
     return failed;
 }
 
+static sigset_t size_signal(void) {
+    sigset_t only;
+    sigemptyset(&only);
+    sigaddset(&only, SIGXFSZ);
+    return only;
+}
+
+jmi_quiet jmi_quiet_begin(void) {
+    sigset_t only = size_signal(), before, pending;
+    sigemptyset(&pending);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &only, &before);
+    return (jmi_quiet){.blocked = sigismember(&before, SIGXFSZ) == 0,
+                       .pending = sigismember(&pending, SIGXFSZ) == 1};
+}
+
+void jmi_quiet_end(jmi_quiet quiet) {
+    sigset_t only = size_signal();
+    const struct timespec at_once = {0, 0};
+    while (!quiet.pending && sigtimedwait(&only, NULL, &at_once) > 0) {
+    }
+    if (quiet.blocked) pthread_sigmask(SIG_UNBLOCK, &only, NULL);
+}
+
 bool jmi_futex_wait_until(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns) {
     if (deadline_ns < 0) deadline_ns = 0; /* long passed; the kernel refuses negative times */
     struct timespec deadline = {.tv_sec = deadline_ns / JMI_NS_PER_S,

@@ -83,8 +83,11 @@ bool child_prepare(child *c) {
         sigaddset(&watched, SIGCONT);
     }
     signal(SIGCHLD, SIG_DFL); /* ignored, it would make exit codes vanish */
-    if (!is_ignored(SIGPIPE)) sigaddset(&c->defaults, SIGPIPE);
-    signal(SIGPIPE, SIG_IGN);
+    static const int of_writing[] = {SIGPIPE, SIGXFSZ}; /* write says so, too */
+    for (size_t i = 0; i < CLI_COUNT(of_writing); i++) {
+        if (!is_ignored(of_writing[i])) sigaddset(&c->defaults, of_writing[i]);
+        signal(of_writing[i], SIG_IGN);
+    }
     if (sigprocmask(SIG_BLOCK, &watched, &c->original) != 0) return false;
     c->signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
     return c->signals >= 0;

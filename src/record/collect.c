@@ -55,7 +55,8 @@ uint64_t jmi_collect_count(jmi_collector *collector) {
 static uint32_t lanes_used(const jmi_collector *collector) {
     uint32_t used =
         atomic_load_explicit(&collector->ring->header->lanes_used, memory_order_acquire);
-    return used < JMI_LANES ? used : JMI_LANES;
+    uint32_t count = collector->ring->lane_count;
+    return used < count ? used : count;
 }
 
 /* ---- one lane ---- */
@@ -283,7 +284,7 @@ static void take_counts(jmi_collector *collector) {
         jmi_recording_warn(collector->recording, "threads",
                            "more than %d threads marked ranges at the same time: what the others "
                            "had to say is lost; their number is in the sampler's statistics",
-                           JMI_LANES);
+                           (int)collector->ring->lane_count);
     if (collector->refused > 0)
         jmi_recording_warn(collector->recording, "refused",
                            "ranges or marks were lost for want of memory; "

@@ -38,7 +38,8 @@ uint32_t jmi_ring_pid_slow(jmi_ring *ring) {
 }
 
 static int map(jmi_ring *ring, jm_error *error) {
-    void *memory = mmap(NULL, ring->size, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
+    int flags = ring->fd >= 0 ? MAP_SHARED : MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *memory = mmap(NULL, ring->size, PROT_READ | PROT_WRITE, flags, ring->fd, 0);
     if (memory == MAP_FAILED) return jmi_fail_errno(error, errno, "cannot map the ring of ranges");
     ring->header = memory;
     /* A core dump need not have it. */
@@ -60,8 +61,8 @@ static size_t lanes_at(void) {
 static size_t slots_at(void) {
     return lanes_at() + round_up(JMI_LANES * sizeof(jmi_lane));
 }
-static size_t ring_size(void) {
-    return slots_at() + (size_t)JMI_LANES * JMI_SLOTS * JMI_SLOT_BYTES;
+static size_t ring_size(uint32_t lanes) {
+    return slots_at() + (size_t)lanes * JMI_SLOTS * JMI_SLOT_BYTES;
 }
 
 static int attach(jmi_ring *ring, jm_error *error) {
@@ -78,65 +79,95 @@ static int attach(jmi_ring *ring, jm_error *error) {
     return JM_OK;
 }
 
-static void fill_header(jmi_ring_header *header) {
+static void fill_header(const jmi_ring *ring) {
+    jmi_ring_header *header = ring->header;
     header->version = JMI_RING_VERSION;
-    header->lane_count = JMI_LANES;
+    header->lane_count = ring->lane_count;
     header->slot_count = JMI_SLOTS;
     header->creator_pid = getpid();
     header->lanes_offset = lanes_at();
     header->slots_offset = slots_at();
-    header->size = ring_size();
+    header->size = ring->size;
     header->created_ns = jm_now_ns();
     header->time_namespace = namespace_of("/proc/self/ns/time");
     header->pid_namespace = namespace_of("/proc/self/ns/pid");
     header->magic = JMI_RING_MAGIC;
 }
 
-static jmi_ring *new_ring(int fd) {
+/* Takes the descriptor. */
+static jmi_ring *new_ring(int fd, uint32_t lanes, jm_error *error) {
     jmi_ring *ring = jmi_alloc(1, sizeof *ring);
-    if (ring == NULL) return NULL;
+    if (ring == NULL) {
+        if (fd >= 0) close(fd);
+        jmi_fail(error, JM_MEMORY, "out of memory for the ring of ranges");
+        return NULL;
+    }
     ring->fd = fd;
-    ring->size = ring_size();
+    ring->lane_count = lanes;
+    ring->size = ring_size(lanes);
     return ring;
 }
 
-int jmi_ring_create(jmi_ring **ring, jm_error *error) {
-    *ring = NULL;
+/* -1 with errno: there is no room for it. */
+static int make_memory_file(uint32_t lanes) {
     /* Not closed on exec: a command that is started finds it by its number. */
     int fd = memfd_create("joulemeter", MFD_ALLOW_SEALING);
-    if (fd < 0) return jmi_fail_errno(error, errno, "cannot make the ring of ranges");
-    if (ftruncate(fd, (off_t)ring_size()) != 0) {
-        int failed = errno;
-        close(fd);
-        return jmi_fail_errno(error, failed, "cannot make the ring of ranges");
+    if (fd < 0) return -1;
+    jmi_quiet quiet = jmi_quiet_begin();
+    bool grown = ftruncate(fd, (off_t)ring_size(lanes)) == 0;
+    int failed = errno;
+    jmi_quiet_end(quiet);
+    if (grown) {
+        /* A measured program that shortened it would take the mapped pages from under us. */
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+        return fd;
     }
-    /* A measured program that shortened the file would take the mapped pages from under us. */
-    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-    jmi_ring *fresh = new_ring(fd);
-    if (fresh == NULL) {
-        close(fd);
-        return jmi_fail(error, JM_MEMORY, "out of memory for the ring of ranges");
-    }
+    close(fd);
+    errno = failed;
+    return -1;
+}
+
+static int create(jmi_ring **ring, uint32_t lanes, bool file, jm_error *error) {
+    int fd = file ? make_memory_file(lanes) : -1;
+    if (file && fd < 0) return jmi_fail_errno(error, errno, "cannot make the ring of ranges");
+    jmi_ring *fresh = new_ring(fd, lanes, error);
+    if (fresh == NULL) return JM_MEMORY;
     int status = map(fresh, error);
     if (status == JM_OK) {
-        fill_header(fresh->header);
+        fill_header(fresh);
         fresh->owner_pid = getpid();
         status = attach(fresh, error);
     }
-    if (status != JM_OK) {
+    if (status == JM_OK)
+        *ring = fresh;
+    else
         jmi_ring_free(fresh);
-        return status;
-    }
-    *ring = fresh;
+    return status;
+}
+
+int jmi_ring_create(jmi_ring **ring, jm_error *error) {
+    static const struct {
+        uint32_t lanes;
+        bool file;
+    } sizes[] = {{JMI_LANES, true},  {64, true},  {8, true},
+                 {JMI_LANES, false}, {64, false}, {8, false}};
+    jm_error why = {.status = JM_OK}, later;
+    *ring = NULL;
+    int status = create(ring, sizes[0].lanes, sizes[0].file, &why);
+    for (size_t i = 1; status != JM_OK && i < JMI_COUNT(sizes); i++)
+        status = create(ring, sizes[i].lanes, sizes[i].file, &later);
+    if (status != JM_OK) return jmi_fail(error, why.status, "%s", why.message);
+    (*ring)->narrowed = why;
     return JM_OK;
 }
 
-static int check_header(const jmi_ring_header *header, jm_error *error) {
+static int check_header(const jmi_ring *ring, jm_error *error) {
+    const jmi_ring_header *header = ring->header;
     if (header->magic != JMI_RING_MAGIC)
         return jmi_fail(error, JM_FORMAT, "the outer session's ring is none");
-    if (header->version != JMI_RING_VERSION || header->lane_count != JMI_LANES ||
+    if (header->version != JMI_RING_VERSION || header->lane_count != ring->lane_count ||
         header->slot_count != JMI_SLOTS || header->lanes_offset != lanes_at() ||
-        header->slots_offset != slots_at() || header->size != ring_size())
+        header->slots_offset != slots_at() || header->size != ring->size)
         return jmi_fail(error, JM_NOT_SUPPORTED,
                         "the outer session is of another version of joulemeter");
     if (header->time_namespace != namespace_of("/proc/self/ns/time"))
@@ -144,21 +175,27 @@ static int check_header(const jmi_ring_header *header, jm_error *error) {
     return JM_OK;
 }
 
+/* Lanes of the ring in a file; 0: it is none. */
+static uint32_t lanes_of(int fd) {
+    struct stat info;
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return 0;
+    for (uint32_t lanes = 1; lanes <= JMI_LANES; lanes++)
+        if (info.st_size == (off_t)ring_size(lanes)) return lanes;
+    return 0;
+}
+
 int jmi_ring_join(jmi_ring **ring, int fd, jm_error *error) {
     *ring = NULL;
-    struct stat info;
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != (off_t)ring_size()) {
+    uint32_t lanes = lanes_of(fd);
+    if (lanes == 0) {
         close(fd);
         return jmi_fail(error, JM_NOT_SUPPORTED,
                         "the outer session is gone or of another version of joulemeter");
     }
-    jmi_ring *fresh = new_ring(fd);
-    if (fresh == NULL) {
-        close(fd);
-        return jmi_fail(error, JM_MEMORY, "out of memory for the ring of ranges");
-    }
+    jmi_ring *fresh = new_ring(fd, lanes, error);
+    if (fresh == NULL) return JM_MEMORY;
     int status = map(fresh, error);
-    if (status == JM_OK) status = check_header(fresh->header, error);
+    if (status == JM_OK) status = check_header(fresh, error);
     if (status == JM_OK) status = attach(fresh, error);
     if (status != JM_OK) {
         jmi_ring_free(fresh);
@@ -218,7 +255,7 @@ void jmi_ring_free(jmi_ring *ring) {
     }
     if (ring->header != NULL) munmap(ring->header, ring->size);
     if (ring->process != NULL) munmap(ring->process, (size_t)sysconf(_SC_PAGESIZE));
-    close(ring->fd);
+    if (ring->fd >= 0) close(ring->fd);
     free(ring);
 }
 
@@ -250,7 +287,7 @@ static void claim_any(jmi_writer_lane *writer) {
     uint32_t now = (uint32_t)(jm_now_ns() / JMI_WANTED_NS) | 1u << 31;
     /* The collector takes back what it can; until it has, looking again finds none. */
     if (atomic_load_explicit(&header->wanted, memory_order_relaxed) == now) return;
-    for (size_t i = 0; i < JMI_LANES; i++)
+    for (size_t i = 0; i < writer->ring->lane_count; i++)
         if (claim(writer, i)) return;
     if (atomic_exchange(&header->wanted, now) != now) {
         atomic_fetch_add(&header->doorbell, 1);

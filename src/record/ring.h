@@ -1,6 +1,7 @@
 /* The ring that ranges and marks travel through, from any thread of any process of a session to
  * the one thread that collects them. It lies in a memory file, so that forked children and a
- * measured command can write into it too.
+ * measured command can write into it too. Where memory or the size of files is limited it has
+ * fewer lanes; where there is no room for such a file either, only forked children share it.
  *
  *     header | questions | devices | lane headers | slots of lane 0 | slots of lane 1 | ...
  *
@@ -21,8 +22,8 @@ enum {
     JMI_RING_VERSION = 2,
     JMI_QUESTIONS = 16,     /* that may be asked at a time */
     JMI_RING_DEVICES = 256, /* that processes which join are told of */
-    JMI_LANES = 512,
-    JMI_SLOTS = 8192, /* of a lane; a power of two */
+    JMI_LANES = 512,        /* at most */
+    JMI_SLOTS = 8192,       /* of a lane; a power of two */
     JMI_SLOT_BYTES = 64,
     JMI_SLOT_TEXT = 40 /* bytes of text in a message's first slot */
 };
@@ -146,7 +147,9 @@ struct jmi_ring {
     jmi_lane *lanes;
     char *slots;
     size_t size;
-    int fd;
+    uint32_t lane_count;       /* what the header says others may change */
+    int fd;                    /* -1: none, nobody can join */
+    jm_error narrowed;         /* why it is not what it should be; JM_OK: it is */
     _Atomic uint32_t *process; /* this process's id, in a page that fork wipes */
     bool wiped_on_fork;
     pthread_key_t key;

@@ -66,6 +66,8 @@ static bool make_environment(jm_session *session, const jmi_sensor_set *set) {
     const char *outer = getenv("JOULEMETER_SESSION");
     if (session->joined && outer != NULL)
         snprintf(setting, sizeof setting, "JOULEMETER_SESSION=%s", outer);
+    else if (session->ring->fd < 0)
+        snprintf(setting, sizeof setting, "JOULEMETER_SESSION="); /* nor one further out */
     else if (fstat(session->ring->fd, &info) == 0)
         snprintf(setting, sizeof setting, "JOULEMETER_SESSION=%d:%llu:%d", session->ring->fd,
                  (unsigned long long)info.st_ino, (int)getpid());
@@ -185,6 +187,18 @@ static int open_recording(jm_session *session, const jm_session_options *options
     return status;
 }
 
+static void warn_of_ring(const jm_session *session) {
+    const jmi_ring *ring = session->ring;
+    if (ring->fd < 0)
+        jmi_recording_warn(session->recording, "no joining",
+                           "%s: programs that run inside cannot join, and measure by themselves",
+                           ring->narrowed.message);
+    if (ring->lane_count < JMI_LANES)
+        jmi_recording_warn(session->recording, "lanes",
+                           "%s: only %u threads can mark ranges at the same time",
+                           ring->narrowed.message, ring->lane_count);
+}
+
 static int open_parts(jm_session *session, const jm_session_options *options,
                       const jmi_sensor_set *set, jm_error *error) {
     int status = jmi_ring_create(&session->ring, error);
@@ -195,6 +209,7 @@ static int open_parts(jm_session *session, const jm_session_options *options,
                             !make_environment(session, set) || !list_devices(session)))
         status = jmi_fail(error, JM_MEMORY, "out of memory for a session");
     if (status != JM_OK) return status;
+    warn_of_ring(session);
     jmi_writer_config writing = {.recording = session->recording,
                                  .collector = session->collector,
                                  .path = options->path,
@@ -226,6 +241,7 @@ int jmi_session_open_with(jm_session **session, const jm_session_options *option
     *session = NULL;
     jm_session_options ours;
     jm_session *fresh = NULL;
+    jmi_quiet quiet = jmi_quiet_begin();
     int status = jmi_session_options(&ours, options, error);
     if (status == JM_OK && (fresh = new_session(&ours)) == NULL)
         status = jmi_fail(error, JM_MEMORY, "out of memory for a session");
@@ -237,8 +253,10 @@ int jmi_session_open_with(jm_session **session, const jm_session_options *option
     if (status != JM_OK) {
         if (set != NULL) jmi_sensors_close(set);
         if (fresh != NULL) free_session(fresh);
+        jmi_quiet_end(quiet);
         return status;
     }
+    jmi_quiet_end(quiet);
     fresh->ring->help_context = fresh;
     fresh->ring->help = help;
     jmi_answerer_allow(fresh->answerer);
@@ -309,6 +327,7 @@ int jm_session_close(jm_session *session, jm_recording **recording, jm_error *er
         free_session(session);
         return JM_OK;
     }
+    jmi_quiet quiet = jmi_quiet_begin();
     session->ring->help = NULL;
     jmi_answerer_stop(session->answerer); /* it uses the sampler */
     jmi_sampler_stop(session->sampler);
@@ -322,6 +341,7 @@ int jm_session_close(jm_session *session, jm_recording **recording, jm_error *er
     tell_warnings(session);
     hand_over(session, recording);
     free_session(session);
+    jmi_quiet_end(quiet);
     return status;
 }
 
@@ -361,7 +381,10 @@ int jm_session_flush(jm_session *session, jm_error *error) {
     if (jmi_session_is_remote(session)) return JM_OK;
     jmi_sampler_check(session->sampler);
     jmi_collect(session->collector, jm_now_ns() + JMI_NS_PER_S);
-    return jmi_writer_flush(session->writer, error);
+    jmi_quiet quiet = jmi_quiet_begin();
+    int status = jmi_writer_flush(session->writer, error);
+    jmi_quiet_end(quiet);
+    return status;
 }
 
 int jmi_session_range(jm_session *session, jm_range_id id, jm_range *range) {

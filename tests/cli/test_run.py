@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -237,6 +238,20 @@ class Processes(RunTest):
         self.assertNotIn(b"\x1b", done.stderr)
         with open(self.path("a.json"), encoding="utf-8") as file:
             self.assertIn("printf", json.load(file)["command"])
+
+    def test_limits_on_files_and_memory(self):
+        def limit(what, size):
+            return lambda: resource.setrlimit(what, (size, size))
+
+        for what, size, said in ((resource.RLIMIT_FSIZE, 1 << 20, b"inside cannot join"),
+                                 (resource.RLIMIT_FSIZE, 20 << 20, b"only 8 threads"),
+                                 (resource.RLIMIT_AS, 250 << 20, b"only 64 threads")):
+            if what == resource.RLIMIT_AS and SLOWNESS > 1:
+                continue  # sanitizers need much address space themselves
+            with self.subTest(size=size):
+                done = self.run_command("--", "sh", "-c", "exit 4", preexec_fn=limit(what, size))
+                self.assertEqual(done.returncode, 4)
+                self.assertIn(said, b" ".join(done.stderr.split()))
 
     def test_overhead(self):
         def median(command):

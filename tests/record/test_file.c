@@ -406,7 +406,6 @@ static void test_spilled_ranges(void **state) {
 
 /* A limit on the size of files stands in for a disk that is full. */
 static void limit_files(rlim_t bytes) {
-    signal(SIGXFSZ, SIG_IGN);
     struct rlimit limit;
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
     limit.rlim_cur = bytes;

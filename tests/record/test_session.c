@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -303,6 +304,53 @@ static void test_probe(void **state) {
     jm_probe_free(NULL);
 }
 
+/* ---- little room ---- */
+
+/* In a process of its own, with the signals as they are by default. */
+static int in_little_room(int what, rlim_t bytes) {
+    struct rlimit limit = {bytes, bytes};
+    jm_session *s = NULL;
+    jm_session_options options = JM_SESSION_OPTIONS_INIT;
+    options.flags = JM_SESSION_NO_SAMPLER | JM_SESSION_NO_JOIN;
+    signal(SIGXFSZ, SIG_DFL);
+    if (setrlimit(what, &limit) != 0 || jm_session_open(&s, &options, NULL) != JM_OK) return 100;
+    jm_range_id id = jm_begin(s, "work");
+    jm_end(s, id);
+    pid_t pid = fork();
+    if (pid == 0) {
+        jm_end(s, jm_begin(s, "child"));
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+    bool joining = strlen(jm_session_environment(s)[0]) > strlen("JOULEMETER_SESSION=");
+    jm_recording *r = NULL;
+    if (jm_session_close(s, &r, NULL) != JM_OK || id == 0) return 101;
+    int said = has_warning(r, "threads can mark ranges") + 2 * has_warning(r, "cannot join");
+    if (jm_recording_range_count(r) != 2 || joining == has_warning(r, "cannot join")) return 102;
+    jm_recording_free(r);
+    sigset_t pending;
+    sigpending(&pending);
+    return sigismember(&pending, SIGXFSZ) ? 103 : said;
+}
+
+static int little_room(int what, rlim_t bytes) {
+    pid_t pid = fork();
+    if (pid == 0) _exit(in_little_room(what, bytes));
+    return wait_for(pid);
+}
+
+static void test_little_room(void **state) {
+    (void)state;
+    assert_int_equal(little_room(RLIMIT_FSIZE, 400 << 20), 0);
+    assert_int_equal(little_room(RLIMIT_FSIZE, 100 << 20), 1);
+    assert_int_equal(little_room(RLIMIT_FSIZE, 10 << 20), 1);
+    assert_int_equal(little_room(RLIMIT_FSIZE, 1 << 20), 2);
+    assert_int_equal(little_room(RLIMIT_FSIZE, 0), 2);
+#ifndef JM_SANITIZED /* they need much address space themselves */
+    assert_int_equal(little_room(RLIMIT_AS, 250 << 20), 1);
+#endif
+}
+
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "measured") == 0) return be_measured(false);
     if (argc > 1 && strcmp(argv[1], "measured-closed") == 0) return be_measured(true);
@@ -311,7 +359,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_live_range),   cmocka_unit_test(test_join),
         cmocka_unit_test(test_stale),        cmocka_unit_test(test_wrong_ring),
         cmocka_unit_test(test_lost_at_most), cmocka_unit_test(test_probe),
-        cmocka_unit_test(test_kills),
+        cmocka_unit_test(test_kills),        cmocka_unit_test(test_little_room),
     };
     return cmocka_run_group_tests_name("record session", tests, NULL, NULL);
 }
