@@ -202,8 +202,9 @@ JM_API int jm_session_follow(jm_session *session, int32_t pid);
 /* Writes what has been measured so far to the session's file, if it has one. */
 JM_API int jm_session_flush(jm_session *session, jm_error *error);
 
-/* Looks after the sampler: if its driver call has hung, a new one takes over without that device.
- * Long-lived programs that call nothing else may call it every second or so. */
+/* Looks after the sampler: while a call to a driver takes long, the others are read by another
+ * thread; after two seconds that driver's devices are left out. Long-lived programs that call
+ * nothing else may call it every second or so. */
 JM_API int jm_session_check(jm_session *session);
 
 /* ---- 5. Ranges and marks ---------------------------------------------------------------------

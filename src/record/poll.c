@@ -2,6 +2,7 @@
 #include "record/sampler_state.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { DRAIN_CAPACITY = 128 };                  /* readings taken from a driver's ring at a time */
 static const int64_t stalled_ns = JMI_NS_PER_S; /* a poll so late leaves a gap */
@@ -26,6 +27,21 @@ void jmi_poll_bury(jmi_sampler *sampler, size_t source, int64_t t_ns) {
         jmi_keep_missing(keeper_of(sampler, source, k), recording, series_of(sampler, source, k),
                          t_ns);
     jmi_recording_unlock(recording);
+}
+
+bool jmi_poll_same_driver(const jmi_sampler *sampler, size_t a, size_t b) {
+    const char *driver = sampler->set->sources[a].driver;
+    const char *other = sampler->set->sources[b].driver;
+    return a == b || (driver != NULL && other != NULL && strcmp(driver, other) == 0);
+}
+
+void jmi_poll_away(jmi_sampler *sampler, size_t source, int64_t since_ns) {
+    for (size_t i = 0; i < sampler->source_count; i++)
+        if (jmi_poll_same_driver(sampler, source, i)) sampler->sources[i].away_ns = since_ns;
+    if (since_ns != 0)
+        atomic_fetch_add(&sampler->away, 1);
+    else
+        atomic_fetch_sub(&sampler->away, 1);
 }
 
 static void lose(jmi_sampler *sampler, size_t source, int64_t t_ns) {
@@ -73,7 +89,7 @@ static void keep_failure(jmi_sampler *sampler, size_t source, int status, int64_
     keep_readings(sampler, source, none, t_ns);
 }
 
-/* Calls the driver, without the lock. False: the thread was given up meanwhile. */
+/* Calls the driver, without the lock. False: it came back too late. */
 static bool call_driver(const jmi_watch *self, size_t source, jmi_reading *readings, size_t *count,
                         int *status, int64_t *before, int64_t *after) {
     jmi_sampler *sampler = self->sampler;
@@ -88,8 +104,11 @@ static bool call_driver(const jmi_watch *self, size_t source, jmi_reading *readi
         *status = called->read(called, readings);
     *after = jm_now_ns();
     pthread_mutex_lock(&sampler->lock);
-    if (atomic_load(&sampler->generation) != self->generation) return false;
-    atomic_store(&sampler->call_since_ns, 0);
+    if (sampler->sources[source].dead) return false;
+    if (atomic_load(&sampler->generation) == self->generation)
+        atomic_store(&sampler->call_since_ns, 0);
+    else
+        jmi_poll_away(sampler, source, 0);
     return true;
 }
 
@@ -149,7 +168,7 @@ bool jmi_poll_source(const jmi_watch *self, size_t source) {
     }
     jmi_schedule_done(&state->schedule, before, after, changed ? state->polled_ns : 0);
     state->polled_ns = middle;
-    return true;
+    return atomic_load(&sampler->generation) == self->generation;
 }
 
 void jmi_poll_finish(jmi_sampler *sampler) {

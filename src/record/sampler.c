@@ -11,7 +11,8 @@
 
 enum {
     STACK_BYTES = 256 * 1024, /* drivers need some of it; untouched pages cost nothing */
-    MAX_ROUNDS = 64           /* threads that a session may lose to hanging drivers */
+    MAX_THREADS = 64,         /* that a session may lose to hanging drivers */
+    PATIENCE = 8              /* part of the time for which a call hangs, before one stands in */
 };
 static const int64_t idle_ns = JMI_NS_PER_S;     /* longest sleep */
 static const int64_t quick_bell_ns = 200 * 1000; /* doorbells are answered no faster */
@@ -27,11 +28,15 @@ static void unref(jmi_sampler *sampler) {
 
 /* ---- one round: what is due, ranges, sleep ---- */
 
+static bool in_service(const jmi_source_state *state) {
+    return !state->dead && state->away_ns == 0;
+}
+
 static bool poll_due(const jmi_watch *self, bool all) {
     jmi_sampler *sampler = self->sampler;
     for (size_t i = 0; i < sampler->source_count; i++) {
         const jmi_source_state *state = &sampler->sources[i];
-        if (state->dead || (!all && state->schedule.next_ns > jm_now_ns())) continue;
+        if (!in_service(state) || (!all && state->schedule.next_ns > jm_now_ns())) continue;
         if (!jmi_poll_source(self, i)) return false;
     }
     return true;
@@ -40,7 +45,7 @@ static bool poll_due(const jmi_watch *self, bool all) {
 static int64_t next_deadline(const jmi_sampler *sampler, int64_t now_ns) {
     int64_t next = now_ns + idle_ns;
     for (size_t i = 0; i < sampler->source_count; i++)
-        if (!sampler->sources[i].dead && sampler->sources[i].schedule.next_ns < next)
+        if (in_service(&sampler->sources[i]) && sampler->sources[i].schedule.next_ns < next)
             next = sampler->sources[i].schedule.next_ns;
     return next;
 }
@@ -83,7 +88,7 @@ static void sleep_until(jmi_watch *self, uint32_t bell, int64_t deadline_ns) {
         self->bell_ns = jm_now_ns();
 }
 
-/* The life of a thread, with the lock held. Returns false if it was given up. */
+/* The life of a thread, with the lock held. Returns false if another one stands in for it. */
 static bool live(jmi_watch *self) {
     jmi_sampler *sampler = self->sampler;
     const jmi_sampler_config *config = &sampler->config;
@@ -108,10 +113,8 @@ static bool live(jmi_watch *self) {
 }
 
 static void finish(jmi_watch *self) {
-    jmi_sampler *sampler = self->sampler;
-    jmi_poll_finish(sampler);
     count_cpu(self);
-    publish(&sampler->finished);
+    publish(&self->sampler->finished);
 }
 
 static void *thread_main(void *argument) {
@@ -187,21 +190,66 @@ int jmi_sampler_start(jmi_sampler **sampler, const jmi_sampler_config *config, j
     return JM_OK;
 }
 
-/* A call hangs: its source is given up, its thread too. The set stays open for as long as that
- * thread may come back to it. With the lock held. */
-static void replace_thread(jmi_sampler *sampler, uint32_t source) {
-    const char *name = jmi_poll_device(sampler, source);
-    char kind[80];
-    snprintf(kind, sizeof kind, "hung %s", name);
-    uint32_t generation = atomic_fetch_add(&sampler->generation, 1) + 1;
-    atomic_store(&sampler->call_since_ns, 0);
-    jmi_poll_bury(sampler, source, jm_now_ns());
+/* ---- drivers that take long, or for ever; with the lock held ---- */
+
+/* Is it the first source of its device? */
+static bool begins_device(const jmi_sampler *sampler, size_t source) {
+    for (size_t i = 0; i < source; i++)
+        if (sampler->set->sources[i].device == sampler->set->sources[source].device) return false;
+    return true;
+}
+
+/* "gpu0, gpu1": the devices of a driver. */
+static void name_devices(const jmi_sampler *sampler, size_t source, char *text, size_t size) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < sampler->source_count && used < size; i++)
+        if (jmi_poll_same_driver(sampler, source, i) && begins_device(sampler, i))
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "",
+                                     jmi_poll_device(sampler, i));
+}
+
+/* The set stays open for as long as the thread that hangs may come back to it. */
+static void give_up(jmi_sampler *sampler, size_t source, int64_t now_ns) {
+    char names[200], kind[220];
+    for (size_t i = 0; i < sampler->source_count; i++)
+        if (jmi_poll_same_driver(sampler, source, i) && !sampler->sources[i].dead)
+            jmi_poll_bury(sampler, i, now_ns);
+    sampler->stuck++;
+    name_devices(sampler, source, names, sizeof names);
+    snprintf(kind, sizeof kind, "hung %s", names);
     jmi_recording_warn(sampler->config.recording, kind,
                        "the driver of %s does not answer: it is left out from here on, "
                        "the others go on",
-                       name);
-    int failed = generation < MAX_ROUNDS ? start_thread(sampler) : EAGAIN;
-    if (failed == 0) return;
+                       names);
+}
+
+/* Calls for which another thread does not wait, and which began before `until_ns`. */
+static void give_up_away(jmi_sampler *sampler, int64_t until_ns, int64_t now_ns) {
+    for (size_t i = 0; i < sampler->source_count; i++) {
+        int64_t since = sampler->sources[i].away_ns;
+        if (since == 0 || since >= until_ns) continue;
+        jmi_poll_away(sampler, i, 0);
+        give_up(sampler, i, now_ns);
+    }
+}
+
+static bool stand_in(jmi_sampler *sampler, int64_t since_ns) {
+    if (atomic_load(&sampler->refs) > MAX_THREADS) return false;
+    atomic_fetch_add(&sampler->generation, 1);
+    if (start_thread(sampler) != 0) {
+        atomic_fetch_sub(&sampler->generation, 1);
+        return false;
+    }
+    atomic_store(&sampler->call_since_ns, 0);
+    jmi_poll_away(sampler, atomic_load(&sampler->call_source), since_ns);
+    return true;
+}
+
+static void end_without_thread(jmi_sampler *sampler, int64_t now_ns) {
+    atomic_fetch_add(&sampler->generation, 1);
+    atomic_store(&sampler->call_since_ns, 0);
+    give_up(sampler, atomic_load(&sampler->call_source), now_ns);
     jmi_recording_warn(sampler->config.recording, "no thread",
                        "no sampler thread could be started in place of one that hangs: "
                        "measuring ends here");
@@ -209,34 +257,65 @@ static void replace_thread(jmi_sampler *sampler, uint32_t source) {
     publish(&sampler->finished);
 }
 
-bool jmi_sampler_check(jmi_sampler *sampler) {
-    if (sampler == NULL) return false;
-    int64_t since = atomic_load(&sampler->call_since_ns);
-    if (since == 0 || jm_now_ns() - since <= sampler->config.hang_ns) return false;
-    pthread_mutex_lock(&sampler->lock);
-    bool hangs = atomic_load(&sampler->call_since_ns) == since;
-    if (hangs) replace_thread(sampler, atomic_load(&sampler->call_source));
-    pthread_mutex_unlock(&sampler->lock);
-    return hangs;
+static bool takes_long(const jmi_sampler *sampler, int64_t now_ns, int64_t *since_ns) {
+    *since_ns = atomic_load(&sampler->call_since_ns);
+    return *since_ns != 0 && now_ns - *since_ns > sampler->config.hang_ns / PATIENCE;
 }
 
-void jmi_sampler_stop(jmi_sampler *sampler) {
-    if (sampler == NULL) return;
-    atomic_store(&sampler->stop, 1);
+void jmi_sampler_check(jmi_sampler *sampler) {
+    int64_t now = jm_now_ns(), since;
+    if (sampler == NULL || (!takes_long(sampler, now, &since) && atomic_load(&sampler->away) == 0))
+        return;
+    int64_t hang_ns = sampler->config.hang_ns;
+    pthread_mutex_lock(&sampler->lock);
+    /* In this order: no call is given up before it was looked at twice, since all of us may have
+     * been stopped meanwhile. */
+    give_up_away(sampler, now - hang_ns, now);
+    if (takes_long(sampler, now, &since) && !stand_in(sampler, since) && now - since > hang_ns)
+        end_without_thread(sampler, now);
+    pthread_mutex_unlock(&sampler->lock);
+}
+
+/* ---- stopping ---- */
+
+static void wait_for_end(jmi_sampler *sampler) {
     _Atomic uint32_t *doorbell = &sampler->config.ring->header->doorbell;
-    while (atomic_load(&sampler->finished) == 0) {
+    int64_t deadline = jm_now_ns() + sampler->config.hang_ns * 5 / 4;
+    while (atomic_load(&sampler->finished) == 0 && jm_now_ns() < deadline) {
         atomic_fetch_add(doorbell, 1);
         jmi_futex_wake(doorbell);
         jmi_futex_wait_until(&sampler->finished, 0, jm_now_ns() + 10 * 1000 * 1000);
         jmi_sampler_check(sampler);
     }
-    /* A thread that still waits for its driver keeps the sources; nothing else of ours. */
+    while (atomic_load(&sampler->away) != 0 && jm_now_ns() < deadline) {
+        usleep(1000);
+        jmi_sampler_check(sampler);
+    }
+}
+
+/* A thread that still waits for its driver keeps the sources; nothing else of ours. */
+static uint32_t leave_threads(jmi_sampler *sampler) {
     pthread_mutex_lock(&sampler->lock);
-    uint32_t lost = atomic_fetch_add(&sampler->generation, 1);
+    int64_t now = jm_now_ns();
+    give_up_away(sampler, INT64_MAX, now);
+    if (atomic_load(&sampler->call_since_ns) != 0)
+        give_up(sampler, atomic_load(&sampler->call_source), now);
+    jmi_poll_finish(sampler);
+    for (size_t i = 0; i < sampler->source_count; i++) sampler->sources[i].dead = true;
+    atomic_fetch_add(&sampler->generation, 1);
+    uint32_t stuck = sampler->stuck;
     pthread_mutex_unlock(&sampler->lock);
+    return stuck;
+}
+
+void jmi_sampler_stop(jmi_sampler *sampler) {
+    if (sampler == NULL) return;
+    atomic_store(&sampler->stop, 1);
+    wait_for_end(sampler);
+    uint32_t stuck = leave_threads(sampler);
     /* Where none does, the devices are free when we return: another session may want them. */
     int64_t deadline = jm_now_ns() + JMI_NS_PER_S;
-    while (lost == 0 && atomic_load(&sampler->refs) > 1 && jm_now_ns() < deadline) usleep(50);
+    while (stuck == 0 && atomic_load(&sampler->refs) > 1 && jm_now_ns() < deadline) usleep(50);
     unref(sampler);
 }
 

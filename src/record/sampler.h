@@ -1,5 +1,6 @@
 /* The sampler: one thread that reads every source when it is due, keeps what is worth keeping, and
- * collects ranges in between. A driver call that never returns costs its source, not the run. */
+ * collects ranges in between. A driver call that never returns costs its driver's sources, not the
+ * run. */
 #ifndef JMI_SAMPLER_H
 #define JMI_SAMPLER_H
 
@@ -25,10 +26,12 @@ typedef struct jmi_sampler_config {
 
 /* Starts the thread; returns when every source has been read once (or hangs). */
 int jmi_sampler_start(jmi_sampler **sampler, const jmi_sampler_config *config, jm_error *error);
-/* Reads every source a last time and stops. Takes a bounded time whatever drivers do. */
+/* Reads every source a last time and stops. Takes little more than the time in which a call hangs,
+ * whatever drivers do. */
 void jmi_sampler_stop(jmi_sampler *sampler);
-/* Replaces the thread if its driver call hangs. True: it did. */
-bool jmi_sampler_check(jmi_sampler *sampler);
+/* Has another thread read the other drivers' sources while a call takes long, and gives its driver
+ * up if it hangs. */
+void jmi_sampler_check(jmi_sampler *sampler);
 /* Another process tree is the measured one. */
 void jmi_sampler_follow(jmi_sampler *sampler, int32_t pid);
 

@@ -10,11 +10,15 @@
 typedef struct jmi_source_state {
     jmi_schedule schedule;
     int64_t polled_ns; /* middle of the latest reading; 0: none */
+    int64_t away_ns;   /* a call to its driver began then and lasts: it is read again if that comes
+                          back. 0: none */
     bool dead;         /* lost or hung: never read again */
 } jmi_source_state;
 
-/* Shared by the session and the sampling threads, of which there is one at a time that counts; one
- * that hung and comes back finds that its generation is over and touches nothing else. */
+/* Shared by the session and the sampling threads, of which there is one at a time that counts.
+ * Where a call takes long another thread stands in and reads the other drivers' sources. The one
+ * that waited finds that its generation is over: if it comes back in time it brings its readings
+ * and its driver's sources; if not, these are dead and it touches nothing else. */
 struct jmi_sampler {
     _Atomic uint32_t refs;
     pthread_mutex_t lock; /* of all but the atomics */
@@ -30,6 +34,8 @@ struct jmi_sampler {
     _Atomic uint32_t finished;     /* futex: the thread that counts has ended */
     _Atomic int64_t call_since_ns; /* a driver call began then; 0: none is going on */
     _Atomic uint32_t call_source;
+    _Atomic uint32_t away; /* calls that another thread does not wait for */
+    uint32_t stuck;        /* calls that were given up */
     int64_t housekept_ns;
 };
 
@@ -43,8 +49,12 @@ typedef struct jmi_watch {
 
 /* The calls come with the sampler's lock held. */
 
-/* Reads one source; the lock is let go meanwhile. False: the thread was given up. */
+/* Reads one source; the lock is let go meanwhile. False: another thread stands in for this one. */
 bool jmi_poll_source(const jmi_watch *self, size_t source);
+/* Do calls to them wait for each other? */
+bool jmi_poll_same_driver(const jmi_sampler *sampler, size_t a, size_t b);
+/* All sources of a driver are away since then, or back (0). */
+void jmi_poll_away(jmi_sampler *sampler, size_t source, int64_t since_ns);
 /* The next samples of a source's sensors come after a gap. */
 void jmi_poll_gap(jmi_sampler *sampler, size_t source);
 /* Takes a source out of service: its sensors have no values from here on. */

@@ -83,7 +83,8 @@ static void add_channel(jmi_sensor_set *set, uint32_t device, const struct chann
         .device = device,
         .sensor = {jmi_set_sensor(set, &sensor)},
         .sensor_count = 1,
-        .can_hang = channel->kind != JMI_FILE_PRODUCT, /* GPU drivers wake the board */
+        /* GPU drivers wake the board, each its own. */
+        .driver = channel->kind != JMI_FILE_PRODUCT ? set->devices[device].name : NULL,
     };
     jmi_source *added = jmi_set_files(set, &source, &value);
     if (added == NULL) return;

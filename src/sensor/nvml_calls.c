@@ -199,7 +199,7 @@ void jmi_nvml_add_calls(jmi_sensor_set *set, jmi_nvml_gpu *gpu, const jmi_nvml_c
         .sensor_count = (uint32_t)count,
         .min_period_ns = list[0]->period_ns,
         .cost_ns = cost_ns,
-        .can_hang = true,
+        .driver = jmi_nvml.name,
         .read = read_calls,
         .close = close_calls,
         .context = all,

@@ -115,7 +115,7 @@ static void add_ring(jmi_sensor_set *set, struct ring *ring, uint64_t refresh_ns
         .min_period_ns = whole / 8 < 100000000 ? 100000000 : whole / 8,
         .max_period_ns = whole / 2,
         .cost_ns = cost_ns,
-        .can_hang = true,
+        .driver = jmi_nvml.name,
         .drain = drain,
         .close = close_ring,
         .context = ring,

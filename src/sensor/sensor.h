@@ -24,7 +24,8 @@ struct jmi_source {
     uint64_t min_period_ns; /* reading faster gives nothing new or costs too much */
     uint64_t max_period_ns; /* must be read this often (half the shortest wrap time); 0: any */
     uint64_t cost_ns;       /* duration of one read, measured when probed */
-    bool can_hang;          /* calls a driver that may never return */
+    const char *driver;     /* whose calls may never return: one text for all that wait for each
+                               other. NULL: they do return */
 
     /* Reads now: sensor_count readings. Returns JM_OK, JM_LOST (never try again) or another status
      * for the call as a whole; each reading has its own status besides. Called by one thread. */

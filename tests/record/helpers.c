@@ -61,7 +61,7 @@ jmi_sensor_set *fake_set(fake_source *const *sources, size_t count) {
                              .device = device,
                              .sensor = {sensor},
                              .sensor_count = 1,
-                             .can_hang = true,
+                             .driver = sources[i]->driver,
                              .read = read_fake,
                              .context = sources[i]};
         jmi_set_source(set, &source);

@@ -21,6 +21,7 @@ typedef struct fake_source {
     int64_t refresh_ns;      /* the value changes every so often; 0: at every call */
     int64_t source_time;     /* non-zero: readings carry the time of the refresh */
     double base;
+    const char *driver; /* NULL: its own */
 } fake_source;
 
 /* A set with one device for each source; `power` sensors (or energy counters). Closed by the

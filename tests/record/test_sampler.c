@@ -245,6 +245,99 @@ static void test_hung(void **state) {
     sleep_ms(30);
 }
 
+static void check_for(jm_session *s, int for_ms) {
+    for (int i = 0; i < for_ms; i += 10) {
+        jm_session_check(s);
+        sleep_ms(10);
+    }
+}
+
+/* Where a call hangs after a second, and is long after an eighth of it. */
+static jm_session *open_patient(fake_source *const *sources, size_t count) {
+    jm_session_options options = every(10 * (uint64_t)ms, 2 * (uint64_t)ms);
+    jmi_sampler_config tuning = {.hang_ns = 1000 * ms};
+    jm_session *s;
+    assert_int_equal(jmi_session_open_with(&s, &options, fake_set(sources, count), &tuning, NULL),
+                     JM_OK);
+    return s;
+}
+
+/* All that wait for the same driver are given up at once; what does not is read all the time. */
+static void test_hung_driver(void **state) {
+    (void)state;
+    static fake_source gpu = {.base = 1, .driver = "x"}, same = {.base = 2, .driver = "x"};
+    static fake_source cpu = {.base = 3};
+    jm_session *s = open_patient((fake_source *[]){&gpu, &same, &cpu}, 3);
+    sleep_ms(30);
+    atomic_store(&same.hang, 1);
+    atomic_store(&gpu.hang, 1);
+    sleep_ms(20);
+    uint64_t calls = atomic_load(&cpu.calls);
+    check_for(s, 350);
+    assert_true(atomic_load(&cpu.calls) > calls + 5);
+    assert_int_equal(jm_recording_warning_count(jm_session_recording(s)), 0);
+    check_for(s, 900);
+    assert_true(has_warning(jm_session_recording(s), "driver of gpu0, gpu1 does not answer"));
+    int64_t from = jm_now_ns();
+    jm_recording *r = close_session(s);
+    assert_true(jm_now_ns() - from < 500 * ms);
+    assert_int_equal(jm_recording_warning_count(r), 1);
+    assert_int_equal(walk(r, 0, INT64_MIN, INT64_MAX).missing, 1);
+    assert_int_equal(walk(r, 1, INT64_MIN, INT64_MAX).missing, 1);
+    tally c = walk(r, 2, INT64_MIN, INT64_MAX);
+    assert_int_equal(c.missing + c.gaps, 0);
+    jm_recording_free(r);
+    atomic_store(&same.hang, 0);
+    atomic_store(&gpu.hang, 0);
+    sleep_ms(20);
+}
+
+/* A call that takes long, but comes back, costs nothing. */
+static void test_slow_driver(void **state) {
+    (void)state;
+    static fake_source gpu = {.base = 1}, cpu = {.base = 3};
+    jm_session *s = open_patient((fake_source *[]){&gpu, &cpu}, 2);
+    for (int i = 0; i < 3; i++) {
+        atomic_store(&gpu.hang, 1);
+        check_for(s, 250);
+        atomic_store(&gpu.hang, 0);
+        check_for(s, 30);
+    }
+    atomic_store(&gpu.hang, 1);
+    check_for(s, 250);
+    uint64_t calls = atomic_load(&gpu.calls);
+    atomic_store(&gpu.hang, 0);
+    jm_recording *r = close_session(s); /* which waits for it */
+    assert_true(calls > 10);
+    assert_int_equal(jm_recording_warning_count(r), 0);
+    for (uint32_t sensor = 0; sensor < 2; sensor++) {
+        tally c = walk(r, sensor, INT64_MIN, INT64_MAX);
+        assert_int_equal(c.missing + c.gaps, 0);
+        assert_true(jm_recording_end_ns(r) - c.last_ns < 500 * ms);
+    }
+    jm_recording_free(r);
+}
+
+/* However many drivers hang at the end, closing takes one time-out. */
+static void test_all_hung_at_close(void **state) {
+    (void)state;
+    enum { SOURCES = 12 };
+    static fake_source sources[SOURCES];
+    fake_source *list[SOURCES];
+    for (int i = 0; i < SOURCES; i++) list[i] = &sources[i];
+    jm_session *s = open_fake(list, SOURCES, NULL);
+    sleep_ms(50);
+    for (int i = 0; i < SOURCES; i++) atomic_store(&sources[i].hang, 1);
+    int64_t from = jm_now_ns();
+    jm_recording *r = close_session(s);
+    assert_true(jm_now_ns() - from < 1500 * ms); /* 200 ms and a quarter; 2.4 s one by one */
+    assert_true(jm_recording_warning_count(r) > 0);
+    for (uint32_t i = 0; i < SOURCES; i++) walk(r, i, INT64_MIN, INT64_MAX);
+    jm_recording_free(r);
+    for (int i = 0; i < SOURCES; i++) atomic_store(&sources[i].hang, 0);
+    sleep_ms(30);
+}
+
 static void test_hung_at_open(void **state) {
     (void)state;
     static fake_source gpu = {.base = 1, .hang = 1}, other = {.base = 2};
@@ -470,7 +563,8 @@ int main(void) {
         cmocka_unit_test(test_hung_and_full), cmocka_unit_test(test_suspend),
         cmocka_unit_test(test_clock_step),    cmocka_unit_test(test_periods),
         cmocka_unit_test(test_rhythm),        cmocka_unit_test(test_no_rhythm),
-        cmocka_unit_test(test_follow),
+        cmocka_unit_test(test_follow),        cmocka_unit_test(test_hung_driver),
+        cmocka_unit_test(test_slow_driver),   cmocka_unit_test(test_all_hung_at_close),
     };
     return cmocka_run_group_tests_name("record sampler", tests, NULL, NULL);
 }
