@@ -173,6 +173,22 @@ static jm_session *new_session(const jm_session_options *options) {
     return session;
 }
 
+/* Once for each device. */
+static void warn_of_sensors(jm_recording *recording, const jmi_sensor_set *set) {
+    for (size_t i = 0; i < set->finding_count; i++) {
+        const jm_finding *f = &set->findings[i];
+        char kind[120];
+        if (!jmi_finding_matters(f)) continue;
+        int length = (int)strlen(f->message);
+        if (length > 0 && f->message[length - 1] == '.') length--;
+        bool remedy = f->remedy[0] != '\0';
+        snprintf(kind, sizeof kind, "sensors %s", f->device[0] != '\0' ? f->device : f->what);
+        jmi_recording_warn(recording, kind, "%s%s%.*s%s%s%s", f->device,
+                           f->device[0] != '\0' ? ": " : "", length, f->message, remedy ? " (" : "",
+                           f->remedy, remedy ? ")" : "");
+    }
+}
+
 static int open_recording(jm_session *session, const jm_session_options *options,
                           const jmi_sensor_set *set, jm_error *error) {
     int status = jm_recording_new(&session->recording, error);
@@ -184,6 +200,7 @@ static int open_recording(jm_session *session, const jm_session_options *options
     recording->utc_offset_ns = jmi_clock_offset_ns(CLOCK_REALTIME);
     jmi_recording_facts(recording, options->root);
     if (set != NULL) status = jmi_recording_take_set(recording, set, error);
+    if (set != NULL && status == JM_OK) warn_of_sensors(recording, set);
     return status;
 }
 

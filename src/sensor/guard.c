@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#define TIMEOUT_S 30.0
+#define TIMEOUT_S 5.0
 
 enum { STACK_BYTES = 8 << 20 }; /* a driver's, while it opens, may be deep */
 
@@ -36,6 +36,18 @@ static int64_t timeout_ns(void) {
     return (int64_t)(seconds * 1e9);
 }
 
+/* As long as it gets on: boards that nobody uses take seconds each to wake up. */
+static void wait_for(struct job *job) {
+    int64_t patience = timeout_ns(), deadline = jm_now_ns() + patience;
+    uint32_t seen = atomic_load(&job->set->progress);
+    while (atomic_load(&job->done) == 0 && jm_now_ns() < deadline) {
+        jmi_futex_wait_until(&job->done, 0, deadline);
+        uint32_t now = atomic_load(&job->set->progress);
+        if (now != seen) deadline = jm_now_ns() + patience;
+        seen = now;
+    }
+}
+
 int jmi_guard(jmi_sensor_set *set, int (*work)(jmi_sensor_set *set)) {
     struct job *job = jmi_alloc(1, sizeof *job);
     if (job == NULL) return JM_MEMORY;
@@ -47,9 +59,7 @@ int jmi_guard(jmi_sensor_set *set, int (*work)(jmi_sensor_set *set)) {
         free(job);
         return work(set);
     }
-    int64_t deadline = jm_now_ns() + timeout_ns();
-    while (atomic_load(&job->done) == 0 && jm_now_ns() < deadline)
-        jmi_futex_wait_until(&job->done, 0, deadline);
+    wait_for(job);
     int status = atomic_load(&job->done) != 0 ? job->status : JM_HUNG;
     leave(job);
     return status;

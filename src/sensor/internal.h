@@ -37,8 +37,9 @@ int jmi_nvml_probe(jmi_sensor_set *set);
 int jmi_hwmon_list(jmi_sensor_set *set);
 jmi_gpu *jmi_set_gpu(jmi_sensor_set *set, const jmi_gpu *gpu);
 
-/* Calls `work`, which may hang in a driver, in a thread of its own. JM_HUNG: it did not come back
- * in time ($JOULEMETER_DRIVER_TIMEOUT_S, 30 s); the set belongs to that thread from then on. */
+/* Calls `work`, which may hang in a driver, in a thread of its own. JM_HUNG: it neither came back
+ * nor counted set->progress up in time ($JOULEMETER_DRIVER_TIMEOUT_S, 5 s); the set belongs to that
+ * thread from then on. */
 int jmi_guard(jmi_sensor_set *set, int (*work)(jmi_sensor_set *set));
 
 /* ---- the set ---- */

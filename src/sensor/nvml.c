@@ -63,10 +63,9 @@ static void list_one(jmi_sensor_set *set, jmi_nvml_state *state, unsigned index)
     jmi_text mig = {0};
     gpu->api = api;
     gpu->name = jmi_set_format(set, "gpu%u", index);
-    int result = api->by_index(index, &gpu->handle);
-    if (result != JMI_NVML_OK) {
+    gpu->opened = api->by_index(index, &gpu->handle);
+    if (gpu->opened != JMI_NVML_OK) {
         gpu->handle = NULL;
-        jmi_nvml_report(set, gpu, "handle", result, 0, "");
     } else {
         if (api->name != NULL) api->name(gpu->handle, model, 96);
         if (api->uuid != NULL) api->uuid(gpu->handle, uuid, 96);
@@ -133,7 +132,10 @@ static int list_all(jmi_sensor_set *set, jmi_nvml_state *state) {
     state->gpus = jmi_alloc(count, sizeof *state->gpus);
     if (state->gpus == NULL) return JM_MEMORY;
     state->gpu_count = count;
-    for (unsigned i = 0; i < count; i++) list_one(set, state, i);
+    for (unsigned i = 0; i < count; i++) {
+        list_one(set, state, i);
+        atomic_fetch_add(&set->progress, 1);
+    }
     return JM_OK;
 }
 
@@ -191,7 +193,10 @@ static void probe_gpu(jmi_sensor_set *set, jmi_nvml_state *state, const jmi_gpu 
         .in_total = true,
         .simulated = state->api.simulated,
     };
-    if (gpu->handle == NULL) return;
+    if (gpu->handle == NULL) {
+        jmi_nvml_report(set, gpu, "handle", gpu->opened, 0, "");
+        return;
+    }
     device.power_limit_w = highest_limit_w(gpu);
     gpu->device = jmi_set_device(set, &device);
     if (gpu->device == UINT32_MAX) return;
@@ -205,8 +210,10 @@ static void probe_gpu(jmi_sensor_set *set, jmi_nvml_state *state, const jmi_gpu 
 
 int jmi_nvml_probe(jmi_sensor_set *set) {
     jmi_nvml_state *state = set->nvml;
-    for (size_t i = 0; state != NULL && i < state->gpu_count; i++)
+    for (size_t i = 0; state != NULL && i < state->gpu_count; i++) {
         if (set->gpus[i].selected) probe_gpu(set, state, &set->gpus[i]);
+        atomic_fetch_add(&set->progress, 1);
+    }
     return JM_OK;
 }
 

@@ -75,6 +75,7 @@ int jmi_nvml_status(int result) {
     switch (result) {
     case JMI_NVML_OK: return JM_OK;
     case JMI_NVML_NO_PERMISSION: return JM_PERMISSION;
+    case JMI_NVML_DRIVER_NOT_LOADED: /* as where there is no board at all */
     case JMI_NVML_NOT_FOUND: return JM_NOT_FOUND;
     case JMI_NVML_TIMEOUT: return JM_HUNG;
     case JMI_NVML_LIBRARY_NOT_FOUND: return JM_MISSING_LIBRARY;

@@ -9,6 +9,7 @@
 typedef struct jmi_nvml_gpu {
     const jmi_nvml_api *api;
     jmi_nvml_device handle; /* NULL: the driver lists it but does not show it */
+    int opened;             /* what the driver said when it was asked for the handle */
     const char *name;       /* "gpu0" */
     const char *model;
     uint32_t device;

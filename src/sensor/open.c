@@ -68,8 +68,8 @@ static int fill_set(jmi_sensor_set *set, const jm_session_options *options, bool
                         "run `joulemeter calibrate` again", "%s.", note);
     if (hung)
         jmi_set_finding(set, &jmi_nvml, "", "driver", JM_HUNG, 0,
-                        "see what `nvidia-smi` and the kernel's log say; the machine may have to "
-                        "be restarted",
+                        "see what `nvidia-smi` and the kernel's log say; if it is only slow, "
+                        "JOULEMETER_DRIVER_TIMEOUT_S=30 gives it more time",
                         "NVIDIA's driver does not answer; no GPU of it is measured.");
     int status = wants_gpus(options) ? find_gpus(set, options, hung, error) : JM_OK;
     return status == JM_OK ? probe_all(set, options, error) : status;

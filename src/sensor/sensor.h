@@ -59,10 +59,11 @@ typedef struct jmi_sensor_set {
     struct jmi_gpu *gpus; /* what there is, and what of it is selected (internal.h) */
     size_t gpu_count, gpu_capacity;
     struct jmi_calibration_cache *calibrations;
-    void *simulation;  /* state file of simulated GPUs */
-    bool cpu_measured; /* something measures the CPUs: no model is needed */
-    bool abandoned;    /* a driver hangs: leave alone what its thread may still touch */
-    bool failed;       /* memory ran out while the set was filled */
+    _Atomic uint32_t progress; /* of what may hang: see jmi_guard */
+    void *simulation;          /* state file of simulated GPUs */
+    bool cpu_measured;         /* something measures the CPUs: no model is needed */
+    bool abandoned;            /* a driver hangs: leave alone what its thread may still touch */
+    bool failed;               /* memory ran out while the set was filled */
 } jmi_sensor_set;
 
 /* Probes every interface that the options allow. Fails only for wrong options (unknown GPU, bad
@@ -71,6 +72,10 @@ int jmi_sensors_open(jmi_sensor_set **result, const jm_session_options *options,
 void jmi_sensors_close(jmi_sensor_set *set);
 /* Lets go of a source whose driver hangs: marks it so that close does not call the driver. */
 void jmi_sensors_abandon(jmi_sensor_set *set, size_t source);
+
+/* Is it something that every recording must tell of: what keeps GPUs that are there from being
+ * measured? That there are none is no such thing. */
+bool jmi_finding_matters(const jm_finding *finding);
 
 /* An interface: one file, one of these. */
 typedef struct jmi_interface {

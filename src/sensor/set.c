@@ -107,6 +107,16 @@ void jmi_set_finding(jmi_sensor_set *set, const jmi_interface *interface, const 
     jmi_text_free(&text);
 }
 
+bool jmi_finding_matters(const jm_finding *finding) {
+    static const char *const ways[] = {"library", "driver", "handle"};
+    if (strcmp(finding->interface, jmi_nvml.name) != 0) return false;
+    if (strcmp(finding->what, "selection") == 0 || finding->status == JM_LOST) return true;
+    bool there = finding->status != JM_MISSING_LIBRARY && finding->status != JM_NOT_FOUND;
+    for (size_t i = 0; i < JMI_COUNT(ways); i++)
+        if (strcmp(finding->what, ways[i]) == 0) return there && finding->status != JM_OK;
+    return false;
+}
+
 uint32_t jmi_set_find(const jmi_sensor_set *set, const char *name) {
     for (size_t i = 0; i < set->device_count; i++)
         if (strcmp(set->devices[i].name, name) == 0) return (uint32_t)i;

@@ -210,6 +210,43 @@ class Signals(RunTest):
         self.assertFalse(os.path.exists(self.path("started")))
 
 
+class Hardware(RunTest):
+    """GPUs that are there and are not measured: the recording says why."""
+
+    def warnings(self, spec, **settings):
+        library = os.environ.get("JOULEMETER_SIMGPU_LIBRARY", "build/simgpu/libnvidia-ml.so.1")
+        self.environment |= {"JOULEMETER_NVML_LIBRARY": os.path.abspath(library),
+                             "JOULEMETER_SIMGPU": spec} | settings
+        done = self.run_command("-q", "--json", "--", "true")
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        return " ".join(json.loads(done.stdout)["warnings"])
+
+    def test_a_driver_that_hangs_while_it_starts(self):
+        begin = time.monotonic()
+        self.assertIn("driver does not answer", self.warnings("2*h100,fault=hang@5"))
+        self.assertLess(time.monotonic() - begin, 8 * SLOWNESS)
+
+    def test_a_driver_that_does_not_start(self):
+        self.assertIn("driver does not start", self.warnings("h100,fault=nosym=nvmlInit_v2"))
+
+    def test_gpus_that_are_hidden(self):
+        self.assertIn("hides every GPU", self.warnings("h100", CUDA_VISIBLE_DEVICES="9"))
+        self.assertIn("stop before it", self.warnings("2*h100", CUDA_VISIBLE_DEVICES="1,7"))
+
+    def test_a_gpu_that_is_lost(self):
+        self.assertIn("gpu0: Not available: the GPU is lost", self.warnings("h100,fault=lost@0"))
+
+    def test_a_driver_that_hangs_later(self):
+        begin = time.monotonic()
+        done = self.run_command("--json", "--simulate", "4*h100,constant:200,fault=hang@300", "--",
+                                "sleep", "3")
+        self.assertLess(time.monotonic() - begin, 7 * SLOWNESS)
+        summary = json.loads(done.stdout)
+        self.assertIn("driver of gpu0, gpu1, gpu2, gpu3 does not answer",
+                      " ".join(summary["warnings"]))
+        self.assertFalse([text for text in summary["warnings"] if text.startswith("cpu0: only")])
+
+
 class Processes(RunTest):
     def test_orphans_are_not_waited_for(self):
         begin = time.monotonic()

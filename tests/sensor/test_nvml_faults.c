@@ -144,6 +144,31 @@ static void no_library_is_a_finding(void **state) {
     unsetenv("JOULEMETER_NVML_LIBRARY");
 }
 
+static bool any_matters(const jmi_sensor_set *set, const char *what) {
+    for (size_t i = 0; i < set->finding_count; i++)
+        if (jmi_finding_matters(&set->findings[i]) && strcmp(set->findings[i].what, what) == 0)
+            return true;
+    return false;
+}
+
+/* Every recording tells what keeps GPUs that are there from being measured. */
+static void some_findings_matter(void **state) {
+    (void)state;
+    jmi_sensor_set *set = tree_open(root); /* there is no GPU: as it should be */
+    for (size_t i = 0; i < set->finding_count; i++)
+        assert_false(jmi_finding_matters(&set->findings[i]));
+    jmi_sensors_close(set);
+    set = must_open("h100,fault=nosym=nvmlInit_v2");
+    assert_true(any_matters(set, "driver"));
+    jmi_sensors_close(set);
+    set = must_open("2*h100");
+    assert_false(any_matters(set, "driver"));
+    jmi_sensors_close(set);
+    set = must_open("h100,fault=lost@0");
+    assert_true(any_matters(set, "power_instant"));
+    jmi_sensors_close(set);
+}
+
 static int hang_while_probing(void) {
     jmi_sensor_set *set = NULL;
     jm_error error;
@@ -152,8 +177,8 @@ static int hang_while_probing(void) {
     int status = open_spec(&set, "h100,fault=hang@5", NULL, &error);
     if (status != JM_OK || jm_now_ns() - begin > 3 * JMI_NS_PER_S) return 1;
     const jm_finding *finding = finding_of(set, "nvml", "", "driver");
-    bool good =
-        finding != NULL && finding->status == JM_HUNG && jmi_set_find(set, "gpu0") == UINT32_MAX;
+    bool good = finding != NULL && finding->status == JM_HUNG && jmi_finding_matters(finding) &&
+                jmi_set_find(set, "gpu0") == UINT32_MAX;
     jmi_sensors_close(set);
     return good ? 0 : 2;
 }
@@ -197,6 +222,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(driver_530_averages_less),
         cmocka_unit_test(a_driver_that_hangs_while_probing),
         cmocka_unit_test(an_abandoned_source_is_not_touched),
+        cmocka_unit_test(some_findings_matter),
         cmocka_unit_test(no_library_is_a_finding),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
