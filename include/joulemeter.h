@@ -233,7 +233,9 @@ JM_API const char *jm_category_name(int category);
  * `name` is copied. Returns 0 where nothing is recorded (session NULL or closed, no room). */
 JM_API jm_range_id jm_begin(jm_session *session, const char *name);
 
-/* Likewise, with a category and attributes (a JSON object such as {"size":32}, or NULL). */
+/* Likewise, with a category and attributes: a JSON object such as {"size":32}, or NULL. Any other
+ * text is kept as it is; tables and reports show it as {"text": ...}. Returns 0 for a category that
+ * there is not, too; a warning of the recording says so. */
 JM_API jm_range_id jm_begin_as(jm_session *session, jm_category category, const char *name,
                                const char *attributes);
 
@@ -334,7 +336,7 @@ typedef struct jm_range {
     uint32_t pid;
     uint32_t thread; /* small numbers, in order of appearance */
     const char *name;
-    const char *attributes; /* JSON object, or "" */
+    const char *attributes; /* JSON object, or "": as they were given */
     const char *device;     /* the device that ran it, by name, UUID or PCI address; "": the host */
     uint32_t stream;        /* of that device */
 } jm_range;
@@ -343,7 +345,8 @@ typedef struct jm_range {
 
 /* Adds a range to a session whose times are known afterwards: a kernel, by its device-side times.
  * Its category, times, name, attributes, device, stream and parent are taken; where parent is 0
- * that is the innermost range open in the calling thread. Returns 0 where nothing is recorded. */
+ * that is the innermost range open in the calling thread. Returns 0 where nothing is recorded; a
+ * warning of the recording says so if the times are not those of jm_now_ns (UTC, say). */
 JM_API jm_range_id jm_range_add(jm_session *session, const jm_range *range);
 
 typedef struct jm_mark_info {
@@ -413,7 +416,7 @@ typedef struct jm_sampler_stats {
     uint64_t polls;
     uint64_t failed;
     uint64_t late;
-    uint64_t dropped; /* ranges and marks lost because a ring was full */
+    uint64_t dropped; /* ranges and marks that were lost: a ring was full, or they were wrong */
     uint64_t cpu_ns;  /* CPU time of the sampler thread */
     uint64_t worst_late_ns;
 } jm_sampler_stats;

@@ -267,6 +267,35 @@ static bool drain(jmi_collector *collector, int64_t until_ns) {
     return more;
 }
 
+static uint64_t wrong_times(const jmi_collector *collector) {
+    return collector->wrong_time +
+           atomic_load_explicit(&collector->ring->header->wrong_time, memory_order_relaxed);
+}
+
+static uint64_t wrong_categories(const jmi_collector *collector) {
+    return atomic_load_explicit(&collector->ring->header->wrong_category, memory_order_relaxed);
+}
+
+/* What programs said that cannot be. */
+static void warn_of_mistakes(jmi_collector *collector) {
+    if (wrong_times(collector) > 0)
+        jmi_recording_warn(collector->recording, "wrong time",
+                           "ranges were added whose times are not those of jm_now_ns() "
+                           "(CLOCK_MONOTONIC nanoseconds, begin before end): they are left out");
+    if (wrong_categories(collector) > 0)
+        jmi_recording_warn(collector->recording, "wrong category",
+                           "ranges were begun of a category that there is not: they are left out");
+    if (collector->surplus_facts > 0)
+        jmi_recording_warn(collector->recording, "facts",
+                           "programs inside set more than %d facts: further ones are left out",
+                           JMI_MAX_FOREIGN);
+    if (collector->unknown_device[0] != '\0')
+        jmi_recording_warn(collector->recording, "device",
+                           "ranges were said to have run on %s, which is not measured: they are "
+                           "kept without a device",
+                           collector->unknown_device);
+}
+
 /* What the writers counted goes into the recording. */
 static void take_counts(jmi_collector *collector) {
     jmi_ring_header *header = collector->ring->header;
@@ -274,8 +303,10 @@ static void take_counts(jmi_collector *collector) {
     uint64_t cut = atomic_load_explicit(&header->cut, memory_order_relaxed);
     uint64_t unseated = atomic_load_explicit(&header->unseated, memory_order_relaxed);
     jmi_recording_lock(collector->recording);
-    collector->recording->stats.dropped = dropped + unseated + collector->refused;
+    collector->recording->stats.dropped = dropped + unseated + wrong_times(collector) +
+                                          wrong_categories(collector) + collector->refused;
     jmi_recording_unlock(collector->recording);
+    warn_of_mistakes(collector);
     if (dropped > 0)
         jmi_recording_warn(collector->recording, "dropped",
                            "ranges or marks were lost because they came faster than they could be "
@@ -289,15 +320,6 @@ static void take_counts(jmi_collector *collector) {
         jmi_recording_warn(collector->recording, "refused",
                            "ranges or marks were lost for want of memory; "
                            "raise the limit or give a file to record into");
-    if (collector->surplus_facts > 0)
-        jmi_recording_warn(collector->recording, "facts",
-                           "programs inside set more than %d facts: further ones are left out",
-                           JMI_MAX_FOREIGN);
-    if (collector->unknown_device[0] != '\0')
-        jmi_recording_warn(collector->recording, "device",
-                           "ranges were said to have run on %s, which is not measured: they are "
-                           "kept without a device",
-                           collector->unknown_device);
     if (cut > 0)
         jmi_recording_warn(
             collector->recording, "cut",

@@ -33,6 +33,7 @@ struct jmi_collector {
     uint32_t threads;
     uint64_t count;
     uint64_t refused;
+    uint64_t wrong_time;                              /* ranges whose times are none */
     uint64_t surplus_facts;                           /* beyond JMI_MAX_FOREIGN */
     char unknown_device[sizeof(jmi_added){0}.device]; /* that a range named; "": none did */
     int64_t now_ns;

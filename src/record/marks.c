@@ -140,10 +140,23 @@ static uint64_t send(jmi_writer_lane *writer, message *m, const char *name,
     return m->slot.kind == JMI_KIND_END ? 1 : m->slot.id;
 }
 
+static bool known(const jmi_writer_lane *writer, jm_category category) {
+    if (jmi_category_valid((int)category)) return true;
+    count(&writer->ring->header->wrong_category);
+    return false;
+}
+
+/* UTC is the likely mistake. */
+static bool in_time(const jmi_writer_lane *writer, const jm_range *range) {
+    if (jmi_span_valid(range->begin_ns, range->end_ns, now_ns())) return true;
+    count(&writer->ring->header->wrong_time);
+    return false;
+}
+
 jm_range_id jm_begin_as(jm_session *session, jm_category category, const char *name,
                         const char *attributes) {
     jmi_writer_lane *writer = writer_of(session);
-    if (writer == NULL || !jmi_category_valid((int)category)) return 0;
+    if (writer == NULL || !known(writer, category)) return 0;
     message m = {.slot = {.t_ns = now_ns(), .kind = JMI_KIND_BEGIN, .category = (uint8_t)category}};
     return send(writer, &m, name, attributes);
 }
@@ -206,8 +219,7 @@ jm_range_id jm_range_add(jm_session *session, const jm_range *range) {
         jmi_take_struct(&r, sizeof r, range, "jm_range", NULL) != JM_OK)
         return 0;
     size_t device = r.device != NULL ? strlen(r.device) : 0;
-    if (r.end_ns < r.begin_ns || !jmi_category_valid((int)r.category) ||
-        device >= sizeof(jmi_added){0}.device)
+    if (device >= sizeof(jmi_added){0}.device || !known(writer, r.category) || !in_time(writer, &r))
         return 0;
     message m = {
         .slot = {.t_ns = r.begin_ns, .kind = JMI_KIND_ADD, .category = (uint8_t)r.category},

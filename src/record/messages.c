@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const int64_t day_ns = 86400 * JMI_NS_PER_S;
-
 /* The innermost range that is still open in the lane. */
 static uint64_t parent_in(jmi_collector *collector, jmi_lane_state *state) {
     while (state->depth > 0) {
@@ -85,12 +83,15 @@ static bool take_range(jmi_collector *collector, jmi_lane_state *state, size_t l
                          .state = whole ? JMI_RANGE_ENDED : JMI_RANGE_OPEN};
     if (whole) {
         memcpy(&added, collector->text, sizeof added);
+        if (!jmi_span_valid(slot->t_ns, added.end_ns, collector->now_ns)) {
+            collector->wrong_time++;
+            return true;
+        }
         added.device[sizeof added.device - 1] = '\0';
         row.end_ns = added.end_ns;
         row.stream = added.stream;
         row.device = find_device(collector, added.device);
         row.parent = added.parent != row.id ? added.parent : 0;
-        if (row.end_ns < row.begin_ns || row.end_ns > jm_now_ns() + day_ns) return false;
     }
     if (collector->refuse) {
         refuse(collector);
@@ -175,13 +176,12 @@ static void take_info(jmi_collector *collector) {
     if (status == JM_MEMORY) refuse(collector);
 }
 
-/* Times of honest writers are between the ring's making and now. */
+/* Times of honest writers are between the ring's making and now, but for those of ranges that they
+ * did not time themselves. */
 static bool sane_time(jmi_collector *collector, const jmi_slot *slot) {
     if (slot->t_ns > collector->now_ns) collector->now_ns = jm_now_ns();
-    int64_t now = collector->now_ns;
-    if (slot->kind == JMI_KIND_ADD)
-        return slot->t_ns > now - 365 * day_ns && slot->t_ns < now + day_ns;
-    return slot->t_ns >= collector->ring_made_ns && slot->t_ns <= now;
+    return slot->kind == JMI_KIND_ADD ||
+           (slot->t_ns >= collector->ring_made_ns && slot->t_ns <= collector->now_ns);
 }
 
 bool jmi_message_take(jmi_collector *collector, jmi_lane_state *state, size_t lane) {

@@ -234,6 +234,12 @@ static inline bool jmi_time_valid(int64_t t_ns) {
     return t_ns > INT64_MIN / 4 && t_ns < INT64_MAX / 4;
 }
 
+/* Times that a range of a session may have. CLOCK_MONOTONIC began when the machine was booted;
+ * clocks of devices stray, but not by a minute. */
+static inline bool jmi_span_valid(int64_t begin_ns, int64_t end_ns, int64_t now_ns) {
+    return begin_ns >= 0 && begin_ns <= end_ns && end_ns < now_ns + 60 * JMI_NS_PER_S;
+}
+
 bool jmi_category_valid(int category);
 bool jmi_quantity_valid(int quantity);
 

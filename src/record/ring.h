@@ -120,6 +120,8 @@ typedef struct jmi_ring_header {
     alignas(64) _Atomic uint64_t dropped; /* messages lost for want of room */
     _Atomic uint64_t unseated;            /* messages lost for want of a lane */
     _Atomic uint64_t cut;                 /* texts that were too long */
+    _Atomic uint64_t wrong_time;          /* ranges that were not sent, for their times */
+    _Atomic uint64_t wrong_category;      /* likewise, for their category */
 } jmi_ring_header;
 
 typedef struct jmi_ring jmi_ring;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static jm_range_id add(jm_session *session, const char *name, int64_t begin_ns, int64_t end_ns) {
@@ -479,6 +480,63 @@ static void test_nonsense(void **state) {
     }
 }
 
+/* A wrong clock costs the range that it was given to, not what else its thread says. */
+static void test_wrong_clock(void **state) {
+    (void)state;
+    jm_session *s = open_plain(NULL);
+    int64_t now = jm_now_ns(), utc = jmi_clock_ns(CLOCK_REALTIME);
+    assert_int_equal(add(s, "utc", utc, utc + 1000), 0);
+    assert_int_equal(add(s, "before boot", -1000, now), 0);
+    assert_int_equal(add(s, "later", now, now + 3600 * JMI_NS_PER_S), 0);
+    assert_int_equal(add(s, "back to front", now, now - 1), 0);
+    assert_int_not_equal(add(s, "good", now - 1000, now), 0);
+    jm_end(s, jm_begin(s, "good"));
+    jm_recording *r = close_session(s);
+    assert_int_equal(jm_recording_range_count(r), 2);
+    assert_int_equal(jm_recording_warning_count(r), 1);
+    assert_true(has_warning(r, "times are not those of jm_now_ns()"));
+    jm_sampler_stats stats = {.size = sizeof stats};
+    assert_int_equal(jm_recording_sampler_stats(r, &stats), JM_OK);
+    assert_int_equal(stats.dropped, 4);
+    jm_recording_free(r);
+}
+
+static void test_wrong_category(void **state) {
+    (void)state;
+    jm_session *s = open_plain(NULL);
+    assert_int_equal(jm_begin_as(s, (jm_category)77, "x", NULL), 0);
+    assert_int_not_equal(jm_begin_as(s, JM_CATEGORY_BATCH, "x", "{\"a\":1"), 0);
+    jm_recording *r = close_session(s);
+    assert_int_equal(jm_recording_range_count(r), 1);
+    assert_string_equal(range_at(r, 0).attributes, "{\"a\":1"); /* as it was given */
+    assert_int_equal(jm_recording_warning_count(r), 1);
+    assert_true(has_warning(r, "a category that there is not"));
+    jm_recording_free(r);
+}
+
+/* The same from a process that does not look at times: they are not believed here either. */
+static void test_wrong_clock_unchecked(void **state) {
+    (void)state;
+    bare b;
+    open_bare(&b);
+    jmi_lane *lane = &b.ring->lanes[0];
+    jmi_added added = {.end_ns = jmi_clock_ns(CLOCK_REALTIME)};
+    atomic_store(&lane->owner, (uint64_t)getpid() << 32 | 1);
+    atomic_store(&b.ring->header->lanes_used, 1);
+    jmi_slot *slot = slot_at(b.ring, 0, 0);
+    *slot = (jmi_slot){.t_ns = added.end_ns, .id = jmi_id_base(0, 0) | 1, .kind = JMI_KIND_ADD};
+    memcpy((char *)slot + offsetof(jmi_slot, text), &added, sizeof added); /* into the next slot */
+    *slot_at(b.ring, 0, 2) =
+        (jmi_slot){.t_ns = jm_now_ns(), .id = jmi_id_base(0, 0) | 2, .kind = JMI_KIND_BEGIN};
+    atomic_store(&lane->head, 3);
+    collect(&b);
+    jmi_collect_finish(b.collector, jm_now_ns());
+    assert_int_equal(jm_recording_range_count(b.recording), 1);
+    assert_false(has_warning(b.recording, "nonsense"));
+    assert_true(has_warning(b.recording, "times are not those of jm_now_ns()"));
+    close_bare(&b);
+}
+
 /* A process scribbles over the whole ring while it is read. */
 static void test_scribbling(void **state) {
     (void)state;
@@ -516,13 +574,23 @@ static void test_scribbling(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nesting),      cmocka_unit_test(test_end_at),
-        cmocka_unit_test(test_null_session), cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_long_texts),   cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_thread_exit),  cmocka_unit_test(test_end_elsewhere),
-        cmocka_unit_test(test_end_first),    cmocka_unit_test(test_full),
-        cmocka_unit_test(test_fork),         cmocka_unit_test(test_dead_processes),
-        cmocka_unit_test(test_nonsense),     cmocka_unit_test(test_scribbling),
+        cmocka_unit_test(test_nesting),
+        cmocka_unit_test(test_end_at),
+        cmocka_unit_test(test_null_session),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_thread_exit),
+        cmocka_unit_test(test_end_elsewhere),
+        cmocka_unit_test(test_end_first),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_dead_processes),
+        cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_scribbling),
+        cmocka_unit_test(test_wrong_clock),
+        cmocka_unit_test(test_wrong_category),
+        cmocka_unit_test(test_wrong_clock_unchecked),
     };
     return cmocka_run_group_tests_name("record ring", tests, NULL, NULL);
 }
