@@ -140,6 +140,13 @@ static int close_and_report(job *j) {
     return code;
 }
 
+/* Nothing was measured: nothing is left that would be in the next try's way. */
+static void close_unused(job *j) {
+    jm_session_close(j->session, NULL, NULL);
+    j->session = NULL;
+    if (j->set.file != NULL) unlink(j->set.file);
+}
+
 static int measure(job *j) {
     if (!child_prepare(&j->child))
         return cli_fail(&cli_run, CLI_RUN_FAILED, "cannot watch signals: %s", strerror(errno));
@@ -154,7 +161,7 @@ static int measure(job *j) {
     if (j->child.ended) {
         code = close_and_report(j);
     } else if (j->session != NULL) {
-        jm_session_close(j->session, NULL, NULL);
+        close_unused(j);
     }
     return code;
 }

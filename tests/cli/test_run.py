@@ -54,6 +54,16 @@ class ExitCodes(RunTest):
                 done = self.run_command("-q", "--", "sh", "-c", f"kill -{int(number)} $$")
                 self.assertEqual(done.returncode, -number)
 
+    def test_no_recording_of_a_command_that_did_not_start(self):
+        with open(self.path("bad.sh"), "w", encoding="utf-8") as file:
+            file.write("#!/nonexistent/interpreter\n")
+        os.chmod(self.path("bad.sh"), 0o755)
+        for command, code in (("./bad.sh", 127), ("./absent", 127), (self.folder, 126)):
+            done = self.run_command("-o", "a.jm", "--", command)
+            self.assertEqual(done.returncode, code)
+            self.assertFalse([name for name in os.listdir(self.folder) if "a.jm" in name])
+        self.assertEqual(self.run_command("-q", "-o", "a.jm", "--", "true").returncode, 0)
+
     def test_no_core_of_joulemeter(self):
         self.run_command("-q", "--", "sh", "-c", "kill -SEGV $$")
         self.assertFalse([name for name in os.listdir(self.folder) if "core" in name])
@@ -201,13 +211,14 @@ class Signals(RunTest):
             return file.read().rpartition(")")[2].split()[0]
 
     def test_interrupt_during_the_baseline(self):
-        process = self.start("-b", "30", "--", "touch", "started")
+        process = self.start("-b", "30", "-o", "a.jm", "--", "touch", "started")
         time.sleep(0.5 * SLOWNESS)
         process.send_signal(signal.SIGINT)
         _, shown = process.communicate(timeout=20 * SLOWNESS)
         self.assertEqual(process.returncode, 130)
         self.assertIn(b"before the command began", shown)
         self.assertFalse(os.path.exists(self.path("started")))
+        self.assertFalse(os.path.exists(self.path("a.jm")))
 
 
 class Hardware(RunTest):
