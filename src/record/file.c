@@ -63,6 +63,8 @@ static int check_replaceable(const char *path, jm_error *error) {
     if (stat(path, &info) != 0 || (S_ISREG(info.st_mode) && info.st_size == 0)) return JM_OK;
     if (!S_ISREG(info.st_mode))
         return jmi_fail(error, JM_INVALID, "%s is no file that could be recorded into", path);
+    int status = jmi_recfile_check_free(path, error);
+    if (status != JM_OK) return status;
     sqlite3 *db;
     jm_error why;
     if (jmi_recfile_open_db(&db, path, &why) == JM_FORMAT)
@@ -108,8 +110,11 @@ static int make(jmi_recfile **file, const char *path, bool spill, jm_error *erro
     char name[4096];
     int fd = jmi_make_beside(path, name, sizeof name, error);
     if (fd < 0) return fd;
-    close(fd);
     jmi_recfile *fresh = jmi_recfile_new(name);
+    if (fresh != NULL && !spill)
+        jmi_recfile_lock(fresh, fd);
+    else
+        close(fd);
     int status = fresh != NULL ? set_up(fresh, spill, error)
                                : jmi_fail(error, JM_MEMORY, "out of memory for a recording file");
     /* A spill file has no name from here on: nothing is left of it whatever happens. */
@@ -143,6 +148,7 @@ jmi_recfile *jmi_recfile_new(const char *path) {
     if (file == NULL) return NULL;
     pthread_mutex_init(&file->lock, NULL);
     file->path = jmi_strdup(path);
+    file->lock_fd = -1;
     file->state.next_id = 1;
     be_store(file);
     if (file->path == NULL) {
@@ -168,6 +174,7 @@ static void disconnect(jmi_recfile *file) {
 void jmi_recfile_close(jmi_recfile *file) {
     if (file == NULL) return;
     disconnect(file);
+    if (file->lock_fd >= 0) close(file->lock_fd);
     free(file->written);
     free(file->path);
     pthread_mutex_destroy(&file->lock);
@@ -188,6 +195,7 @@ int jmi_recfile_publish(jmi_recfile *file, const char *path, bool durable, jm_er
     int status = durable ? sync_file(file->path, error) : JM_OK;
     char *name = jmi_strdup(path);
     if (status == JM_OK && name == NULL) status = jmi_fail(error, JM_MEMORY, "out of memory");
+    if (status == JM_OK) status = jmi_recfile_check_free(path, error); /* still */
     if (status == JM_OK) remove_journals(path);
     if (status == JM_OK && rename(file->path, path) != 0)
         status = jmi_fail_errno(error, errno, "cannot write %s", path);
@@ -219,6 +227,7 @@ int jmi_recfile_settle(jmi_recfile *file, jm_error *error) {
                      NULL, NULL, NULL);
     if (status != SQLITE_OK)
         status = jmi_recfile_fail(file->db, error, "cannot complete", file->path);
+    jmi_recfile_unlock(file);
     pthread_mutex_unlock(&file->lock);
     return status;
 }

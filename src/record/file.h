@@ -29,6 +29,7 @@ struct jmi_recfile {
     pthread_mutex_t lock;
     sqlite3 *db;
     char *path;
+    int lock_fd; /* -1: none. Closed after the connection: to close a file ends SQLite's locks */
     jmi_recfile_state state;
     jmi_written *written; /* of each series */
     size_t written_capacity;
@@ -56,7 +57,16 @@ enum {
 };
 /* Writes what is new since the last call, in one transaction: all of it or nothing. */
 int jmi_recfile_write(jmi_recfile *file, jm_recording *recording, int what, jm_error *error);
-/* Makes one plain file of it: no journal beside it. */
+/* A file that is being written is locked: `fd` is one of it, the file's from now on. */
+void jmi_recfile_lock(jmi_recfile *file, int fd);
+void jmi_recfile_unlock(const jmi_recfile *file);
+/* JM_INVALID if somebody writes it. */
+int jmi_recfile_check_free(const char *path, jm_error *error);
+/* What has the name of a file now: itself, nothing since it was removed, or another one. */
+typedef enum jmi_place { JMI_PLACE_OURS, JMI_PLACE_EMPTY, JMI_PLACE_TAKEN } jmi_place;
+jmi_place jmi_recfile_place(const jmi_recfile *file);
+
+/* Makes one plain file of it, no journal beside it, which others may replace. */
 int jmi_recfile_settle(jmi_recfile *file, jm_error *error);
 void jmi_recfile_close(jmi_recfile *file);
 /* One without a database yet. NULL: out of memory. */

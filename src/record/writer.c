@@ -87,6 +87,8 @@ static int write_new(jmi_writer *writer, int what, jm_error *error) {
                                    error);
     writer->failing = status != JM_OK;
     if (writer->failing) {
+        if (writer->file != NULL && jmi_recfile_place(writer->file) != JMI_PLACE_OURS)
+            jmi_fail(error, status, "%s was removed or replaced", writer->path);
         writer->retry_at = jm_now_ns() + retry_ns;
         warn_of_failure(writer, error);
     }
@@ -309,16 +311,34 @@ static void drop_store(jmi_writer *writer) {
     writer->file = NULL;
 }
 
+static int replaced(const jmi_writer *writer, jm_error *error) {
+    return jmi_fail(error, JM_IO,
+                    "%s was replaced while it was written: what was measured is not in it",
+                    writer->path);
+}
+
+/* What only a removed file has can still be read there. */
+static int write_anew(const jmi_writer *writer, jm_error *error) {
+    jmi_recording_warn(writer->config.recording, "removed",
+                       "%s was removed while it was written: it was written anew at the end",
+                       writer->path);
+    return jm_recording_save(writer->config.recording, writer->path, error);
+}
+
+static int complete(jmi_writer *writer, jm_error *error) {
+    jmi_place place = jmi_recfile_place(writer->file);
+    if (place == JMI_PLACE_EMPTY) return write_anew(writer, error);
+    if (place == JMI_PLACE_TAKEN) return replaced(writer, error);
+    int status = write_new(writer, JMI_WRITE_COMPLETE, error);
+    return status == JM_OK ? jmi_recfile_settle(writer->file, error) : status;
+}
+
 int jmi_writer_finish(jmi_writer *writer, jm_error *error) {
     jm_error why;
     if (error == NULL) error = &why;
     stop_thread(writer);
     if (writer->file == NULL) return JM_OK;
-    int status = JM_OK;
-    if (writer->path != NULL) {
-        status = write_new(writer, JMI_WRITE_COMPLETE, error);
-        if (status == JM_OK) status = jmi_recfile_settle(writer->file, error);
-    }
+    int status = writer->path != NULL ? complete(writer, error) : JM_OK;
     if (!store_is_needed(writer->config.recording)) drop_store(writer);
     writer->file = NULL; /* the recording's, if it needs one */
     return status;

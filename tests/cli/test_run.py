@@ -258,6 +258,26 @@ class Hardware(RunTest):
         self.assertFalse([text for text in summary["warnings"] if text.startswith("cpu0: only")])
 
 
+class Files(RunTest):
+    def test_one_program_writes_a_recording(self):
+        first = self.start("-q", "-o", "a.jm", "--", "sh", "-c", "touch ready; read x",
+                           stdin=subprocess.PIPE)
+        self.wait_for_file("ready")
+        second = self.run_command("-f", "-o", "a.jm", "--", "touch", "started")
+        self.assertEqual(second.returncode, 2)
+        self.assertIn(b"a.jm is being recorded into by another program", second.stderr)
+        self.assertFalse(os.path.exists(self.path("started")))
+        _, shown = first.communicate(b"go on\n", timeout=20 * SLOWNESS)
+        self.assertEqual((first.returncode, shown), (0, b""))
+        self.assertEqual(self.run_command("-q", "-f", "-o", "a.jm", "--", "true").returncode, 0)
+
+    def test_a_recording_that_is_removed_comes_back(self):
+        done = self.run_command("-o", "a.jm", "--", "sh", "-c", "rm a.jm; exit 3")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(b"a.jm was removed while it was written", done.stderr)
+        self.assertTrue(os.path.exists(self.path("a.jm")))
+
+
 class Processes(RunTest):
     def test_orphans_are_not_waited_for(self):
         begin = time.monotonic()

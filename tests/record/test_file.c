@@ -402,6 +402,90 @@ static void test_spilled_ranges(void **state) {
     jm_recording_free(r);
 }
 
+/* ---- two at one file ---- */
+
+static void mark_and_flush(jm_session *s) {
+    jm_end(s, jm_begin(s, "work"));
+    assert_int_equal(jm_session_flush(s, NULL), JM_OK);
+}
+
+static void test_one_writer(void **state) {
+    (void)state;
+    const char *path = scratch_file("one.jm");
+    jm_session_options options = into(path);
+    jm_session *s = open_plain(&options), *second;
+    mark_and_flush(s);
+    jm_error error = {0, ""};
+    assert_int_equal(jm_session_open(&second, &options, &error), JM_INVALID);
+    assert_non_null(strstr(error.message, "is being recorded into"));
+    jm_recording *r = open_file(path); /* reading is free */
+    assert_int_equal(jm_recording_save(r, path, &error), JM_INVALID);
+    jm_recording_free(r);
+    mark_and_flush(s);
+    r = close_session(s);
+    assert_int_equal(jm_recording_range_count(r), 2);
+    save(r, path); /* nobody writes it any more */
+    jm_recording_free(r);
+    jm_recording_free(close_session(open_plain(&options)));
+}
+
+/* Whoever has a recording whose samples are in its file does not write it. */
+static void test_store_is_no_writer(void **state) {
+    (void)state;
+    const char *path = scratch_file("store.jm");
+    jm_session_options options = into(path);
+    options.max_samples = 1000;
+    options.interval_ns = options.poll_ns = 200000;
+    options.flags = JM_SESSION_KEEP_POLLS;
+    fake_source gpu = {.base = 1};
+    jm_session *s = open_fake((fake_source *[]){&gpu}, 1, &options);
+    sleep_ms(1500);
+    jm_recording *r = close_session(s);
+    jm_session_options again = into(path);
+    jm_recording_free(close_session(open_plain(&again)));
+    jm_recording_free(r);
+}
+
+static void test_removed(void **state) {
+    (void)state;
+    const char *path = scratch_file("removed.jm");
+    jm_session_options options = into(path);
+    for (int early = 0; early < 2; early++) { /* before or after it has a journal */
+        jm_session *s = open_plain(&options);
+        if (!early) mark_and_flush(s);
+        assert_int_equal(unlink(path), 0);
+        if (!early) mark_and_flush(s);
+        jm_end(s, jm_begin(s, "late"));
+        jm_recording *r = close_session(s);
+        assert_true(has_warning(r, "was removed while it was written"));
+        uint64_t ranges = early ? 1 : 3;
+        assert_int_equal(jm_recording_range_count(r), ranges);
+        jm_recording_free(r);
+        r = open_file(path);
+        assert_int_equal(jm_recording_range_count(r), ranges);
+        assert_int_equal(jm_recording_warning_count(r), 1);
+        jm_recording_free(r);
+        assert_false(exists(path, "-wal"));
+    }
+}
+
+static void test_replaced(void **state) {
+    (void)state;
+    const char *path = scratch_file("replaced.jm"), *other = scratch_file("other.jm");
+    jm_session_options options = into(path);
+    jm_session *s = open_plain(&options);
+    jm_recording *r = sawtooth(10);
+    save(r, other);
+    jm_recording_free(r);
+    mark_and_flush(s);
+    assert_int_equal(rename(other, path), 0);
+    jm_error error = {0, ""};
+    assert_int_equal(jm_session_close(s, &r, &error), JM_IO);
+    assert_non_null(strstr(error.message, "was replaced while it was written"));
+    assert_int_equal(jm_recording_range_count(r), 1);
+    jm_recording_free(r);
+}
+
 /* ---- no room ---- */
 
 /* A limit on the size of files stands in for a disk that is full. */
@@ -900,6 +984,8 @@ int main(void) {
         cmocka_unit_test(test_many_facts),     cmocka_unit_test(test_damage),
         cmocka_unit_test(test_read_only),      cmocka_unit_test(test_sql),
         cmocka_unit_test(test_sql_types),      cmocka_unit_test(test_large),
+        cmocka_unit_test(test_one_writer),     cmocka_unit_test(test_store_is_no_writer),
+        cmocka_unit_test(test_removed),        cmocka_unit_test(test_replaced),
     };
     return cmocka_run_group_tests_name("record file", tests, NULL, NULL);
 }
