@@ -56,7 +56,8 @@ extern "C" {
  * offset to UTC that was measured when it began.
  *
  * Functions that can fail return JM_OK (0) or a negative jm_status and, where there is an `error`
- * argument, a sentence in it; `error` may be NULL. Every *_free and *_close takes NULL.
+ * argument, a sentence in it; `error` may be NULL. Every *_free and *_close takes NULL. Where an
+ * object is needed and NULL is given the answer is JM_INVALID, 0, false or NULL.
  *
  * Option structs begin with `size`; initialise them with their *_INIT macro, then set what you
  * want. A zero or NULL field means "the default", which its comment names.

@@ -95,6 +95,7 @@ int jmi_take_struct(void *ours, size_t our_size, const void *theirs, const char 
 
 int jmi_give_struct(void *theirs, const void *ours, size_t our_size) {
     size_t their_size;
+    if (theirs == NULL) return JM_INVALID;
     memcpy(&their_size, theirs, sizeof their_size);
     if (their_size < sizeof their_size || their_size > 65536) return JM_INVALID;
     size_t common = their_size < our_size ? their_size : our_size;

@@ -116,6 +116,7 @@ static int load(jm_cursor *cursor, size_t index, jmi_chunk *chunk) {
 }
 
 int jm_cursor_next(jm_cursor *cursor, jm_samples *samples) {
+    if (cursor == NULL || samples == NULL) return JM_INVALID;
     *samples = (jm_samples){0};
     jmi_columns_unref(cursor->columns);
     cursor->columns = NULL;

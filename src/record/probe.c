@@ -64,14 +64,15 @@ int jm_probe_open(jm_probe **probe, const jm_session_options *options, jm_error 
 }
 
 const jm_recording *jm_probe_recording(const jm_probe *probe) {
-    return probe->recording;
+    return probe != NULL ? probe->recording : NULL;
 }
 
 uint32_t jm_probe_finding_count(const jm_probe *probe) {
-    return (uint32_t)probe->finding_count;
+    return probe != NULL ? (uint32_t)probe->finding_count : 0;
 }
 
 int jm_probe_finding(const jm_probe *probe, uint32_t index, jm_finding *finding) {
+    if (probe == NULL) return JM_INVALID;
     if (index >= probe->finding_count) return JM_NOT_FOUND;
     return jmi_give_struct(finding, &probe->findings[index], sizeof *finding);
 }

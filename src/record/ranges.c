@@ -185,6 +185,7 @@ int jm_recording_find_range(const jm_recording *recording, jm_range_id id, uint6
 }
 
 uint64_t jm_recording_range_count(const jm_recording *recording) {
+    if (recording == NULL) return 0;
     jmi_recording_lock(recording);
     uint64_t count = recording->ranges.count;
     jmi_recording_unlock(recording);
@@ -192,6 +193,7 @@ uint64_t jm_recording_range_count(const jm_recording *recording) {
 }
 
 uint64_t jm_recording_mark_count(const jm_recording *recording) {
+    if (recording == NULL) return 0;
     jmi_recording_lock(recording);
     uint64_t count = recording->marks.count;
     jmi_recording_unlock(recording);
@@ -199,6 +201,7 @@ uint64_t jm_recording_mark_count(const jm_recording *recording) {
 }
 
 int jm_recording_range(const jm_recording *recording, uint64_t index, jm_range *range) {
+    if (recording == NULL) return JM_INVALID;
     jmi_recording_lock(recording);
     const jmi_range_row *row = jmi_range_at((jm_recording *)recording, index);
     jm_range ours = {.size = sizeof ours};
@@ -226,6 +229,7 @@ int jm_recording_range(const jm_recording *recording, uint64_t index, jm_range *
 }
 
 int jm_recording_mark(const jm_recording *recording, uint64_t index, jm_mark_info *mark) {
+    if (recording == NULL) return JM_INVALID;
     jmi_recording_lock(recording);
     const jmi_mark_row *row = jmi_mark_at((jm_recording *)recording, index);
     jm_mark_info ours = {.size = sizeof ours};

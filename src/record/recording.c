@@ -267,7 +267,7 @@ int jm_recording_set_info(jm_recording *recording, const char *key, const char *
 }
 
 const char *jm_recording_info(const jm_recording *recording, const char *key) {
-    if (key == NULL) return NULL;
+    if (recording == NULL || key == NULL) return NULL;
     size_t foreign;
     jmi_recording_lock(recording);
     const jmi_info *info = find_info(recording, key, &foreign);
@@ -277,6 +277,7 @@ const char *jm_recording_info(const jm_recording *recording, const char *key) {
 }
 
 uint32_t jm_recording_info_count(const jm_recording *recording) {
+    if (recording == NULL) return 0;
     jmi_recording_lock(recording);
     uint32_t count = (uint32_t)recording->info_count;
     jmi_recording_unlock(recording);
@@ -285,6 +286,7 @@ uint32_t jm_recording_info_count(const jm_recording *recording) {
 
 int jm_recording_info_at(const jm_recording *recording, uint32_t index, const char **key,
                          const char **value) {
+    if (recording == NULL) return JM_INVALID;
     jmi_recording_lock(recording);
     bool there = index < recording->info_count;
     if (there && key != NULL) *key = recording->info[index].key;
@@ -316,6 +318,7 @@ void jmi_recording_warn(jm_recording *recording, const char *kind, const char *f
 /* ---- getters ---- */
 
 int64_t jm_recording_begin_ns(const jm_recording *recording) {
+    if (recording == NULL) return 0;
     jmi_recording_lock(recording);
     int64_t begin = recording->begin_ns <= recording->end_ns ? recording->begin_ns : 0;
     jmi_recording_unlock(recording);
@@ -323,6 +326,7 @@ int64_t jm_recording_begin_ns(const jm_recording *recording) {
 }
 
 int64_t jm_recording_end_ns(const jm_recording *recording) {
+    if (recording == NULL) return 0;
     jmi_recording_lock(recording);
     int64_t end = recording->begin_ns <= recording->end_ns ? recording->end_ns : 0;
     jmi_recording_unlock(recording);
@@ -330,10 +334,12 @@ int64_t jm_recording_end_ns(const jm_recording *recording) {
 }
 
 int64_t jm_recording_utc_offset_ns(const jm_recording *recording) {
+    if (recording == NULL) return 0;
     return recording->utc_offset_ns;
 }
 
 uint32_t jm_recording_device_count(const jm_recording *recording) {
+    if (recording == NULL) return 0;
     jmi_recording_lock(recording);
     uint32_t count = (uint32_t)recording->device_count;
     jmi_recording_unlock(recording);
@@ -341,6 +347,7 @@ uint32_t jm_recording_device_count(const jm_recording *recording) {
 }
 
 uint32_t jm_recording_sensor_count(const jm_recording *recording) {
+    if (recording == NULL) return 0;
     jmi_recording_lock(recording);
     uint32_t count = (uint32_t)recording->series_count;
     jmi_recording_unlock(recording);
@@ -348,6 +355,7 @@ uint32_t jm_recording_sensor_count(const jm_recording *recording) {
 }
 
 uint32_t jm_recording_warning_count(const jm_recording *recording) {
+    if (recording == NULL) return 0;
     jmi_recording_lock(recording);
     uint32_t count = (uint32_t)recording->warning_count;
     jmi_recording_unlock(recording);
@@ -355,6 +363,7 @@ uint32_t jm_recording_warning_count(const jm_recording *recording) {
 }
 
 int jm_recording_device(const jm_recording *recording, uint32_t index, jm_device *device) {
+    if (recording == NULL) return JM_INVALID;
     jmi_recording_lock(recording);
     bool there = index < recording->device_count;
     jm_device ours = {0};
@@ -364,6 +373,7 @@ int jm_recording_device(const jm_recording *recording, uint32_t index, jm_device
 }
 
 int jm_recording_sensor(const jm_recording *recording, uint32_t index, jm_sensor *sensor) {
+    if (recording == NULL) return JM_INVALID;
     jmi_recording_lock(recording);
     bool there = index < recording->series_count;
     jm_sensor ours = {0};
@@ -373,6 +383,7 @@ int jm_recording_sensor(const jm_recording *recording, uint32_t index, jm_sensor
 }
 
 const char *jm_recording_warning(const jm_recording *recording, uint32_t index) {
+    if (recording == NULL) return NULL;
     jmi_recording_lock(recording);
     const char *text = index < recording->warning_count ? recording->warnings[index].text : NULL;
     jmi_recording_unlock(recording);
@@ -380,6 +391,7 @@ const char *jm_recording_warning(const jm_recording *recording, uint32_t index) 
 }
 
 int jm_recording_sampler_stats(const jm_recording *recording, jm_sampler_stats *stats) {
+    if (recording == NULL) return JM_INVALID;
     jmi_recording_lock(recording);
     jm_sampler_stats ours = recording->stats;
     jmi_recording_unlock(recording);

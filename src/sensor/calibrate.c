@@ -253,6 +253,7 @@ static jm_calibrations *new_result(void) {
 }
 
 int jm_calibrate(jm_calibrations **result, const jm_calibrate_options *options, jm_error *error) {
+    if (result == NULL) return jmi_fail(error, JM_INVALID, "result is NULL");
     *result = NULL;
     jm_calibrate_options ours;
     struct run run = {.options = &ours, .error = error};

@@ -39,6 +39,41 @@ static void test_empty(void **state) {
     jm_recording_free(NULL);
 }
 
+static void test_null(void **state) {
+    (void)state;
+    assert_int_equal(jm_recording_begin_ns(NULL), 0);
+    assert_int_equal(jm_recording_end_ns(NULL), 0);
+    assert_int_equal(jm_recording_utc_offset_ns(NULL), 0);
+    assert_int_equal(jm_recording_info_count(NULL), 0);
+    assert_int_equal(jm_recording_device_count(NULL), 0);
+    assert_int_equal(jm_recording_sensor_count(NULL), 0);
+    assert_int_equal(jm_recording_range_count(NULL), 0);
+    assert_int_equal(jm_recording_mark_count(NULL), 0);
+    assert_int_equal(jm_recording_warning_count(NULL), 0);
+    assert_int_equal(jm_probe_finding_count(NULL), 0);
+    assert_null(jm_probe_recording(NULL));
+    assert_null(jm_recording_info(NULL, "host"));
+    assert_null(jm_recording_warning(NULL, 0));
+    jm_samples samples;
+    assert_int_equal(jm_cursor_next(NULL, &samples), JM_INVALID);
+    assert_int_equal(jm_recording_info_at(NULL, 0, NULL, NULL), JM_INVALID);
+    assert_int_equal(jm_probe_finding(NULL, 0, NULL), JM_INVALID);
+    assert_int_equal(jm_calibrate(NULL, NULL, NULL), JM_INVALID);
+    /* Neither a recording, nor a place for what is in it. */
+    jm_recording *r = sawtooth(1), *const of[] = {NULL, r};
+    jm_mark_info mark = {.size = sizeof mark, .t_ns = 1};
+    assert_int_equal(jm_recording_add_range(r, &(jm_range)JM_RANGE_INIT, NULL), JM_OK);
+    assert_int_equal(jm_recording_add_mark(r, &mark, NULL), JM_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(jm_recording_device(of[i], 0, NULL), JM_INVALID);
+        assert_int_equal(jm_recording_sensor(of[i], 0, NULL), JM_INVALID);
+        assert_int_equal(jm_recording_range(of[i], 0, NULL), JM_INVALID);
+        assert_int_equal(jm_recording_mark(of[i], 0, NULL), JM_INVALID);
+        assert_int_equal(jm_recording_sampler_stats(of[i], NULL), JM_INVALID);
+    }
+    jm_recording_free(r);
+}
+
 static void test_devices(void **state) {
     (void)state;
     jm_recording *r;
@@ -323,12 +358,19 @@ static void test_readers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),       cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_devices),     cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_samples),     cmocka_unit_test(test_cursor),
-        cmocka_unit_test(test_ranges),      cmocka_unit_test(test_many_ranges),
-        cmocka_unit_test(test_facts),       cmocka_unit_test(test_marks_and_facts),
-        cmocka_unit_test(test_ten_million), cmocka_unit_test(test_readers),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_null),
+        cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_cursor),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_many_ranges),
+        cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_marks_and_facts),
+        cmocka_unit_test(test_ten_million),
+        cmocka_unit_test(test_readers),
     };
     return cmocka_run_group_tests_name("record recording", tests, NULL, NULL);
 }
