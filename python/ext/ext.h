@@ -90,6 +90,11 @@ typedef struct recording_object {
 /* `session` NULL: takes the recording over. */
 PyObject *recording_new(jm_recording *recording, PyObject *session);
 
+/* What it holds; NULL with an exception set if that is gone. */
+jm_recording *recording_of(PyObject *self);
+
+/* A method of it (range.c). */
+PyObject *recording_ranges(PyObject *self, PyObject *args);
 /* Methods of it that give tables and traces (table.c). */
 PyObject *recording_arrow(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *recording_columns(PyObject *self, PyObject *args, PyObject *kwargs);

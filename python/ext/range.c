@@ -1,6 +1,8 @@
 /* A range: a context manager that begins when it is entered, or one that runs already. */
 #include "ext.h"
 
+#include <string.h>
+
 PyTypeObject *range_type;
 
 static void range_dealloc(PyObject *object) {
@@ -247,6 +249,33 @@ static PyType_Spec spec = {.name = "_joulemeter.Range",
                            .basicsize = sizeof(range_object),
                            .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
                            .slots = slots};
+
+/* ---- those of a recording ---- */
+
+static PyObject *range_dict(const jm_range *r) {
+    return Py_BuildValue("{s:K,s:K,s:s,s:L,s:L,s:N,s:I,s:s}", "id", (unsigned long long)r->id,
+                         "parent", (unsigned long long)r->parent, "name", r->name, "begin_ns",
+                         (long long)r->begin_ns, "end_ns", (long long)r->end_ns, "unfinished",
+                         PyBool_FromLong(r->unfinished), "pid", (unsigned)r->pid, "attributes",
+                         r->attributes);
+}
+
+PyObject *recording_ranges(PyObject *self, PyObject *args) {
+    const char *category;
+    jm_recording *recording = recording_of(self);
+    if (recording == NULL || !PyArg_ParseTuple(args, "s", &category)) return NULL;
+    PyObject *list = PyList_New(0);
+    uint64_t count = jm_recording_range_count(recording);
+    for (uint64_t i = 0; list != NULL && i < count; i++) {
+        jm_range range = JM_RANGE_INIT;
+        if (jm_recording_range(recording, i, &range) != JM_OK) break;
+        if (strcmp(jm_category_name((int)range.category), category) != 0) continue;
+        PyObject *one = range_dict(&range);
+        if (one == NULL || PyList_Append(list, one) != 0) Py_CLEAR(list);
+        Py_XDECREF(one);
+    }
+    return list;
+}
 
 int add_range_type(PyObject *module) {
     PyObject *type = PyType_FromSpec(&spec);

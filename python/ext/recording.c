@@ -42,7 +42,7 @@ static int recording_clear(PyObject *self) {
     return 0;
 }
 
-static jm_recording *of(PyObject *self) {
+jm_recording *recording_of(PyObject *self) {
     jm_recording *recording = ((recording_object *)self)->recording;
     if (recording == NULL) PyErr_SetString(PyExc_RuntimeError, "the recording is gone");
     return recording;
@@ -53,7 +53,7 @@ static jm_recording *of(PyObject *self) {
 typedef PyObject *(*item_fn)(const jm_recording *recording, uint32_t index);
 
 static PyObject *list_of(PyObject *self, item_fn item) {
-    jm_recording *recording = of(self);
+    jm_recording *recording = recording_of(self);
     PyObject *list = recording != NULL ? PyList_New(0) : NULL;
     for (uint32_t i = 0; list != NULL; i++) {
         PyObject *one = item(recording, i);
@@ -118,34 +118,9 @@ static PyObject *recording_warnings(PyObject *self, PyObject *unused) {
     return list_of(self, warning_item);
 }
 
-static PyObject *range_dict(const jm_range *r) {
-    return Py_BuildValue("{s:K,s:K,s:s,s:L,s:L,s:N,s:I,s:s}", "id", (unsigned long long)r->id,
-                         "parent", (unsigned long long)r->parent, "name", r->name, "begin_ns",
-                         (long long)r->begin_ns, "end_ns", (long long)r->end_ns, "unfinished",
-                         PyBool_FromLong(r->unfinished), "pid", (unsigned)r->pid, "attributes",
-                         r->attributes);
-}
-
-static PyObject *recording_ranges(PyObject *self, PyObject *args) {
-    const char *category;
-    jm_recording *recording = of(self);
-    if (recording == NULL || !PyArg_ParseTuple(args, "s", &category)) return NULL;
-    PyObject *list = PyList_New(0);
-    uint64_t count = jm_recording_range_count(recording);
-    for (uint64_t i = 0; list != NULL && i < count; i++) {
-        jm_range range = JM_RANGE_INIT;
-        if (jm_recording_range(recording, i, &range) != JM_OK) break;
-        if (strcmp(jm_category_name((int)range.category), category) != 0) continue;
-        PyObject *one = range_dict(&range);
-        if (one == NULL || PyList_Append(list, one) != 0) Py_CLEAR(list);
-        Py_XDECREF(one);
-    }
-    return list;
-}
-
 static PyObject *recording_info(PyObject *self, PyObject *unused) {
     (void)unused;
-    jm_recording *recording = of(self);
+    jm_recording *recording = recording_of(self);
     PyObject *dict = recording != NULL ? PyDict_New() : NULL;
     const char *key, *value;
     for (uint32_t i = 0; dict != NULL && jm_recording_info_at(recording, i, &key, &value) == JM_OK;
@@ -156,7 +131,7 @@ static PyObject *recording_info(PyObject *self, PyObject *unused) {
 
 static PyObject *recording_stats(PyObject *self, PyObject *unused) {
     (void)unused;
-    jm_recording *recording = of(self);
+    jm_recording *recording = recording_of(self);
     jm_sampler_stats s = {.size = sizeof s};
     if (recording == NULL) return NULL;
     jm_recording_sampler_stats(recording, &s);
@@ -181,7 +156,7 @@ typedef struct question {
 } question;
 
 static bool ask(PyObject *self, PyObject *kwargs, question *q) {
-    *q = (question){.recording = of(self), .device_name = ""};
+    *q = (question){.recording = recording_of(self), .device_name = ""};
     PyObject *device = kwargs != NULL ? PyDict_GetItemString(kwargs, "device") : NULL;
     return q->recording != NULL && device_of(device, find_device, q->recording, &q->device) == 0 &&
            take_energy_options(kwargs, &q->options) == 0;
@@ -260,7 +235,7 @@ static PyObject *recording_range_energy(PyObject *self, PyObject *args, PyObject
 }
 
 static PyObject *recording_idle(PyObject *self, PyObject *args) {
-    jm_recording *recording = of(self);
+    jm_recording *recording = recording_of(self);
     PyObject *device = NULL;
     uint32_t index;
     jm_idle idle = {.size = sizeof idle};
@@ -297,7 +272,7 @@ static bool latest_of(const jm_recording *recording, uint32_t sensor, int64_t at
 
 static PyObject *recording_latest(PyObject *self, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"quantity", "at_ns", "device", NULL};
-    jm_recording *recording = of(self);
+    jm_recording *recording = recording_of(self);
     const char *quantity;
     long long at = INT64_MAX;
     PyObject *device = NULL;
@@ -330,7 +305,7 @@ static PyObject *take_report(int status, char *text, const jm_error *error) {
 static PyObject *recording_text(PyObject *self, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"width", "color", "top", NULL};
     jm_report_options options = JM_REPORT_OPTIONS_INIT;
-    jm_recording *recording = of(self);
+    jm_recording *recording = recording_of(self);
     jm_error error = {0};
     char *text = NULL;
     unsigned width = 0, top = 0;
@@ -347,7 +322,7 @@ static PyObject *recording_text(PyObject *self, PyObject *args, PyObject *kwargs
 
 static PyObject *recording_json(PyObject *self, PyObject *unused) {
     (void)unused;
-    jm_recording *recording = of(self);
+    jm_recording *recording = recording_of(self);
     jm_error error = {0};
     char *text = NULL;
     int status;
@@ -359,7 +334,7 @@ static PyObject *recording_json(PyObject *self, PyObject *unused) {
 typedef int (*path_fn)(const jm_recording *recording, const char *path, jm_error *error);
 
 static PyObject *with_path(PyObject *self, PyObject *path, path_fn function) {
-    jm_recording *recording = of(self);
+    jm_recording *recording = recording_of(self);
     PyObject *bytes = NULL;
     jm_error error = {0};
     if (recording == NULL || !PyUnicode_FSConverter(path, &bytes)) return NULL;
@@ -405,7 +380,7 @@ static PyObject *recording_open(PyObject *type, PyObject *path) {
 /* ---- numbers ---- */
 
 static PyObject *get_time(PyObject *self, void *which) {
-    jm_recording *recording = of(self);
+    jm_recording *recording = recording_of(self);
     if (recording == NULL) return NULL;
     int64_t (*const *get)(const jm_recording *) = which;
     return PyLong_FromLongLong((*get)(recording));
@@ -413,14 +388,14 @@ static PyObject *get_time(PyObject *self, void *which) {
 
 static PyObject *get_range_count(PyObject *self, void *unused) {
     (void)unused;
-    jm_recording *recording = of(self);
+    jm_recording *recording = recording_of(self);
     return recording != NULL ? PyLong_FromUnsignedLongLong(jm_recording_range_count(recording))
                              : NULL;
 }
 
 static PyObject *get_mark_count(PyObject *self, void *unused) {
     (void)unused;
-    jm_recording *recording = of(self);
+    jm_recording *recording = recording_of(self);
     return recording != NULL ? PyLong_FromUnsignedLongLong(jm_recording_mark_count(recording))
                              : NULL;
 }
