@@ -39,6 +39,13 @@ static const char *keep(struct run *run, const char *text) {
 
 /* ---- one sensor ---- */
 
+/* Where the table is wrong about T, its W says nothing either: it may be as long as T. */
+static double expected_window_s(const jm_sensor *sensor, double refresh_s) {
+    double window = (double)sensor->window_ns * 1e-9, refresh = (double)sensor->refresh_ns * 1e-9;
+    bool as_expected = fabs(refresh_s - refresh) < 0.1 * refresh;
+    return as_expected ? window : fmax(window, refresh_s);
+}
+
 static void describe_timing(jm_calibration *c, const jmi_track *track, const jm_sensor *sensor,
                             const jmi_edge *edges, size_t edge_count) {
     jmi_lattice lattice;
@@ -49,7 +56,7 @@ static void describe_timing(jm_calibration *c, const jmi_track *track, const jm_
     c->refresh_u_s = lattice.period_u_ns * 1e-9;
     c->ticks = lattice.ticks;
     if (sensor->counter) return; /* it has no window */
-    double window = (double)sensor->window_ns * 1e-9;
+    double window = expected_window_s(sensor, c->refresh_s);
     if (jmi_fit_window(track->ticks, track->count, &lattice, edges, edge_count, window, &fit) !=
         JM_OK)
         return;

@@ -309,6 +309,21 @@ static void a_board_that_is_its_own_load(void **state) {
     setenv("XDG_CACHE_HOME", "/nonexistent", 1);
 }
 
+/* Ten times what the table says of its kind. Its one period tells a window of 200 ms from one of
+ * 110 ms only if the table's 10 ms is believed. */
+static void a_board_slower_than_its_table(void **state) {
+    (void)state;
+    if (!have_simgpu()) skip();
+    jm_calibrations *result;
+    jm_error error = {.status = 0};
+    assert_int_equal(run(&result, "v100,square:60:250:0.31,T=200ms,W=200ms", 5, NULL, &error),
+                     JM_OK);
+    jm_calibration c = get(result, "nvml power_instant");
+    assert_true(fabs(c.refresh_s - 0.2) < 1e-3);
+    assert_true(c.window_s == 0);
+    jm_calibrations_free(result);
+}
+
 static void a_steady_board_gives_refresh_only(void **state) {
     (void)state;
     if (!have_simgpu()) skip();
@@ -396,6 +411,7 @@ int main(void) {
         cmocka_unit_test(passive_results_leave_the_window),
         cmocka_unit_test(damaged_caches_are_ignored),
         cmocka_unit_test(a_board_that_is_its_own_load),
+        cmocka_unit_test(a_board_slower_than_its_table),
         cmocka_unit_test(a_steady_board_gives_refresh_only),
         cmocka_unit_test(a_load_by_command),
         cmocka_unit_test(can_be_stopped),
