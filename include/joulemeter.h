@@ -964,7 +964,8 @@ typedef struct jm_calibrate_options {
     const jm_session_options *session; /* which devices, which root. NULL: the defaults */
     double seconds;                    /* for each device. 0: 20 */
     const char *load;  /* shell command that loads the device in square waves. NULL: passive */
-    const char *cache; /* file of results. NULL: $XDG_CACHE_HOME/joulemeter/calibration.json */
+    const char *cache; /* file of results. NULL: $XDG_CACHE_HOME/joulemeter/calibration.json,
+                          without those of simulated boards */
     int (*progress)(const char *step, double done, void *user); /* non-zero stops */
     void *user;
 } jm_calibrate_options;
@@ -972,7 +973,8 @@ typedef struct jm_calibrate_options {
     { sizeof(jm_calibrate_options), 0, 0, 0, 0, 0, 0 }
 
 /* Measures refresh, window, lag, noise and call cost of every power and energy sensor, keeps them
- * by UUID and driver version, and hands them over. Later sessions use what is kept. */
+ * by UUID, driver and VBIOS version, and hands them over. Later sessions use what is kept, but not
+ * for simulated boards. */
 typedef struct jm_calibrations jm_calibrations;
 JM_API int jm_calibrate(jm_calibrations **result, const jm_calibrate_options *options,
                         jm_error *error);

@@ -17,6 +17,7 @@ struct run {
     jmi_sensor_set *set;
     jm_calibrations *result;
     jmi_calibration_cache *cache;
+    bool kept; /* the cache has something new */
     jm_error *error;
     /* for progress */
     const char *device;
@@ -72,6 +73,15 @@ static const jmi_poll *poll_of(const jmi_polling *polling, const jmi_track *trac
     return NULL;
 }
 
+/* A simulated board is not one of this machine: its results go only where they are asked for.
+ * Without a refresh there is nothing that a later session could use. */
+static int keep_result(struct run *run, const jm_device *device, const jm_calibration *c) {
+    if (!(c->refresh_s > 0) || (device->simulated && run->options->cache == NULL)) return JM_OK;
+    run->kept = true;
+    return jmi_calibration_cache_put(run->cache, device->driver, jmi_set_vbios(run->set, device),
+                                     c);
+}
+
 static int add_result(struct run *run, const jmi_polling *polling, const jmi_track *track,
                       const jmi_edge *edges, size_t edge_count, double observer_w) {
     const jm_sensor *sensor = &run->set->sensors[track->sensor];
@@ -95,8 +105,7 @@ static int add_result(struct run *run, const jmi_polling *polling, const jmi_tra
     if (!jmi_reserve(&run->result->list, &run->result->capacity, run->result->count + 1, sizeof c))
         return JM_MEMORY;
     run->result->list[run->result->count++] = c;
-    /* Without a refresh there is nothing that a later session could use. */
-    return c.refresh_s > 0 ? jmi_calibration_cache_put(run->cache, device->driver, &c) : JM_OK;
+    return keep_result(run, device, &c);
 }
 
 /* ---- the observer's effect ---- */
@@ -244,9 +253,8 @@ static int calibrate_all(struct run *run) {
         return jmi_fail(run->error, JM_NO_DATA,
                         "there is no power or energy sensor to calibrate; `joulemeter doctor` says "
                         "why");
-    bool any = false;
-    for (size_t i = 0; i < run->result->count; i++) any |= run->result->list[i].refresh_s > 0;
-    return any ? jmi_calibration_cache_save(run->cache, run->options->cache, run->error) : JM_OK;
+    return run->kept ? jmi_calibration_cache_save(run->cache, run->options->cache, run->error)
+                     : JM_OK;
 }
 
 /* ---- public ---- */
