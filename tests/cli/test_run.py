@@ -185,6 +185,13 @@ class Signals(RunTest):
         summary = json.loads(done.stdout)
         self.assertGreater(summary["duration_s"], 1)
         self.assertGreater(summary["total"]["energy_j"], 100)
+        os.rename(self.path("a.jm"), self.path("b.jm"))  # and its journal stays behind
+        done = subprocess.run([JOULEMETER, "show", "b.jm"], capture_output=True, text=True,
+                              env=self.environment, cwd=self.folder, check=True)
+        shown = " ".join(done.stdout.split())
+        self.assertIn("the recording was cut off before any reading", shown)
+        self.assertIn("If there is a b.jm-wal where the file comes from, put it beside", shown)
+        self.assertNotIn("doctor", shown)
 
     def test_stop_and_continue(self):
         process = self.start("-q", "--", "sh", "-c", "touch ready; sleep 0.3; exit 8")
