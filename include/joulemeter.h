@@ -415,7 +415,8 @@ JM_API int jm_recording_sampler_stats(const jm_recording *recording, jm_sampler_
 
 /* A cursor over a sensor's samples in [from_ns, to_ns], plus one before and one after where there
  * are such. Next gives one block of columns, valid until the following call, or JM_NO_DATA at the
- * end. */
+ * end. Samples that a damaged file does not give are missing from the first to the last of them
+ * (JM_SAMPLE_MISSING), and a warning of the recording names the sensor. */
 typedef struct jm_cursor jm_cursor;
 JM_API int jm_cursor_open(jm_cursor **cursor, const jm_recording *recording, uint32_t sensor,
                           int64_t from_ns, int64_t to_ns, jm_error *error);

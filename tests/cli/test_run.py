@@ -1,8 +1,10 @@
 """`joulemeter run` is invisible to the command: signals, exit codes, streams, terminal or none."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -214,6 +216,34 @@ class Signals(RunTest):
         self.assertEqual(process.returncode, 130)
         self.assertIn(b"before the command began", shown)
         self.assertFalse(os.path.exists(self.path("started")))
+
+
+class Damage(RunTest):
+    def setUp(self):
+        super().setUp()
+        self.run_command("-q", "-o", "a.jm", "--simulate", "h100,constant:300", "--", "sleep", "1",
+                         check=True)
+        with contextlib.closing(sqlite3.connect(self.path("a.jm"))) as database, database:
+            database.execute("UPDATE sample SET t_ns = 5 WHERE sensor = (SELECT id FROM sensor "
+                             "WHERE source = 'nvml memory clock')")
+
+    def joulemeter(self, *arguments):
+        return subprocess.run([JOULEMETER, *arguments], capture_output=True, text=True,
+                              env=self.environment, cwd=self.folder, check=True)
+
+    def test_a_side_sensor_costs_no_energy(self):
+        summary = json.loads(self.joulemeter("show", "--json", "a.jm").stdout)
+        self.assertGreater(summary["total"]["energy_j"], 100)
+        self.assertEqual(summary["total"]["measured"], 1)
+        self.assertEqual([text for text in summary["warnings"] if "memory clock" in text],
+                         ["gpu0: readings of nvml memory clock cannot be read, the file is "
+                          "damaged: they count as failed"])
+
+    def test_the_rest_is_exported(self):
+        done = self.joulemeter("export", "a.jm", "out")
+        self.assertEqual(done.stderr.count("readings of nvml memory clock cannot be read"), 1)
+        with open(self.path("out/samples.csv"), encoding="utf-8") as file:
+            self.assertIn("nvml power_instant", file.read())
 
 
 class Processes(RunTest):
