@@ -3,7 +3,6 @@
 
 #include "record/recording.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <unistd.h>
