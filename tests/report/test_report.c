@@ -356,6 +356,24 @@ static void json_holds_the_machine(void **state) {
     jm_recording_free(recording);
 }
 
+/* A node has a utilisation, and neither power nor energy. */
+static void what_went_well_leaves_no_error(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    jm_error error = {.status = 77, .message = "as it was"};
+    char *text = NULL;
+    fixture_sensor(recording, fixture_device(recording, "node", "", false), JM_QUANTITY_CPU_UTIL,
+                   "procfs stat", false);
+    fixture_range_on(recording, JM_CATEGORY_KERNEL, "gemm", 5, 6, "", "node", 1);
+    assert_int_equal(jm_report_json(recording, NULL, &text, &error), JM_OK);
+    jm_free(text);
+    assert_int_equal(jm_report_text(recording, NULL, &text, &error), JM_OK);
+    jm_free(text);
+    assert_int_equal(error.status, 77);
+    assert_string_equal(error.message, "as it was");
+    jm_recording_free(recording);
+}
+
 static void an_empty_recording_is_null_not_zero(void **state) {
     (void)state;
     jm_recording *recording = NULL;
@@ -632,6 +650,7 @@ int main(void) {
         cmocka_unit_test(many_names),
         cmocka_unit_test(json_holds_it_all),
         cmocka_unit_test(json_holds_the_machine),
+        cmocka_unit_test(what_went_well_leaves_no_error),
         cmocka_unit_test(an_empty_recording_is_null_not_zero),
         cmocka_unit_test(failed_readings_are_missing_not_zero),
         cmocka_unit_test(a_short_command_is_an_estimate_of_the_model),
