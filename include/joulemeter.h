@@ -975,7 +975,8 @@ typedef struct jm_calibrate_options {
 
 /* Measures refresh, window, lag, noise and call cost of every power and energy sensor, keeps them
  * by UUID, driver and VBIOS version, and hands them over. Later sessions use what is kept, but not
- * for simulated boards. */
+ * for simulated boards. JM_NO_DATA: the load failed or ended at once, or there is nothing to
+ * calibrate; JM_HUNG: the driver does not answer. Nothing is kept then. */
 typedef struct jm_calibrations jm_calibrations;
 JM_API int jm_calibrate(jm_calibrations **result, const jm_calibrate_options *options,
                         jm_error *error);

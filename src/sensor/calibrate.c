@@ -201,6 +201,7 @@ static int poll_with_load(struct run *run, jmi_polling *polling, const jm_device
     if (status != JM_OK) return status;
     jmi_polling_hooks hooks = {.load = load, .stop = report_progress, .user = run};
     status = jmi_polling_run(polling, jm_now_ns() + (int64_t)(seconds * 1e9), false, &hooks);
+    if (status == JM_NO_DATA) jmi_load_explain(load, run->error);
     *edges = jmi_load_stop(load, edge_count);
     return status;
 }
@@ -224,21 +225,31 @@ static int measure_device(struct run *run, jmi_polling *polling, uint32_t index)
     /* What was seen until the device was lost still counts. */
     for (size_t i = 0; (status == JM_OK || status == JM_LOST) && i < polling->track_count; i++) {
         int added = add_result(run, polling, &polling->tracks[i], edges, edge_count, observer_w);
-        if (added != JM_OK) status = jmi_fail(run->error, added, "out of memory");
+        if (added != JM_OK) status = added;
     }
     free(edges);
     return status;
 }
 
+/* What the polling thread hangs in is left to it. */
+static void abandon(struct run *run, const jmi_polling *polling) {
+    for (size_t i = 0; i < polling->poll_count; i++)
+        jmi_sensors_abandon(run->set, (size_t)(polling->polls[i].source - run->set->sources));
+    jmi_fail(run->error, JM_HUNG, "the driver of %s does not answer; nothing was kept",
+             run->device);
+}
+
 static int calibrate_device(struct run *run, uint32_t index) {
-    jmi_polling polling;
-    int status = JM_OK;
     if (jmi_polling_group(run->set, index) != index) return JM_OK; /* done with another one */
+    jmi_polling *polling = jmi_polling_open(run->set, index);
+    if (polling == NULL) return JM_OK;
     run->device = run->set->devices[index].name;
-    if (jmi_polling_open(&polling, run->set, index)) status = measure_device(run, &polling, index);
-    jmi_polling_close(&polling);
-    if (status == JM_INTERRUPTED)
-        jmi_fail(run->error, JM_INTERRUPTED, "the calibration was stopped");
+    int status = measure_device(run, polling, index);
+    if (status == JM_HUNG) abandon(run, polling);
+    jmi_polling_close(polling);
+    if (status == JM_INTERRUPTED) jmi_fail(run->error, status, "the calibration was stopped");
+    if (status == JM_SYSTEM) jmi_fail(run->error, status, "there is no thread to be had");
+    if (status == JM_MEMORY) jmi_fail(run->error, status, "out of memory");
     return status == JM_LOST ? JM_OK : status;
 }
 

@@ -41,6 +41,8 @@ jmi_gpu *jmi_set_gpu(jmi_sensor_set *set, const jmi_gpu *gpu);
 /* Calls `work`, which may hang in a driver, in a thread of its own. JM_HUNG: it did not come back
  * in time ($JOULEMETER_DRIVER_TIMEOUT_S, 30 s); the set belongs to that thread from then on. */
 int jmi_guard(jmi_sensor_set *set, int (*work)(jmi_sensor_set *set));
+enum { JMI_DRIVER_STACK = 8 << 20 }; /* of a thread that calls drivers: they may go deep */
+int64_t jmi_driver_timeout_ns(void);
 
 /* ---- the set ---- */
 

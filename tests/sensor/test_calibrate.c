@@ -379,6 +379,59 @@ static void a_load_by_command(void **state) {
     jm_calibrations_free(result);
 }
 
+static void a_load_that_fails_says_so(void **state) {
+    (void)state;
+    if (!have_simgpu()) skip();
+    static const struct {
+        const char *load, *why;
+    } loads[] = {{"false", "with exit code 1"},
+                 {"true", "with exit code 0"},
+                 {"sleep 0.7; exit 3", "with exit code 3"},
+                 {"nothing-of-that-name 2>/dev/null", "with exit code 127"},
+                 {"kill -SEGV $$", "ended by signal 11"}};
+    for (size_t i = 0; i < JMI_COUNT(loads); i++) {
+        jm_calibrations *result;
+        jm_error error = {.status = 0};
+        assert_int_equal(run(&result, "v100", 10, loads[i].load, &error), JM_NO_DATA);
+        assert_null(result);
+        if (strstr(error.message, loads[i].why) == NULL) fail_msg("%s", error.message);
+    }
+    /* These go on after their shell, or have done their part. */
+    static const char *const well[] = {"sleep 30 &", "sleep 0.8"};
+    for (size_t i = 0; i < JMI_COUNT(well); i++) {
+        jm_calibrations *result;
+        jm_error error = {.status = 0};
+        if (run(&result, "v100", 1.5, well[i], &error) != JM_OK) fail_msg("%s", error.message);
+        jm_calibrations_free(result);
+    }
+}
+
+/* In a program of its own: what hangs holds all that is simulated there. */
+static int calibrate_hanging(const char *spec) {
+    jm_calibrations *result;
+    jm_error error = {.status = 0};
+    setenv("JOULEMETER_DRIVER_TIMEOUT_S", "0.3", 1);
+    int status = run(&result, spec, 10, NULL, &error);
+    bool said = strcmp(error.message, "the driver of gpu0 does not answer; nothing was kept") == 0;
+    nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL); /* it may come back */
+    return status == JM_HUNG && result == NULL && said ? 0 : 1;
+}
+
+/* For good, or until nobody waits any more. */
+static void a_driver_that_hangs(void **state) {
+    (void)state;
+    if (!have_simgpu()) skip();
+    assert_int_equal(run_scene("v100,fault=hang@400", NULL), 0);
+    assert_int_equal(run_scene("v100,fault=hang@400:0.6", NULL), 0);
+    assert_int_equal(run_scene("v100,fault=hang@3000:0.6", NULL), 0);
+}
+
+static int play(const char *spec) {
+    int result = calibrate_hanging(spec);
+    tree_free(folder);
+    _exit(result); /* past the leak checker, which would find what is left on purpose */
+}
+
 static int stop_at_once(const char *step, double done, void *user) {
     assert_string_equal(step, "gpu0");
     assert_true(done >= 0 && done <= 1);
@@ -420,10 +473,11 @@ static void nothing_to_calibrate_says_so(void **state) {
     assert_int_equal(jm_calibrations_count(NULL), 0);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     unsetenv("CUDA_VISIBLE_DEVICES");
     setenv("XDG_CACHE_HOME", "/nonexistent", 1);
     folder = tree_new();
+    if (argc > 1) return play(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_refresh_window_and_lag),
         cmocka_unit_test(says_nothing_where_nothing_shows),
@@ -438,6 +492,8 @@ int main(void) {
         cmocka_unit_test(a_board_slower_than_its_table),
         cmocka_unit_test(a_steady_board_gives_refresh_only),
         cmocka_unit_test(a_load_by_command),
+        cmocka_unit_test(a_load_that_fails_says_so),
+        cmocka_unit_test(a_driver_that_hangs),
         cmocka_unit_test(can_be_stopped),
         cmocka_unit_test(nothing_to_calibrate_says_so),
     };
