@@ -62,7 +62,7 @@ static void try_cache(const char *text, size_t size) {
     jmi_calibration_cache *cache = jmi_calibration_cache_parse(text, size);
     const jm_device device = {.name = "gpu0", .model = "", .uuid = "GPU-1", .driver = "550"};
     jm_sensor sensor = {.source = "nvml power"};
-    jmi_calibration_apply(cache, &device, &sensor);
+    jmi_calibration_apply(cache, &device, "", &sensor);
     check(isfinite(sensor.noise) && sensor.refresh_ns <= 3600 * (uint64_t)JMI_NS_PER_S);
     jmi_calibration_cache_free(cache);
 }

@@ -425,7 +425,8 @@ JM_API int jm_recording_sampler_stats(const jm_recording *recording, jm_sampler_
 
 /* A cursor over a sensor's samples in [from_ns, to_ns], plus one before and one after where there
  * are such. Next gives one block of columns, valid until the following call, or JM_NO_DATA at the
- * end. */
+ * end. Samples that a damaged file does not give are missing from the first to the last of them
+ * (JM_SAMPLE_MISSING), and a warning of the recording names the sensor. */
 typedef struct jm_cursor jm_cursor;
 JM_API int jm_cursor_open(jm_cursor **cursor, const jm_recording *recording, uint32_t sensor,
                           int64_t from_ns, int64_t to_ns, jm_error *error);
@@ -974,7 +975,8 @@ typedef struct jm_calibrate_options {
     const jm_session_options *session; /* which devices, which root. NULL: the defaults */
     double seconds;                    /* for each device. 0: 20 */
     const char *load;  /* shell command that loads the device in square waves. NULL: passive */
-    const char *cache; /* file of results. NULL: $XDG_CACHE_HOME/joulemeter/calibration.json */
+    const char *cache; /* file of results. NULL: $XDG_CACHE_HOME/joulemeter/calibration.json,
+                          without those of simulated boards */
     int (*progress)(const char *step, double done, void *user); /* non-zero stops */
     void *user;
 } jm_calibrate_options;
@@ -982,7 +984,9 @@ typedef struct jm_calibrate_options {
     { sizeof(jm_calibrate_options), 0, 0, 0, 0, 0, 0 }
 
 /* Measures refresh, window, lag, noise and call cost of every power and energy sensor, keeps them
- * by UUID and driver version, and hands them over. Later sessions use what is kept. */
+ * by UUID, driver and VBIOS version, and hands them over. Later sessions use what is kept, but not
+ * for simulated boards. JM_NO_DATA: the load failed or ended at once, or there is nothing to
+ * calibrate; JM_HUNG: the driver does not answer. Nothing is kept then. */
 typedef struct jm_calibrations jm_calibrations;
 JM_API int jm_calibrate(jm_calibrations **result, const jm_calibrate_options *options,
                         jm_error *error);

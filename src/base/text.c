@@ -1,6 +1,7 @@
 #include "base/base.h"
 
 #include <errno.h>
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
@@ -114,7 +115,8 @@ bool jmi_parse_double(const char *text, double *value) {
 const char *jmi_format_double(double value, char *buffer, size_t size) {
     locale_t c;
     locale_t before = enter_c(&c);
-    for (int digits = 9; digits <= 17; digits += digits == 9 ? 6 : 1) {
+    bool tiny = value != 0 && fabs(value) < DBL_MIN; /* it has less than 15 digits */
+    for (int digits = tiny ? 1 : 9; digits <= 17; digits += digits == 9 && !tiny ? 6 : 1) {
         snprintf(buffer, size, "%.*g", digits, value);
         if (strtod(buffer, NULL) == value) break;
     }

@@ -180,9 +180,9 @@ const cli_command cli_calibrate = {
     "[OPTIONS]",
     "find out how often and over how long each sensor measures",
     "Refresh, averaging window, lag, noise and cost of a reading are found by\n"
-    "watching when the values change, and kept by the device's UUID and driver:\n"
-    "later runs use them and have narrower uncertainties. Window and lag show only\n"
-    "under a changing load.\n",
+    "watching when the values change, and kept by the device's UUID, driver and\n"
+    "VBIOS: later runs use them and have narrower uncertainties. Window and lag\n"
+    "show only under a changing load.\n",
     "  joulemeter calibrate\n"
     "  joulemeter calibrate --time 60s --load './gpu_burn 3600'\n"
     "  joulemeter calibrate --simulate a100 --cache /tmp/calibration.json\n",

@@ -45,6 +45,12 @@ static int write_trace(const jm_recording *recording, const char *path, const se
     return status;
 }
 
+/* What the recording says of itself only once all of it has been read. */
+static void tell_warnings(const jm_recording *recording, uint32_t known) {
+    for (uint32_t i = known; i < jm_recording_warning_count(recording); i++)
+        cli_fail(&cli_export, CLI_OK, "%s", jm_recording_warning(recording, i));
+}
+
 /* A slip of the keyboard must not cost a recording. */
 static bool is_recording(const char *path) {
     jm_recording *recording = NULL;
@@ -91,9 +97,12 @@ static int run(int argc, char **argv) {
     output out;
     output_open(&out);
     int status = jm_recording_open(&recording, argv[1], &error);
-    if (status == JM_OK)
+    if (status == JM_OK) {
+        uint32_t known = jm_recording_warning_count(recording);
         status = s.perfetto ? write_trace(recording, argv[2], &s, &out, &error)
                             : write_files(recording, argv[2], &s, &out, &error);
+        tell_warnings(recording, known);
+    }
     jm_recording_free(recording);
     if (status != JM_OK) {
         output_close(&out, &cli_export);

@@ -208,6 +208,12 @@ static int parse_letters(parser *p) {
     return PARSE_DONE;
 }
 
+/* "-- text", and lines of text: a query may begin with a comment. */
+static bool is_comment(const char *text) {
+    if (text[0] != '-' || text[1] != '-') return false;
+    return text[2] == ' ' || text[strcspn(text, "=\n")] == '\n';
+}
+
 int cli_parse(const cli_command *command, const cli_option *options, operand_rule rule, int argc,
               char **argv, int *operands) {
     parser p = {command, options, argc, argv, 1};
@@ -219,9 +225,10 @@ int cli_parse(const cli_command *command, const cli_option *options, operand_rul
             p.at++;
             break;
         }
-        if (text[0] == '-' && text[1] == '-')
+        bool option = text[0] == '-' && text[1] != '\0' && !is_comment(text);
+        if (option && text[1] == '-')
             code = parse_long(&p);
-        else if (text[0] == '-' && text[1] != '\0')
+        else if (option)
             code = parse_letters(&p);
         else if (rule == OPERANDS_LAST)
             break;

@@ -104,6 +104,32 @@ static void cache(jm_cursor *cursor, size_t index, jmi_columns *columns) {
     jmi_recording_unlock(recording);
 }
 
+static void warn_damaged(const jm_cursor *cursor) {
+    jm_device device = {.size = sizeof device};
+    jm_sensor sensor = {.size = sizeof sensor};
+    char kind[32];
+    snprintf(kind, sizeof kind, "damaged %u", cursor->sensor);
+    if (jm_recording_sensor(cursor->recording, cursor->sensor, &sensor) != JM_OK ||
+        jm_recording_device(cursor->recording, sensor.device, &device) != JM_OK)
+        return;
+    jmi_recording_warn(cursor->recording, kind,
+                       "%.64s: readings of %.128s cannot be read, the file is damaged: they count "
+                       "as failed",
+                       device.name, sensor.source);
+}
+
+/* What cannot be read is missing from the chunk's first moment to its last. */
+static void stand_in(jmi_chunk *chunk) {
+    const int64_t ends[] = {chunk->t_first, chunk->t_last};
+    chunk->count = chunk->t_first < chunk->t_last ? 2 : 1;
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        chunk->columns->t_ns[i] = ends[i];
+        chunk->columns->value[i] = 0;
+        chunk->columns->since_ns[i] = UINT32_MAX;
+        chunk->columns->flags[i] = JM_SAMPLE_MISSING;
+    }
+}
+
 static int load(jm_cursor *cursor, size_t index, jmi_chunk *chunk) {
     jmi_store *store = cursor->recording->store;
     if (store == NULL) return JM_IO;
@@ -112,7 +138,10 @@ static int load(jm_cursor *cursor, size_t index, jmi_chunk *chunk) {
     int status = store->load_chunk(store, cursor->sensor, chunk->first_row, chunk->count,
                                    chunk->columns, NULL);
     if (status == JM_OK) cache(cursor, index, chunk->columns);
-    return status;
+    if (status != JM_FORMAT && status != JM_IO) return status;
+    warn_damaged(cursor);
+    stand_in(chunk);
+    return JM_OK;
 }
 
 int jm_cursor_next(jm_cursor *cursor, jm_samples *samples) {

@@ -11,9 +11,9 @@
 typedef struct opening {
     jmi_recfile *file;
     jm_recording *recording;
-    uint64_t bytes; /* of its file, such as were ever written */
+    uint64_t bytes; /* of its file and journal, such as were ever written */
+    bool journal;
     uint64_t page_size;
-    bool complete;
     jm_error *error;
 } opening;
 
@@ -61,7 +61,7 @@ static int take_times(opening *o, sqlite3_stmt *row) {
     recording->begin_ns = sqlite3_column_int64(row, 0);
     recording->end_ns = sqlite3_column_int64(row, 1);
     recording->utc_offset_ns = sqlite3_column_int64(row, 2);
-    o->complete = sqlite3_column_int(row, 3) != 0;
+    recording->cut_off = sqlite3_column_int(row, 3) == 0;
     recording->fixed_begin = recording->begin_ns <= recording->end_ns;
     if (!jmi_time_valid(recording->begin_ns) || !jmi_time_valid(recording->end_ns) ||
         !jmi_time_valid(recording->utc_offset_ns))
@@ -264,23 +264,30 @@ static uint64_t data_in(const char *path) {
     return bytes > 0 ? (uint64_t)bytes : 0;
 }
 
-static uint64_t data_of(const char *path) {
-    static const char *const endings[] = {"", "-wal"};
-    uint64_t bytes = 0;
+static uint64_t journal_in(const char *path) {
     char name[4096];
-    for (size_t i = 0; i < JMI_COUNT(endings); i++)
-        if (jmi_path(name, sizeof name, NULL, "%s%s", path, endings[i])) bytes += data_in(name);
-    return bytes;
+    return jmi_path(name, sizeof name, NULL, "%s-wal", path) ? data_in(name) : 0;
 }
 
-static int fill(jm_recording *recording, jmi_recfile *file, uint64_t bytes, jm_error *error) {
-    opening o = {.file = file, .recording = recording, .bytes = bytes, .error = error};
-    int status = read_all(&o);
-    if (status == JM_MEMORY) return jmi_fail(error, JM_MEMORY, "out of memory for a recording");
-    if (status == JM_OK && !o.complete)
-        jmi_recording_warn(recording, "cut off",
+/* What was written last is in the journal beside the file, which a copy may have left behind. */
+static void warn_cut_off(const opening *o) {
+    const char *slash = strrchr(o->file->path, '/');
+    if (o->journal)
+        jmi_recording_warn(o->recording, "cut off",
                            "the recording was cut off or is still being written: "
                            "it ends with what reached its file");
+    else
+        jmi_recording_warn(o->recording, "cut off",
+                           "the recording was cut off: it ends with what reached its file. If "
+                           "there is a %.300s-wal where the file comes from, put it beside this "
+                           "one",
+                           slash != NULL ? slash + 1 : o->file->path);
+}
+
+static int fill(opening *o) {
+    int status = read_all(o);
+    if (status == JM_MEMORY) return jmi_fail(o->error, JM_MEMORY, "out of memory for a recording");
+    if (status == JM_OK && o->recording->cut_off) warn_cut_off(o);
     return status;
 }
 
@@ -288,22 +295,22 @@ int jm_recording_open(jm_recording **recording, const char *path, jm_error *erro
     if (recording == NULL || path == NULL)
         return jmi_fail(error, JM_INVALID, "a recording and a path are needed");
     *recording = NULL;
-    jmi_recfile *file;
-    uint64_t bytes = data_of(path); /* before SQLite locks it: to close a file ends its locks */
-    int status = jmi_recfile_open(&file, path, error);
+    /* before SQLite locks them: to close a file ends its locks */
+    uint64_t journal = journal_in(path);
+    opening o = {.bytes = data_in(path) + journal, .journal = journal > 0, .error = error};
+    int status = jmi_recfile_open(&o.file, path, error);
     if (status != JM_OK) return status;
-    jm_recording *fresh;
-    status = jm_recording_new(&fresh, error);
+    status = jm_recording_new(&o.recording, error);
     if (status != JM_OK) {
-        jmi_recfile_close(file);
+        jmi_recfile_close(o.file);
         return status;
     }
-    fresh->store = &file->store;
-    status = fill(fresh, file, bytes, error);
+    o.recording->store = &o.file->store;
+    status = fill(&o);
     if (status != JM_OK) {
-        jm_recording_free(fresh);
+        jm_recording_free(o.recording);
         return status;
     }
-    *recording = fresh;
+    *recording = o.recording;
     return JM_OK;
 }

@@ -147,6 +147,7 @@ struct jm_recording {
     int64_t utc_offset_ns;
     bool fixed_begin; /* a session's begin is when it was opened, not its first sample */
     bool live;        /* a session fills it */
+    bool cut_off;     /* its file ends before it did, or is still being written */
     uint64_t top_id;  /* highest range id so far */
 
     uint32_t *by_id; /* index + 1 of ranges by the hash of their id; 0: empty. Built when asked */

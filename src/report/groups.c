@@ -197,11 +197,13 @@ static int ask(builder *b, const jmi_summary *summary, uint32_t device,
             b->group_of[count++] = (uint32_t)g;
         }
     if (count == 0) return JM_OK;
+    jm_error why; /* to have no energy is no error */
     int status = jm_energy_groups(summary->recording, device, b->windows, b->group_of, count,
-                                  options, energies, b->count + 1, error);
+                                  options, energies, b->count + 1, &why);
     for (size_t g = 0; status == JM_NO_DATA && g <= b->count; g++)
         energies[g] = (jm_energy){.upper_j = INFINITY, .u95_j = INFINITY};
-    return status == JM_NO_DATA ? JM_OK : status;
+    if (status == JM_OK || status == JM_NO_DATA) return JM_OK;
+    return jmi_fail(error, status, "%s", why.message);
 }
 
 static int add_energies(builder *b, jmi_summary *summary, const jm_energy_options *options,

@@ -235,8 +235,8 @@ static void set_head(json_t *root, const jmi_summary *summary) {
 }
 
 static void set_tail(json_t *root, const jmi_summary *summary) {
-    static const char *const keys[] = {"version", "host", "os",  "kernel", "machine",
-                                       "cpu",     "cpus", "pid", "cwd",    "user"};
+    static const char *const keys[] = {"version", "host", "kernel", "machine", "cpu_model",
+                                       "cpus",    "pid",  "clock",  "start"};
     json_t *sampler = json_object(), *environment = json_object();
     set_count(sampler, "polls", summary->sampler.polls);
     set_count(sampler, "failed", summary->sampler.failed);

@@ -92,10 +92,11 @@ static int fill_energy(const jmi_summary *summary, uint32_t index, const jm_ener
                        jmi_summary_device *entry, jm_error *error) {
     entry->peak_w = NAN;
     entry->split.share = NAN;
+    jm_error why; /* to have no energy is no error */
     int status = jm_energy_window(summary->recording, index, summary->begin_ns, summary->end_ns,
-                                  options, &entry->energy, error);
+                                  options, &entry->energy, &why);
     if (status == JM_NO_DATA) return JM_OK;
-    if (status != JM_OK) return status;
+    if (status != JM_OK) return jmi_fail(error, status, "%s", why.message);
     entry->has_energy = jmi_is_measured(&entry->energy);
     double peak;
     if (jm_peak_power(summary->recording, index, summary->begin_ns, summary->end_ns, &peak, NULL) ==

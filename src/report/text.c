@@ -1,5 +1,7 @@
 #include "report/text.h"
 
+#include "record/recording.h"
+
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
@@ -66,6 +68,12 @@ static void device_row(const jmi_page *p, jmi_table *table, const jmi_summary_de
     jmi_table_row(table, cells);
 }
 
+static const char *why_nothing(const jmi_page *p) {
+    return p->summary->recording->cut_off
+               ? "the recording was cut off before any reading."
+               : "no sensor gave a reading. `joulemeter doctor` says why.";
+}
+
 static void write_devices(jmi_page *p) {
     const jmi_summary *s = p->summary;
     static const char *const header[] = {"", "energy", "mean power", "idle", "source"};
@@ -90,8 +98,7 @@ static void write_devices(jmi_page *p) {
     if (table.rows > 1)
         jmi_table_write(&table, &p->out, 2, p->width, p->style);
     else
-        jmi_text_add(&p->out, "  No energy was measured: no sensor gave a reading."
-                              " `joulemeter doctor` says why.\n");
+        jmi_text_add(&p->out, "  No energy was measured: %s\n", why_nothing(p));
     jmi_table_free(&table);
     if (table.rows > 1 || s->total.has_energy)
         jmi_text_add(&p->out, "  %s%s is a 95 %% interval.%s%s\n", jmi_page_dim(p),

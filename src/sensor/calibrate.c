@@ -17,6 +17,7 @@ struct run {
     jmi_sensor_set *set;
     jm_calibrations *result;
     jmi_calibration_cache *cache;
+    bool kept; /* the cache has something new */
     jm_error *error;
     /* for progress */
     const char *device;
@@ -39,6 +40,13 @@ static const char *keep(struct run *run, const char *text) {
 
 /* ---- one sensor ---- */
 
+/* Where the table is wrong about T, its W says nothing either: it may be as long as T. */
+static double expected_window_s(const jm_sensor *sensor, double refresh_s) {
+    double window = (double)sensor->window_ns * 1e-9, refresh = (double)sensor->refresh_ns * 1e-9;
+    bool as_expected = fabs(refresh_s - refresh) < 0.1 * refresh;
+    return as_expected ? window : fmax(window, refresh_s);
+}
+
 static void describe_timing(jm_calibration *c, const jmi_track *track, const jm_sensor *sensor,
                             const jmi_edge *edges, size_t edge_count) {
     jmi_lattice lattice;
@@ -49,7 +57,7 @@ static void describe_timing(jm_calibration *c, const jmi_track *track, const jm_
     c->refresh_u_s = lattice.period_u_ns * 1e-9;
     c->ticks = lattice.ticks;
     if (sensor->counter) return; /* it has no window */
-    double window = (double)sensor->window_ns * 1e-9;
+    double window = expected_window_s(sensor, c->refresh_s);
     if (jmi_fit_window(track->ticks, track->count, &lattice, edges, edge_count, window, &fit) !=
         JM_OK)
         return;
@@ -63,6 +71,15 @@ static const jmi_poll *poll_of(const jmi_polling *polling, const jmi_track *trac
     for (size_t i = 0; i < polling->poll_count; i++)
         if (polling->polls[i].source == track->source) return &polling->polls[i];
     return NULL;
+}
+
+/* A simulated board is not one of this machine: its results go only where they are asked for.
+ * Without a refresh there is nothing that a later session could use. */
+static int keep_result(struct run *run, const jm_device *device, const jm_calibration *c) {
+    if (!(c->refresh_s > 0) || (device->simulated && run->options->cache == NULL)) return JM_OK;
+    run->kept = true;
+    return jmi_calibration_cache_put(run->cache, device->driver, jmi_set_vbios(run->set, device),
+                                     c);
 }
 
 static int add_result(struct run *run, const jmi_polling *polling, const jmi_track *track,
@@ -88,8 +105,7 @@ static int add_result(struct run *run, const jmi_polling *polling, const jmi_tra
     if (!jmi_reserve(&run->result->list, &run->result->capacity, run->result->count + 1, sizeof c))
         return JM_MEMORY;
     run->result->list[run->result->count++] = c;
-    /* Without a refresh there is nothing that a later session could use. */
-    return c.refresh_s > 0 ? jmi_calibration_cache_put(run->cache, device->driver, &c) : JM_OK;
+    return keep_result(run, device, &c);
 }
 
 /* ---- the observer's effect ---- */
@@ -185,6 +201,7 @@ static int poll_with_load(struct run *run, jmi_polling *polling, const jm_device
     if (status != JM_OK) return status;
     jmi_polling_hooks hooks = {.load = load, .stop = report_progress, .user = run};
     status = jmi_polling_run(polling, jm_now_ns() + (int64_t)(seconds * 1e9), false, &hooks);
+    if (status == JM_NO_DATA) jmi_load_explain(load, run->error);
     *edges = jmi_load_stop(load, edge_count);
     return status;
 }
@@ -208,21 +225,31 @@ static int measure_device(struct run *run, jmi_polling *polling, uint32_t index)
     /* What was seen until the device was lost still counts. */
     for (size_t i = 0; (status == JM_OK || status == JM_LOST) && i < polling->track_count; i++) {
         int added = add_result(run, polling, &polling->tracks[i], edges, edge_count, observer_w);
-        if (added != JM_OK) status = jmi_fail(run->error, added, "out of memory");
+        if (added != JM_OK) status = added;
     }
     free(edges);
     return status;
 }
 
+/* What the polling thread hangs in is left to it. */
+static void abandon(struct run *run, const jmi_polling *polling) {
+    for (size_t i = 0; i < polling->poll_count; i++)
+        jmi_sensors_abandon(run->set, (size_t)(polling->polls[i].source - run->set->sources));
+    jmi_fail(run->error, JM_HUNG, "the driver of %s does not answer; nothing was kept",
+             run->device);
+}
+
 static int calibrate_device(struct run *run, uint32_t index) {
-    jmi_polling polling;
-    int status = JM_OK;
     if (jmi_polling_group(run->set, index) != index) return JM_OK; /* done with another one */
+    jmi_polling *polling = jmi_polling_open(run->set, index);
+    if (polling == NULL) return JM_OK;
     run->device = run->set->devices[index].name;
-    if (jmi_polling_open(&polling, run->set, index)) status = measure_device(run, &polling, index);
-    jmi_polling_close(&polling);
-    if (status == JM_INTERRUPTED)
-        jmi_fail(run->error, JM_INTERRUPTED, "the calibration was stopped");
+    int status = measure_device(run, polling, index);
+    if (status == JM_HUNG) abandon(run, polling);
+    jmi_polling_close(polling);
+    if (status == JM_INTERRUPTED) jmi_fail(run->error, status, "the calibration was stopped");
+    if (status == JM_SYSTEM) jmi_fail(run->error, status, "there is no thread to be had");
+    if (status == JM_MEMORY) jmi_fail(run->error, status, "out of memory");
     return status == JM_LOST ? JM_OK : status;
 }
 
@@ -237,9 +264,8 @@ static int calibrate_all(struct run *run) {
         return jmi_fail(run->error, JM_NO_DATA,
                         "there is no power or energy sensor to calibrate; `joulemeter doctor` says "
                         "why");
-    bool any = false;
-    for (size_t i = 0; i < run->result->count; i++) any |= run->result->list[i].refresh_s > 0;
-    return any ? jmi_calibration_cache_save(run->cache, run->options->cache, run->error) : JM_OK;
+    return run->kept ? jmi_calibration_cache_save(run->cache, run->options->cache, run->error)
+                     : JM_OK;
 }
 
 /* ---- public ---- */

@@ -53,6 +53,7 @@ int jmi_fit_refresh(const jmi_tick *ticks, size_t count, double prior_ns, jmi_la
         times[count + i] = ticks[i].hi_ns;
     }
     int status = jmi_lattice_fit(times, times + count, count, prior_ns, lattice);
+    if (status == JM_OK) jmi_lattice_stretch(times, times + count, count, lattice);
     free(times);
     return status;
 }
@@ -164,11 +165,13 @@ static double profile_at(const struct problem *p, const struct solution *best, d
 static double uncertainty_of(const struct problem *p, const struct solution *best,
                              double most_window) {
     double floor = best->rss > 1e-12 ? best->rss : 1e-12;
+    double within = 0; /* so far the profile is flat */
     for (double step = best->window * 0.002 + 1e-5; step < most_window; step *= 2) {
         double rss = profile_at(p, best, best->window + step);
         if (best->window > step) rss = fmin(rss, profile_at(p, best, best->window - step));
         double rise = (double)p->count / 2 * log(rss / floor);
-        if (rise >= 0.5) return step / sqrt(2 * rise); /* as of a parabola */
+        if (rise >= 0.5) return fmax(within, step / sqrt(2 * rise)); /* as of a parabola */
+        within = step;
     }
     return most_window;
 }

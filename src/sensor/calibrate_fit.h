@@ -25,7 +25,8 @@ typedef struct jmi_window_fit {
     double noise;       /* standard deviation of the residuals */
 } jmi_window_fit;
 
-/* T by a lattice through the brackets. JM_NO_DATA: too few ticks, or no lattice. */
+/* T by a lattice through the brackets; a prior may be a whole part of it. JM_NO_DATA: too few
+ * ticks, or no lattice. */
 int jmi_fit_refresh(const jmi_tick *ticks, size_t count, double prior_ns, jmi_lattice *lattice);
 
 /* W and L: y_k = off + (on - off) * (share of [tau_k - L - W, tau_k - L] in which the load was on),

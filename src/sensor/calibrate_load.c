@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 enum { MOST_LEVELS = 100000, MOST_EDGES_BYTES = 16 << 20 };
+#define WATCH_NS   INT64_C(50000000)
+#define AT_ONCE_NS INT64_C(500000000)
 
 typedef int levels_fn(const char *uuid, int64_t t0_ns, int64_t t1_ns, int64_t *t_ns, double *watts,
                       int capacity);
@@ -22,6 +24,8 @@ typedef int set_fn(const char *uuid, double watts);
 struct jmi_load {
     /* a command */
     pid_t pid;
+    bool ended; /* by itself */
+    int state;  /* as waitpid said */
     char path[400];
     /* a simulated board: its waveform, or driven here through its channel */
     char uuid[96];
@@ -88,11 +92,32 @@ static int start_command(jmi_load *load, const jmi_sensor_set *set, const jm_dev
     return errnum == 0 ? JM_OK : jmi_fail_errno(error, errnum, "cannot start the load");
 }
 
+/* A command that failed loaded nothing, nor did one that left nothing running at the very start;
+ * what ends well later has done its part. */
+static int watch_command(jmi_load *load, int64_t now_ns) {
+    if (load->ended || now_ns < load->next_ns) return JM_OK;
+    load->next_ns = now_ns + WATCH_NS;
+    if (waitpid(load->pid, &load->state, WNOHANG) != load->pid) return JM_OK;
+    load->ended = true;
+    bool left = kill(-load->pid, 0) == 0;
+    bool at_once = now_ns - load->begin_ns < AT_ONCE_NS && !left;
+    return load->state != 0 || at_once ? JM_NO_DATA : JM_OK;
+}
+
+int jmi_load_explain(const jmi_load *load, jm_error *error) {
+    double seconds = (double)(load->next_ns - WATCH_NS - load->begin_ns) * 1e-9;
+    if (WIFSIGNALED(load->state))
+        return jmi_fail(error, JM_NO_DATA, "the load was ended by signal %d after %.1f s",
+                        WTERMSIG(load->state), seconds);
+    return jmi_fail(error, JM_NO_DATA, "the load ended after %.1f s with exit code %d", seconds,
+                    WEXITSTATUS(load->state));
+}
+
 static void end_command(jmi_load *load) {
     struct timespec pause = {.tv_nsec = 20000000};
     int state;
     kill(-load->pid, SIGTERM);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 100 && !load->ended; i++) {
         pid_t ended = waitpid(load->pid, &state, WNOHANG);
         if (ended == load->pid || (ended < 0 && errno != EINTR)) {
             kill(-load->pid, SIGKILL); /* what it left behind */
@@ -101,7 +126,7 @@ static void end_command(jmi_load *load) {
         nanosleep(&pause, NULL);
     }
     kill(-load->pid, SIGKILL);
-    waitpid(load->pid, &state, 0);
+    if (!load->ended) waitpid(load->pid, &state, 0);
 }
 
 static jmi_edge *read_edges(const char *path, size_t *count) {
@@ -139,7 +164,6 @@ static bool start_simulated(jmi_load *load, const jmi_sensor_set *set, const jm_
     snprintf(load->uuid, sizeof load->uuid, "%s", device->uuid);
     load->off_w = device->power_limit_w * 0.25;
     load->on_w = device->power_limit_w * 0.8;
-    load->begin_ns = load->next_ns = jm_now_ns();
     load->driven = load->set_power(load->uuid, load->off_w) == 0;
     return true;
 }
@@ -184,6 +208,7 @@ int jmi_load_start(jmi_load **result, const jmi_sensor_set *set, const jm_device
     jmi_load *load = jmi_alloc(1, sizeof *load);
     if (load == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
     load->period_s = period_s > 0.002 ? period_s : 0.1;
+    load->begin_ns = load->next_ns = jm_now_ns();
     int status = JM_OK;
     if (command != NULL)
         status = start_command(load, set, device, command, seconds, error);
@@ -199,11 +224,13 @@ none:
     return status;
 }
 
-void jmi_load_step(jmi_load *load, int64_t now_ns) {
-    if (load == NULL || !load->driven || now_ns < load->next_ns) return;
+int jmi_load_step(jmi_load *load, int64_t now_ns) {
+    if (load != NULL && load->pid > 0) return watch_command(load, now_ns);
+    if (load == NULL || !load->driven || now_ns < load->next_ns) return JM_OK;
     load->set_power(load->uuid, load->toggles % 2 == 0 ? load->on_w : load->off_w);
     load->toggles++;
     load->next_ns = now_ns + (int64_t)(next_dwell_s(load) * 1e9);
+    return JM_OK;
 }
 
 jmi_edge *jmi_load_stop(jmi_load *load, size_t *count) {

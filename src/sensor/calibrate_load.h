@@ -20,8 +20,11 @@ typedef struct jmi_load jmi_load;
  */
 int jmi_load_start(jmi_load **result, const jmi_sensor_set *set, const jm_device *device,
                    const char *command, double seconds, double period_s, jm_error *error);
-/* To be called often: drives loads that do not drive themselves. */
-void jmi_load_step(jmi_load *load, int64_t now_ns);
+/* To be called often: drives loads that do not drive themselves. JM_NO_DATA: the command has ended
+ * when it should not have (jmi_load_explain). NULL is a load, too. */
+int jmi_load_step(jmi_load *load, int64_t now_ns);
+/* Says how the command ended. Returns JM_NO_DATA. */
+int jmi_load_explain(const jmi_load *load, jm_error *error);
 /* Ends it and gives its edges (malloc). */
 jmi_edge *jmi_load_stop(jmi_load *load, size_t *count);
 

@@ -1,11 +1,13 @@
 #include "sensor/calibrate_poll.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 enum { MOST_COSTS = 200000, DRAIN = 512 };
+#define ASK_NS          (JMI_NS_PER_S / 10)
 #define LEAST_PERIOD_NS UINT64_C(200000)
 #define SLOW_NS         INT64_C(1000000000)
 
@@ -40,8 +42,7 @@ static bool add_source(jmi_polling *polling, jmi_source *source, const jm_sensor
     return true;
 }
 
-bool jmi_polling_open(jmi_polling *polling, jmi_sensor_set *set, uint32_t device) {
-    *polling = (jmi_polling){0};
+static bool add_sources(jmi_polling *polling, jmi_sensor_set *set, uint32_t device) {
     for (size_t i = 0; i < set->source_count; i++) {
         jmi_source *source = &set->sources[i];
         bool added = false;
@@ -60,12 +61,22 @@ bool jmi_polling_open(jmi_polling *polling, jmi_sensor_set *set, uint32_t device
     return polling->track_count > 0;
 }
 
+jmi_polling *jmi_polling_open(jmi_sensor_set *set, uint32_t device) {
+    jmi_polling *polling = jmi_alloc(1, sizeof *polling);
+    if (polling == NULL) return NULL;
+    polling->users = 1;
+    if (add_sources(polling, set, device)) return polling;
+    jmi_polling_close(polling);
+    return NULL;
+}
+
 void jmi_polling_close(jmi_polling *polling) {
+    if (polling == NULL || atomic_fetch_sub(&polling->users, 1) > 1) return;
     for (size_t i = 0; i < polling->track_count; i++) free(polling->tracks[i].ticks);
     for (size_t i = 0; i < polling->poll_count; i++) free(polling->polls[i].costs_s);
     free(polling->tracks);
     free(polling->polls);
-    *polling = (jmi_polling){0};
+    free(polling);
 }
 
 static void keep_tick(jmi_track *track, int64_t lo_ns, int64_t hi_ns, double value) {
@@ -105,6 +116,7 @@ static void drain_source(jmi_polling *polling, jmi_poll *poll, bool keep) {
 static void poll_source(jmi_polling *polling, jmi_poll *poll, bool keep) {
     jmi_reading readings[JMI_SOURCE_SENSORS];
     int64_t before = jm_now_ns();
+    atomic_store(&polling->called_ns, before);
     if (poll->source->drain != NULL) {
         drain_source(polling, poll, keep);
     } else {
@@ -118,6 +130,7 @@ static void poll_source(jmi_polling *polling, jmi_poll *poll, bool keep) {
         }
         poll->before_ns = before;
     }
+    atomic_store(&polling->called_ns, 0);
     if (keep) keep_cost(poll, (double)(jm_now_ns() - before) * 1e-9);
 }
 
@@ -127,31 +140,104 @@ static void sleep_until(int64_t t_ns) {
     }
 }
 
-int jmi_polling_run(jmi_polling *polling, int64_t end_ns, bool slow,
-                    const jmi_polling_hooks *hooks) {
-    int64_t begin = jm_now_ns(), asked = 0;
+/* ---- the thread that polls ---- */
+
+struct job {
+    jmi_polling *polling;
+    jmi_load *load;
+    int64_t begin_ns, end_ns;
+    bool slow;
+    int status;
+    _Atomic uint32_t done;
+    _Atomic uint32_t users;
+};
+
+static void leave(struct job *job) {
+    if (atomic_fetch_sub(&job->users, 1) == 1) free(job);
+}
+
+/* Polls what is due; returns when something will be next. */
+static int64_t poll_due(jmi_polling *polling, bool slow, int64_t now, int64_t next) {
+    for (size_t i = 0; i < polling->poll_count && !atomic_load(&polling->stop); i++) {
+        jmi_poll *poll = &polling->polls[i];
+        if (poll->next_ns <= now) {
+            poll_source(polling, poll, !slow);
+            poll->next_ns = now + (slow ? SLOW_NS : (int64_t)poll->period_ns);
+        }
+        if (poll->next_ns < next) next = poll->next_ns;
+    }
+    return next;
+}
+
+static int poll_until(struct job *job) {
+    jmi_polling *polling = job->polling;
     for (size_t i = 0; i < polling->poll_count; i++) {
-        polling->polls[i].next_ns = begin;
+        polling->polls[i].next_ns = job->begin_ns;
         polling->polls[i].before_ns = 0;
     }
-    for (int64_t now = begin; now < end_ns && !polling->lost; now = jm_now_ns()) {
-        jmi_load_step(hooks->load, now);
-        if (hooks->stop != NULL && now - asked > JMI_NS_PER_S / 10) {
-            asked = now;
-            if (hooks->stop((double)(now - begin) / (double)(end_ns - begin), hooks->user) != 0)
-                return JM_INTERRUPTED;
-        }
-        int64_t next = hooks->load != NULL ? now + 1000000 : now + JMI_NS_PER_S / 10;
-        for (size_t i = 0; i < polling->poll_count; i++) {
-            jmi_poll *poll = &polling->polls[i];
-            if (poll->next_ns <= now) {
-                poll_source(polling, poll, !slow);
-                poll->next_ns = now + (slow ? SLOW_NS : (int64_t)poll->period_ns);
-            }
-            if (poll->next_ns < next) next = poll->next_ns;
-        }
-        if (next > end_ns) next = end_ns;
-        sleep_until(next);
+    for (int64_t now = job->begin_ns; now < job->end_ns && !polling->lost; now = jm_now_ns()) {
+        int status = jmi_load_step(job->load, now);
+        if (status != JM_OK) return status;
+        int64_t next =
+            poll_due(polling, job->slow, now, job->load != NULL ? now + 1000000 : now + ASK_NS);
+        if (atomic_load(&polling->stop)) return JM_INTERRUPTED;
+        sleep_until(next < job->end_ns ? next : job->end_ns);
     }
     return polling->lost ? JM_LOST : JM_OK;
+}
+
+static void *run_job(void *data) {
+    struct job *job = data;
+    job->status = poll_until(job);
+    jmi_polling_close(job->polling);
+    atomic_store(&job->done, 1);
+    jmi_futex_wake(&job->done);
+    leave(job);
+    return NULL;
+}
+
+/* ---- the one that waits for it ---- */
+
+static bool hangs(const jmi_polling *polling, int64_t now) {
+    int64_t called = atomic_load(&polling->called_ns);
+    return called != 0 && now - called > jmi_driver_timeout_ns();
+}
+
+static int wait_for(struct job *job, jmi_polling *polling, const jmi_polling_hooks *hooks) {
+    double length = (double)(job->end_ns - job->begin_ns);
+    while (atomic_load(&job->done) == 0) {
+        int64_t now = jm_now_ns();
+        double done = fmin((double)(now - job->begin_ns) / length, 1);
+        if (hangs(polling, now)) {
+            atomic_store(&polling->stop, true); /* should it come back */
+            return JM_HUNG;
+        }
+        if (hooks->stop != NULL && !atomic_load(&polling->stop) &&
+            hooks->stop(done, hooks->user) != 0)
+            atomic_store(&polling->stop, true);
+        jmi_futex_wait_until(&job->done, 0, now + ASK_NS);
+    }
+    return job->status;
+}
+
+int jmi_polling_run(jmi_polling *polling, int64_t end_ns, bool slow,
+                    const jmi_polling_hooks *hooks) {
+    struct job *job = jmi_alloc(1, sizeof *job);
+    if (job == NULL) return JM_MEMORY;
+    job->polling = polling;
+    job->load = hooks->load;
+    job->begin_ns = jm_now_ns();
+    job->end_ns = end_ns;
+    job->slow = slow;
+    job->users = 2;
+    atomic_fetch_add(&polling->users, 1);
+    int status = JM_SYSTEM;
+    if (jmi_thread_start(NULL, JMI_DRIVER_STACK, run_job, job) == 0) {
+        status = wait_for(job, polling, hooks);
+    } else {
+        jmi_polling_close(polling);
+        leave(job);
+    }
+    leave(job);
+    return status;
 }

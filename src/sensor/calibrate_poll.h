@@ -23,23 +23,29 @@ typedef struct jmi_poll {
     size_t cost_count, cost_capacity;
 } jmi_poll;
 
+/* Polls in a thread of its own, which a driver that hangs may keep, and this with it. */
 typedef struct jmi_polling {
     jmi_track *tracks;
     size_t track_count, track_capacity;
     jmi_poll *polls;
     size_t poll_count, poll_capacity;
     bool lost;
+    _Atomic int64_t called_ns; /* when the call under way began; 0: there is none */
+    _Atomic bool stop;
+    _Atomic uint32_t users; /* the last one frees it */
 } jmi_polling;
 
 /* Devices of one board (by UUID), and all that have none, are polled together: the index of the
  * first of them. */
 uint32_t jmi_polling_group(const jmi_sensor_set *set, uint32_t device);
-/* Finds the power and energy sensors of the group of `device`; false if there is none. */
-bool jmi_polling_open(jmi_polling *polling, jmi_sensor_set *set, uint32_t device);
+/* Finds the power and energy sensors of the group of `device`; NULL if there is none. */
+jmi_polling *jmi_polling_open(jmi_sensor_set *set, uint32_t device);
 void jmi_polling_close(jmi_polling *polling);
 
 /* Polls until end_ns, stepping the load (may be NULL). `slow` reads each once a second only and
- * keeps nothing but the last values. Returns JM_INTERRUPTED if `stop` says so. */
+ * keeps nothing but the last values. Returns JM_INTERRUPTED if `stop`, which is called in the
+ * caller's thread, says so, and what the load says if it failed. JM_HUNG: a call did not come back
+ * in time; the sources belong to a thread that hangs in it from then on. */
 typedef struct jmi_polling_hooks {
     jmi_load *load;
     int (*stop)(double done, void *user);

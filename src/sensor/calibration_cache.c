@@ -79,19 +79,20 @@ const char *jmi_calibration_key(const jm_device *device, char *key, size_t size)
     return key;
 }
 
+/* A text that is missing is empty. */
 static bool has_text(const json_t *entry, const char *name, const char *text) {
     const char *value = json_string_value(json_object_get(entry, name));
-    return value != NULL && strcmp(value, text) == 0;
+    return strcmp(value != NULL ? value : "", text) == 0;
 }
 
 static json_t *find(const jmi_calibration_cache *cache, const char *uuid, const char *driver,
-                    const char *source, size_t *index) {
+                    const char *vbios, const char *source, size_t *index) {
     if (cache == NULL || cache->root == NULL) return NULL;
     json_t *sensors = json_object_get(cache->root, "sensors");
     for (size_t i = 0; i < json_array_size(sensors); i++) {
         json_t *entry = json_array_get(sensors, i);
         if (has_text(entry, "uuid", uuid) && has_text(entry, "driver", driver) &&
-            has_text(entry, "source", source)) {
+            has_text(entry, "vbios", vbios) && has_text(entry, "source", source)) {
             *index = i;
             return entry;
         }
@@ -111,11 +112,12 @@ static uint64_t seconds(const json_t *entry, const char *name) {
 }
 
 void jmi_calibration_apply(const jmi_calibration_cache *cache, const jm_device *device,
-                           jm_sensor *sensor) {
+                           const char *vbios, jm_sensor *sensor) {
     char key[400];
     size_t index;
+    if (device->simulated) return;
     const json_t *entry = find(cache, jmi_calibration_key(device, key, sizeof key), device->driver,
-                               sensor->source, &index);
+                               vbios, sensor->source, &index);
     if (entry == NULL || seconds(entry, "refresh_s") == 0) return;
     sensor->refresh_ns = seconds(entry, "refresh_s");
     if (seconds(entry, "window_s") != 0) { /* without a load only T is known */
@@ -131,16 +133,16 @@ static double finite_or_zero(double value) {
     return isfinite(value) ? value : 0;
 }
 
-int jmi_calibration_cache_put(jmi_calibration_cache *cache, const char *driver,
+int jmi_calibration_cache_put(jmi_calibration_cache *cache, const char *driver, const char *vbios,
                               const jm_calibration *c) {
     if (cache == NULL) return JM_MEMORY;
     if (cache->root == NULL) cache->root = empty();
     json_t *entry = json_pack(
-        "{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "uuid", c->uuid,
-        "driver", driver, "source", c->source, "device", c->device, "refresh_s",
-        finite_or_zero(c->refresh_s), "refresh_u_s", finite_or_zero(c->refresh_u_s), "window_s",
-        finite_or_zero(c->window_s), "window_u_s", finite_or_zero(c->window_u_s), "lag_s",
-        finite_or_zero(c->lag_s), "noise", finite_or_zero(c->noise), "quantum",
+        "{s:s, s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "uuid",
+        c->uuid, "driver", driver, "vbios", vbios, "source", c->source, "device", c->device,
+        "refresh_s", finite_or_zero(c->refresh_s), "refresh_u_s", finite_or_zero(c->refresh_u_s),
+        "window_s", finite_or_zero(c->window_s), "window_u_s", finite_or_zero(c->window_u_s),
+        "lag_s", finite_or_zero(c->lag_s), "noise", finite_or_zero(c->noise), "quantum",
         finite_or_zero(c->quantum), "call_s", finite_or_zero(c->call_s), "call_p99_s",
         finite_or_zero(c->call_p99_s), "ticks", (json_int_t)c->ticks);
     if (cache->root == NULL || entry == NULL) {
@@ -150,7 +152,7 @@ int jmi_calibration_cache_put(jmi_calibration_cache *cache, const char *driver,
     if (isfinite(c->observer_w)) json_object_set_new(entry, "observer_w", json_real(c->observer_w));
     json_t *sensors = json_object_get(cache->root, "sensors");
     size_t index;
-    bool there = find(cache, c->uuid, driver, c->source, &index) != NULL;
+    bool there = find(cache, c->uuid, driver, vbios, c->source, &index) != NULL;
     int failed =
         there ? json_array_set_new(sensors, index, entry) : json_array_append_new(sensors, entry);
     return failed ? JM_MEMORY : JM_OK;

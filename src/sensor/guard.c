@@ -5,8 +5,6 @@
 
 #define TIMEOUT_S 5.0
 
-enum { STACK_BYTES = 8 << 20 }; /* a driver's, while it opens, may be deep */
-
 struct job {
     jmi_sensor_set *set;
     int (*work)(jmi_sensor_set *set);
@@ -28,7 +26,7 @@ static void *run_job(void *data) {
     return NULL;
 }
 
-static int64_t timeout_ns(void) {
+int64_t jmi_driver_timeout_ns(void) {
     const char *text = getenv("JOULEMETER_DRIVER_TIMEOUT_S");
     double seconds = TIMEOUT_S;
     if (text == NULL || !jmi_parse_double(text, &seconds) || seconds <= 0 || seconds > 3600)
@@ -38,7 +36,7 @@ static int64_t timeout_ns(void) {
 
 /* As long as it gets on: boards that nobody uses take seconds each to wake up. */
 static void wait_for(struct job *job) {
-    int64_t patience = timeout_ns(), deadline = jm_now_ns() + patience;
+    int64_t patience = jmi_driver_timeout_ns(), deadline = jm_now_ns() + patience;
     uint32_t seen = atomic_load(&job->set->progress);
     while (atomic_load(&job->done) == 0 && jm_now_ns() < deadline) {
         jmi_futex_wait_until(&job->done, 0, deadline);
@@ -54,7 +52,7 @@ int jmi_guard(jmi_sensor_set *set, int (*work)(jmi_sensor_set *set)) {
     job->set = set;
     job->work = work;
     job->users = 2;
-    if (jmi_thread_start(NULL, STACK_BYTES, run_job, job) !=
+    if (jmi_thread_start(NULL, JMI_DRIVER_STACK, run_job, job) !=
         0) { /* no thread to be had: then unguarded */
         free(job);
         return work(set);

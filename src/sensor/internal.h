@@ -11,6 +11,7 @@ typedef struct jmi_gpu {
     const char *model;
     const char *uuid; /* "" if it has none */
     const char *pci;
+    const char *vbios;  /* its version, "" if unknown */
     const char *mig;    /* UUIDs of its MIG instances, each followed by a space */
     const char *folder; /* of its hwmon; NULL: it is one of NVML's */
     uint32_t index;     /* N of gpuN: NVML's (PCI) order, then hwmon's */
@@ -41,6 +42,8 @@ jmi_gpu *jmi_set_gpu(jmi_sensor_set *set, const jmi_gpu *gpu);
  * nor counted set->progress up in time ($JOULEMETER_DRIVER_TIMEOUT_S, 5 s); the set belongs to that
  * thread from then on. */
 int jmi_guard(jmi_sensor_set *set, int (*work)(jmi_sensor_set *set));
+enum { JMI_DRIVER_STACK = 8 << 20 }; /* of a thread that calls drivers: they may go deep */
+int64_t jmi_driver_timeout_ns(void);
 
 /* ---- the set ---- */
 
@@ -50,6 +53,8 @@ const char *jmi_set_format(jmi_sensor_set *set, const char *format, ...) JMI_PRI
 uint32_t jmi_set_find(const jmi_sensor_set *set, const char *name);
 /* Likewise, added with the fields of `device` if it is not there. */
 uint32_t jmi_set_device_named(jmi_sensor_set *set, const char *name, const jm_device *device);
+/* Version of the device's VBIOS, "" if it is not known or has none. */
+const char *jmi_set_vbios(const jmi_sensor_set *set, const jm_device *device);
 /* True if that device has a power or energy sensor. */
 bool jmi_set_measures(const jmi_sensor_set *set, const char *name);
 /* "prefixN" with the smallest N that is free. */

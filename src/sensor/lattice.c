@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_TICKS = 4, MAX_TICKS = 4096 };
+enum { MIN_TICKS = 4, MAX_TICKS = 4096, MOST_PERIODS = 100 };
+#define LEAST_INSIDE 0.6 /* share of brackets that a lattice must pass through */
 
 static double middle(int64_t lo, int64_t hi) {
     return (double)lo + (double)(hi - lo) / 2;
@@ -91,41 +92,97 @@ static void judge(const int64_t *lo, const int64_t *hi, const int64_t *k, size_t
     lattice->jitter_ns = sqrt(squares / (double)count);
 }
 
-int jmi_lattice_fit(const int64_t *lo_ns, const int64_t *hi_ns, size_t count, double prior_ns,
-                    jmi_lattice *lattice) {
-    *lattice = (jmi_lattice){0};
-    if (count < MIN_TICKS) return JM_NO_DATA;
-    if (count > MAX_TICKS) { /* the latest ones: the sensor as it is now */
-        lo_ns += count - MAX_TICKS;
-        hi_ns += count - MAX_TICKS;
-        count = MAX_TICKS;
+/* ---- whole multiples ---- */
+
+/* Whether nearly all steps between ticks are multiples of m. Steps of any length are with a chance
+ * of one in m each, so few of them say little, and each that is none outweighs several. */
+static bool steps_by(const int64_t *k, const bool *use, size_t count, int m) {
+    size_t multiples = 0, others = 0, last = count;
+    for (size_t i = 0; i < count && 10 * others <= count; i++) {
+        if (!use[i]) continue;
+        if (last < count && (k[i] - k[last]) % m == 0) multiples++;
+        if (last < count && (k[i] - k[last]) % m != 0) others++;
+        last = i;
     }
-    int64_t *k = malloc(count * sizeof *k);
-    bool *use = malloc(count * sizeof *use);
-    fit line = {.period = prior_ns};
-    if (k == NULL || use == NULL) goto none;
-    double guess = guess_period(lo_ns, hi_ns, count);
-    if (!(line.period > 0) || (guess > 0 && guess < 0.75 * line.period)) line.period = guess;
-    memset(use, 1, count * sizeof *use);
+    double evidence = ((double)multiples - 4 * (double)others) * log2(m);
+    return 9 * others <= multiples && evidence >= 12;
+}
+
+/* The greatest number of periods by which nearly all ticks step, 1 if there is none. */
+static int common_step(const int64_t *k, const bool *use, size_t count) {
+    int m = MOST_PERIODS;
+    while (m > 1 && !steps_by(k, use, count, m)) m--;
+    return m;
+}
+
+/* ---- the fit ---- */
+
+typedef struct ticks {
+    const int64_t *lo, *hi;
+    size_t count;
+    int64_t *k; /* number of each */
+    bool *use;
+} ticks;
+
+/* The lattice near a period. */
+static bool settle(const ticks *t, double period, jmi_lattice *lattice) {
+    fit line = {.period = period};
+    memset(t->use, 1, t->count * sizeof *t->use);
     for (int round = 0; round < 4; round++) {
-        if (!(line.period > 0)) goto none;
-        number_ticks(lo_ns, hi_ns, count, line.period, k);
-        if (!fit_line(lo_ns, hi_ns, k, use, count, &line)) goto none;
-        judge(lo_ns, hi_ns, k, count, &line, use, lattice);
+        if (!(line.period > 0)) return false;
+        number_ticks(t->lo, t->hi, t->count, line.period, t->k);
+        if (!fit_line(t->lo, t->hi, t->k, t->use, t->count, &line)) return false;
+        judge(t->lo, t->hi, t->k, t->count, &line, t->use, lattice);
     }
     lattice->period_ns = line.period;
     lattice->period_u_ns = line.period_u;
-    lattice->origin_ns = lo_ns[0] + (int64_t)llround(line.origin);
-    lattice->ticks = count;
-    free(k);
-    free(use);
-    if (lattice->inside >= 0.6) return JM_OK;
+    lattice->origin_ns = t->lo[0] + (int64_t)llround(line.origin);
+    lattice->ticks = t->count;
+    return true;
+}
+
+static bool fit_ticks(const ticks *t, double prior_ns, jmi_lattice *lattice) {
+    double guess = guess_period(t->lo, t->hi, t->count);
+    bool shorter = guess > 0 && guess < 0.75 * prior_ns;
+    bool found = prior_ns > 0 && !shorter && settle(t, prior_ns, lattice);
+    if (found && lattice->inside >= LEAST_INSIDE) return true;
     /* the table may be of another board */
-    return prior_ns > 0 ? jmi_lattice_fit(lo_ns, hi_ns, count, 0, lattice) : JM_NO_DATA;
-none:
-    free(k);
-    free(use);
-    return JM_NO_DATA;
+    return settle(t, guess, lattice) && lattice->inside >= LEAST_INSIDE;
+}
+
+static bool open_ticks(ticks *t, const int64_t *lo_ns, const int64_t *hi_ns, size_t count) {
+    size_t skip = count > MAX_TICKS ? count - MAX_TICKS : 0; /* the sensor as it is now */
+    *t = (ticks){.lo = lo_ns + skip, .hi = hi_ns + skip, .count = count - skip};
+    if (t->count < MIN_TICKS) return false;
+    t->k = malloc(t->count * sizeof *t->k);
+    t->use = malloc(t->count * sizeof *t->use);
+    return t->k != NULL && t->use != NULL;
+}
+
+static void close_ticks(ticks *t) {
+    free(t->k);
+    free(t->use);
+}
+
+int jmi_lattice_fit(const int64_t *lo_ns, const int64_t *hi_ns, size_t count, double prior_ns,
+                    jmi_lattice *lattice) {
+    *lattice = (jmi_lattice){0};
+    ticks t;
+    bool found = open_ticks(&t, lo_ns, hi_ns, count) && fit_ticks(&t, prior_ns, lattice);
+    close_ticks(&t);
+    return found ? JM_OK : JM_NO_DATA;
+}
+
+void jmi_lattice_stretch(const int64_t *lo_ns, const int64_t *hi_ns, size_t count,
+                         jmi_lattice *lattice) {
+    ticks t;
+    jmi_lattice longer;
+    if (open_ticks(&t, lo_ns, hi_ns, count) && settle(&t, lattice->period_ns, &longer)) {
+        int m = common_step(t.k, t.use, t.count);
+        if (m > 1 && settle(&t, m * longer.period_ns, &longer) && longer.inside >= LEAST_INSIDE)
+            *lattice = longer;
+    }
+    close_ticks(&t);
 }
 
 int64_t jmi_lattice_tick(const jmi_lattice *lattice, int64_t t_ns) {

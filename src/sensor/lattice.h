@@ -20,6 +20,12 @@ typedef struct jmi_lattice {
 int jmi_lattice_fit(const int64_t *lo_ns, const int64_t *hi_ns, size_t count, double prior_ns,
                     jmi_lattice *lattice);
 
+/* A prior that is a whole part of T fits every bracket, too: where nearly all of them come m
+ * periods apart, or a multiple of that, this makes T m times longer. Not for a prior that was
+ * measured: then the load is what changes at every m-th tick only. */
+void jmi_lattice_stretch(const int64_t *lo_ns, const int64_t *hi_ns, size_t count,
+                         jmi_lattice *lattice);
+
 /* The last tick at or before t. */
 int64_t jmi_lattice_tick(const jmi_lattice *lattice, int64_t t_ns);
 

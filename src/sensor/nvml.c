@@ -59,7 +59,7 @@ static void read_mig(const jmi_nvml_api *api, jmi_nvml_device device, jmi_text *
 static void list_one(jmi_sensor_set *set, jmi_nvml_state *state, unsigned index) {
     const jmi_nvml_api *api = &state->api;
     jmi_nvml_gpu *gpu = &state->gpus[index];
-    char model[97] = "", uuid[97] = "", pci[40] = "";
+    char model[97] = "", uuid[97] = "", vbios[97] = "", pci[40] = "";
     jmi_text mig = {0};
     gpu->api = api;
     gpu->name = jmi_set_format(set, "gpu%u", index);
@@ -69,6 +69,7 @@ static void list_one(jmi_sensor_set *set, jmi_nvml_state *state, unsigned index)
     } else {
         if (api->name != NULL) api->name(gpu->handle, model, 96);
         if (api->uuid != NULL) api->uuid(gpu->handle, uuid, 96);
+        if (api->vbios != NULL) api->vbios(gpu->handle, vbios, 96);
         read_pci(api, gpu->handle, pci);
         read_mig(api, gpu->handle, &mig);
     }
@@ -83,6 +84,7 @@ static void list_one(jmi_sensor_set *set, jmi_nvml_state *state, unsigned index)
         .model = model[0] != '\0' ? model : "unknown model",
         .uuid = uuid,
         .pci = pci,
+        .vbios = vbios,
         .mig = mig.data,
         .cuda = true,
     };

@@ -24,6 +24,7 @@ static const struct call {
     CALL(by_index, "nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetHandleByIndex"),
     CALL(uuid, "nvmlDeviceGetUUID", NULL),
     CALL(name, "nvmlDeviceGetName", NULL),
+    CALL(vbios, "nvmlDeviceGetVbiosVersion", NULL),
     CALL(pci, "nvmlDeviceGetPciInfo_v3", NULL),
     CALL(pci_plain, "nvmlDeviceGetPciInfo_v2", "nvmlDeviceGetPciInfo"),
     CALL(architecture, "nvmlDeviceGetArchitecture", NULL),

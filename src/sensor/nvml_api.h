@@ -104,6 +104,7 @@ typedef struct jmi_nvml_api {
     int (*by_index)(unsigned index, jmi_nvml_device *device);
     int (*uuid)(jmi_nvml_device device, char *text, unsigned size);
     int (*name)(jmi_nvml_device device, char *text, unsigned size);
+    int (*vbios)(jmi_nvml_device device, char *text, unsigned size);
     int (*pci)(jmi_nvml_device device, jmi_nvml_pci *pci);
     int (*pci_plain)(jmi_nvml_device device, jmi_nvml_pci *pci);
     int (*architecture)(jmi_nvml_device device, unsigned *architecture);

@@ -50,7 +50,8 @@ uint32_t jmi_set_sensor(jmi_sensor_set *set, const jm_sensor *sensor) {
     *added = *sensor;
     added->size = sizeof *added;
     added->source = jmi_set_text(set, sensor->source);
-    jmi_calibration_apply(set->calibrations, &set->devices[sensor->device], added);
+    const jm_device *device = &set->devices[sensor->device];
+    jmi_calibration_apply(set->calibrations, device, jmi_set_vbios(set, device), added);
     return (uint32_t)set->sensor_count++;
 }
 
@@ -75,6 +76,7 @@ jmi_gpu *jmi_set_gpu(jmi_sensor_set *set, const jmi_gpu *gpu) {
     added->model = jmi_set_text(set, gpu->model);
     added->uuid = jmi_set_text(set, gpu->uuid);
     added->pci = jmi_set_text(set, gpu->pci);
+    added->vbios = jmi_set_text(set, gpu->vbios);
     added->mig = jmi_set_text(set, gpu->mig);
     if (gpu->folder != NULL) added->folder = jmi_set_text(set, gpu->folder);
     added->index = (uint32_t)set->gpu_count++;
@@ -129,6 +131,13 @@ uint32_t jmi_set_device_named(jmi_sensor_set *set, const char *name, const jm_de
     jm_device named = *device;
     named.name = name;
     return jmi_set_device(set, &named);
+}
+
+const char *jmi_set_vbios(const jmi_sensor_set *set, const jm_device *device) {
+    for (size_t i = 0; i < set->gpu_count; i++)
+        if (device->uuid[0] != '\0' && strcmp(set->gpus[i].uuid, device->uuid) == 0)
+            return set->gpus[i].vbios;
+    return "";
 }
 
 bool jmi_set_measures(const jmi_sensor_set *set, const char *name) {

@@ -113,6 +113,8 @@ static void doubles_are_short(void **state) {
     assert_string_equal(jmi_format_double(250, text, sizeof text), "250");
     assert_string_equal(jmi_format_double(1234.5678, text, sizeof text), "1234.5678");
     assert_string_equal(jmi_format_double(0.123456789012, text, sizeof text), "0.123456789012");
+    assert_string_equal(jmi_format_double(1e-320, text, sizeof text), "1e-320");
+    assert_string_equal(jmi_format_double(-5e-324, text, sizeof text), "-5e-324");
     char tiny[4];
     assert_string_equal(jmi_format_double(0.123456789, tiny, sizeof tiny), "0.1");
 }

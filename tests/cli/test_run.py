@@ -1,9 +1,11 @@
 """`joulemeter run` is invisible to the command: signals, exit codes, streams, terminal or none."""
 
+import contextlib
 import json
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -196,6 +198,13 @@ class Signals(RunTest):
         summary = json.loads(done.stdout)
         self.assertGreater(summary["duration_s"], 1)
         self.assertGreater(summary["total"]["energy_j"], 100)
+        os.rename(self.path("a.jm"), self.path("b.jm"))  # and its journal stays behind
+        done = subprocess.run([JOULEMETER, "show", "b.jm"], capture_output=True, text=True,
+                              env=self.environment, cwd=self.folder, check=True)
+        shown = " ".join(done.stdout.split())
+        self.assertIn("the recording was cut off before any reading", shown)
+        self.assertIn("If there is a b.jm-wal where the file comes from, put it beside", shown)
+        self.assertNotIn("doctor", shown)
 
     def test_stop_and_continue(self):
         process = self.start("-q", "--", "sh", "-c", "touch ready; sleep 0.3; exit 8")
@@ -276,6 +285,34 @@ class Files(RunTest):
         self.assertEqual(done.returncode, 3)
         self.assertIn(b"a.jm was removed while it was written", done.stderr)
         self.assertTrue(os.path.exists(self.path("a.jm")))
+
+
+class Damage(RunTest):
+    def setUp(self):
+        super().setUp()
+        self.run_command("-q", "-o", "a.jm", "--simulate", "h100,constant:300", "--", "sleep", "1",
+                         check=True)
+        with contextlib.closing(sqlite3.connect(self.path("a.jm"))) as database, database:
+            database.execute("UPDATE sample SET t_ns = 5 WHERE sensor = (SELECT id FROM sensor "
+                             "WHERE source = 'nvml memory clock')")
+
+    def joulemeter(self, *arguments):
+        return subprocess.run([JOULEMETER, *arguments], capture_output=True, text=True,
+                              env=self.environment, cwd=self.folder, check=True)
+
+    def test_a_side_sensor_costs_no_energy(self):
+        summary = json.loads(self.joulemeter("show", "--json", "a.jm").stdout)
+        self.assertGreater(summary["total"]["energy_j"], 100)
+        self.assertEqual(summary["total"]["measured"], 1)
+        self.assertEqual([text for text in summary["warnings"] if "memory clock" in text],
+                         ["gpu0: readings of nvml memory clock cannot be read, the file is "
+                          "damaged: they count as failed"])
+
+    def test_the_rest_is_exported(self):
+        done = self.joulemeter("export", "a.jm", "out")
+        self.assertEqual(done.stderr.count("readings of nvml memory clock cannot be read"), 1)
+        with open(self.path("out/samples.csv"), encoding="utf-8") as file:
+            self.assertIn("nvml power_instant", file.read())
 
 
 class Processes(RunTest):

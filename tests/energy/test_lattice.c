@@ -209,6 +209,75 @@ static void a_prior_that_is_wrong(void **state) {
     }
 }
 
+/* Likewise, where the prior may be a whole part of the period. */
+static void find_stretched(const plan *p, double tolerance) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        size_t n = make(p, seed);
+        jmi_lattice l;
+        assert_int_equal(jmi_lattice_fit(lo, hi, n, p->prior_ns, &l), JM_OK);
+        jmi_lattice_stretch(lo, hi, n, &l);
+        be_finite(&l);
+        close_to(l.period_ns, p->period_ns, tolerance * p->period_ns, "period");
+    }
+}
+
+/* A board that refreshes seldomer than the table says, by a whole factor or nearly one. */
+static void a_prior_that_is_a_part(void **state) {
+    (void)state;
+    static const double factors[] = {1, 2, 3, 4, 5, 7, 10, 50, 5.06};
+    for (size_t i = 0; i < JMI_COUNT(factors); i++) {
+        plan p = {.period_ns = 20e6 * factors[i],
+                  .poll_ns = 1e6,
+                  .missing = 0.2,
+                  .outliers = 0.01,
+                  .count = 40,
+                  .prior_ns = 20e6,
+                  .start_ns = T0};
+        find_stretched(&p, 1e-3);
+    }
+}
+
+/* Readings of a steady load repeat: changes are rare, by any number of periods. */
+static void a_steady_load(void **state) {
+    (void)state;
+    static const double missing[] = {0.5, 0.8, 0.9, 0.97};
+    for (size_t i = 0; i < JMI_COUNT(missing); i++) {
+        for (size_t count = 6; count <= 600; count *= 10) {
+            plan p = {.period_ns = 100e6,
+                      .poll_ns = 4e6,
+                      .missing = missing[i],
+                      .count = count,
+                      .prior_ns = 100e6,
+                      .start_ns = T0};
+            find_stretched(&p, count < 60 ? 1e-2 : 1e-3);
+        }
+    }
+    /* 7, 3, 12, 5 periods have nothing in common; 8, 4, 12, 6 do, but too few times to tell */
+    static const int steps[][4] = {{7, 3, 12, 5}, {8, 4, 12, 6}};
+    for (size_t s = 0; s < JMI_COUNT(steps); s++) {
+        int64_t t = T0;
+        for (size_t i = 0; i < 9; i++) {
+            t += steps[s][i % 4] * INT64_C(100000000);
+            lo[i] = t - 2000000;
+            hi[i] = t + 2000000;
+        }
+        jmi_lattice l;
+        assert_int_equal(jmi_lattice_fit(lo, hi, 9, 100e6, &l), JM_OK);
+        jmi_lattice_stretch(lo, hi, 9, &l);
+        close_to(l.period_ns, 100e6, 1e5, "period");
+    }
+}
+
+/* A load that changes at every tenth tick does not change what was measured before. */
+static void a_regular_load(void **state) {
+    (void)state;
+    plan p = {.period_ns = 1e9, .poll_ns = 4e6, .count = 100, .start_ns = T0};
+    make(&p, 1);
+    jmi_lattice l;
+    assert_int_equal(jmi_lattice_fit(lo, hi, 100, 100e6, &l), JM_OK);
+    close_to(l.period_ns, 100e6, 1e4, "period");
+}
+
 static void equal_times_are_no_lattice(void **state) {
     (void)state;
     jmi_lattice l;
@@ -263,6 +332,8 @@ static void garbage(void **state) {
         assert_true(status == JM_OK || status == JM_NO_DATA);
         be_finite(&l);
         if (status == JM_OK) assert_true(l.period_ns > 0);
+        if (status == JM_OK) jmi_lattice_stretch(lo, hi, n, &l);
+        be_finite(&l);
     }
 }
 
@@ -296,6 +367,9 @@ int main(void) {
         cmocka_unit_test(few_brackets),
         cmocka_unit_test(only_the_latest_of_very_many_count),
         cmocka_unit_test(a_prior_that_is_wrong),
+        cmocka_unit_test(a_prior_that_is_a_part),
+        cmocka_unit_test(a_steady_load),
+        cmocka_unit_test(a_regular_load),
         cmocka_unit_test(equal_times_are_no_lattice),
         cmocka_unit_test(chance_is_no_lattice),
         cmocka_unit_test(garbage),

@@ -720,6 +720,40 @@ static void test_hostile_rows(void **state) {
     jm_recording_free(r);
 }
 
+/* A sample in the middle is damaged: its chunk is missing, the others and other sensors are not. */
+static void test_damaged_samples(void **state) {
+    (void)state;
+    const char *path = scratch_file("damaged.jm");
+    jm_recording *r = everything(100000);
+    save(r, path);
+    change(path, "UPDATE sample SET t_ns = 5 WHERE id = (SELECT first_id + 1 FROM chunk WHERE "
+                 "sensor = 0 AND t_first > 40000000000 LIMIT 1)");
+    jm_recording *back = open_file(path);
+    assert_false(has_warning(back, "cannot be read"));
+    for (int again = 0; again < 2; again++) {
+        tally whole = walk(r, 0, INT64_MIN, INT64_MAX), c = walk(back, 0, INT64_MIN, INT64_MAX);
+        assert_int_equal(c.missing, whole.missing + 2);
+        assert_true(c.samples > whole.samples / 2 && c.samples < whole.samples);
+        assert_int_equal(c.first_ns, whole.first_ns);
+        assert_int_equal(c.last_ns, whole.last_ns);
+    }
+    assert_int_equal(walk(back, 1, INT64_MIN, INT64_MAX).samples, 3);
+    assert_true(has_warning(back, "gpu0: readings of made up cannot be read"));
+    assert_false(has_warning(back, "rapl perf"));
+    jm_energy before, across;
+    int64_t begin = jm_recording_begin_ns(back), end = jm_recording_end_ns(back);
+    jm_error error;
+    assert_int_equal(
+        jm_energy_window(back, 0, begin + 1000000000, begin + 2000000000, NULL, &before, &error),
+        JM_OK);
+    assert_int_equal(jm_energy_window(back, 0, begin, end, NULL, &across, &error), JM_OK);
+    assert_true(before.measured > 0.999);
+    assert_true(across.measured > 0.5 && across.measured < 0.99);
+    assert_true(across.flags & JM_ENERGY_PARTIAL);
+    jm_recording_free(back);
+    jm_recording_free(r);
+}
+
 /* A file that claims much and has next to nothing: the reader sets no memory aside for it. */
 static void test_sparse(void **state) {
     (void)state;
@@ -974,18 +1008,31 @@ static void test_large(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_adding),         cmocka_unit_test(test_live_file),
-        cmocka_unit_test(test_existing_file),  cmocka_unit_test(test_spill),
-        cmocka_unit_test(test_spilled_ranges), cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_room_again),     cmocka_unit_test(test_thin),
-        cmocka_unit_test(test_not_ours),       cmocka_unit_test(test_hostile_rows),
-        cmocka_unit_test(test_layouts),        cmocka_unit_test(test_sparse),
-        cmocka_unit_test(test_many_facts),     cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_read_only),      cmocka_unit_test(test_sql),
-        cmocka_unit_test(test_sql_types),      cmocka_unit_test(test_large),
-        cmocka_unit_test(test_one_writer),     cmocka_unit_test(test_store_is_no_writer),
-        cmocka_unit_test(test_removed),        cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_adding),
+        cmocka_unit_test(test_live_file),
+        cmocka_unit_test(test_existing_file),
+        cmocka_unit_test(test_spill),
+        cmocka_unit_test(test_spilled_ranges),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_room_again),
+        cmocka_unit_test(test_thin),
+        cmocka_unit_test(test_not_ours),
+        cmocka_unit_test(test_hostile_rows),
+        cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_damaged_samples),
+        cmocka_unit_test(test_sparse),
+        cmocka_unit_test(test_many_facts),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_sql),
+        cmocka_unit_test(test_sql_types),
+        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_one_writer),
+        cmocka_unit_test(test_store_is_no_writer),
+        cmocka_unit_test(test_removed),
+        cmocka_unit_test(test_replaced),
     };
     return cmocka_run_group_tests_name("record file", tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 #include "fixture.h"
+#include "record/session.h"
 #include "report/summary.h"
 
 #include <jansson.h>
@@ -331,8 +332,45 @@ static void json_holds_it_all(void **state) {
     assert_int_equal(
         json_integer_value(json_object_get(json_object_get(batch, "attributes"), "size")), 32);
     assert_true(json_is_object(json_object_get(root, "sampler")));
-    assert_true(json_is_object(json_object_get(root, "environment")));
     json_decref(root);
+    jm_recording_free(recording);
+}
+
+/* Every fact that a session notes of its machine, and nothing else that a recording may say. */
+static void json_holds_the_machine(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    jm_recording_set_info(recording, "cpu_model", "Some CPU"); /* not told everywhere */
+    jmi_recording_facts(recording, "/nonexistent");
+    uint32_t facts = jm_recording_info_count(recording);
+    assert_int_equal(facts, 9);
+    jm_recording_set_info(recording, "mood", "good");
+    json_t *root = make_json(recording), *environment = json_object_get(root, "environment");
+    for (uint32_t i = 0; i < facts; i++) {
+        const char *key, *value;
+        assert_int_equal(jm_recording_info_at(recording, i, &key, &value), JM_OK);
+        assert_string_equal(json_string_value(json_object_get(environment, key)), value);
+    }
+    assert_int_equal(json_object_size(environment), facts);
+    json_decref(root);
+    jm_recording_free(recording);
+}
+
+/* A node has a utilisation, and neither power nor energy. */
+static void what_went_well_leaves_no_error(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    jm_error error = {.status = 77, .message = "as it was"};
+    char *text = NULL;
+    fixture_sensor(recording, fixture_device(recording, "node", "", false), JM_QUANTITY_CPU_UTIL,
+                   "procfs stat", false);
+    fixture_range_on(recording, JM_CATEGORY_KERNEL, "gemm", 5, 6, "", "node", 1);
+    assert_int_equal(jm_report_json(recording, NULL, &text, &error), JM_OK);
+    jm_free(text);
+    assert_int_equal(jm_report_text(recording, NULL, &text, &error), JM_OK);
+    jm_free(text);
+    assert_int_equal(error.status, 77);
+    assert_string_equal(error.message, "as it was");
     jm_recording_free(recording);
 }
 
@@ -611,6 +649,8 @@ int main(void) {
         cmocka_unit_test(kernels_in_json),
         cmocka_unit_test(many_names),
         cmocka_unit_test(json_holds_it_all),
+        cmocka_unit_test(json_holds_the_machine),
+        cmocka_unit_test(what_went_well_leaves_no_error),
         cmocka_unit_test(an_empty_recording_is_null_not_zero),
         cmocka_unit_test(failed_readings_are_missing_not_zero),
         cmocka_unit_test(a_short_command_is_an_estimate_of_the_model),

@@ -6,7 +6,6 @@
 
 #include "sensor/nvml_internal.h"
 
-#include <sys/wait.h>
 #include <time.h>
 
 UNUSED static char *root; /* without CPU files: GPUs only */
@@ -46,20 +45,6 @@ UNUSED static int status_of(const jmi_sensor_set *set, const char *what) {
     const jm_finding *finding = finding_of(set, "nvml", "gpu0", what);
     if (finding == NULL) fail_msg("%s was not tried", what);
     return finding != NULL ? finding->status : 0;
-}
-
-/* Runs this program again for one scene that may leave threads behind, and returns its exit code.
- * Sanitizers do not let a forked child start threads, so it is a new program. */
-UNUSED static int run_scene(const char *scene, char *const *environment) {
-    pid_t child = fork();
-    if (child == 0) {
-        for (; environment != NULL && *environment != NULL; environment++) putenv(*environment);
-        execl("/proc/self/exe", "scene", scene, (char *)NULL);
-        _exit(99);
-    }
-    int result = 0;
-    waitpid(child, &result, 0);
-    return WIFEXITED(result) ? WEXITSTATUS(result) : -1;
 }
 
 /* Sets up what the tests share; false: there is no simulated GPU to be had. */

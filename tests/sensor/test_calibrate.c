@@ -153,7 +153,7 @@ static const jm_device board = {
 static jm_sensor apply(const jmi_calibration_cache *cache, const jm_device *device) {
     jm_sensor sensor = {
         .source = "nvml power_instant", .refresh_ns = 1, .window_ns = 2, .noise = 3};
-    jmi_calibration_apply(cache, device, &sensor);
+    jmi_calibration_apply(cache, device, "96.00", &sensor);
     return sensor;
 }
 
@@ -172,9 +172,11 @@ static void what_is_kept_is_used(void **state) {
                         .lag_s = 0.001,
                         .noise = 6,
                         .observer_w = NAN};
-    assert_int_equal(jmi_calibration_cache_put(cache, "550", &c), JM_OK);
+    assert_int_equal(jmi_calibration_cache_put(cache, "550", "96.00", &c), JM_OK);
     c.refresh_s = 0.1013;
-    assert_int_equal(jmi_calibration_cache_put(cache, "550", &c), JM_OK); /* replaces */
+    assert_int_equal(jmi_calibration_cache_put(cache, "550", "96.00", &c), JM_OK); /* replaces */
+    c.refresh_s = 0.5; /* another VBIOS, another sensor */
+    assert_int_equal(jmi_calibration_cache_put(cache, "550", "97.00", &c), JM_OK);
     jm_error error;
     assert_int_equal(jmi_calibration_cache_save(cache, path, &error), JM_OK);
     jmi_calibration_cache_free(cache);
@@ -191,6 +193,9 @@ static void what_is_kept_is_used(void **state) {
     other = board;
     other.uuid = "GPU-2";
     assert_false(apply(cache, &other).calibrated);
+    other = board;
+    other.simulated = true;
+    assert_false(apply(cache, &other).calibrated);
     jmi_calibration_cache_free(cache);
     tree_free(root);
 }
@@ -204,7 +209,7 @@ static void passive_results_leave_the_window(void **state) {
                         .source = "nvml power_instant",
                         .refresh_s = 0.1,
                         .observer_w = 1};
-    assert_int_equal(jmi_calibration_cache_put(cache, "550", &c), JM_OK);
+    assert_int_equal(jmi_calibration_cache_put(cache, "550", "96.00", &c), JM_OK);
     jm_sensor sensor = apply(cache, &board);
     assert_true(sensor.calibrated);
     assert_int_equal(sensor.window_ns, 2); /* as in the table */
@@ -290,23 +295,56 @@ static void a_board_that_is_its_own_load(void **state) {
     assert_true(get(result, "nvml energy").window_s == 0);
     assert_int_equal(jm_calibrations_get(result, 1000, &c), JM_NOT_FOUND);
     jm_calibrations_free(result);
-    /* A later session uses it; another board's does not. */
+    /* The same board of another text is another one. */
     setenv("XDG_CACHE_HOME", folder, 1);
     jm_session_options options = JM_SESSION_OPTIONS_INIT;
     options.root = folder;
     options.simulate = "a100,constant:100";
     jmi_sensor_set *set;
     assert_int_equal(jmi_sensors_open(&set, &options, &error), JM_OK);
-    bool found = false;
-    for (size_t i = 0; i < set->sensor_count; i++)
-        if (strcmp(set->sensors[i].source, "nvml power_instant") == 0) {
-            assert_true(set->sensors[i].calibrated);
-            assert_true(llabs((int64_t)set->sensors[i].window_ns - 30000000) < 3000000);
-            found = true;
-        }
-    assert_true(found);
+    assert_non_null(set->calibrations);
+    for (size_t i = 0; i < set->sensor_count; i++) assert_false(set->sensors[i].calibrated);
+    assert_string_equal(jmi_set_vbios(set, &set->devices[0]), "96.00.74.00.01");
     jmi_sensors_close(set);
     setenv("XDG_CACHE_HOME", "/nonexistent", 1);
+}
+
+/* Nobody asked for them to be kept: the machine's own calibrations stay as they are. */
+static void simulated_results_are_not_kept(void **state) {
+    (void)state;
+    if (!have_simgpu()) skip();
+    char *root = tree_new(), path[1024];
+    setenv("XDG_CACHE_HOME", root, 1);
+    jm_session_options session = JM_SESSION_OPTIONS_INIT;
+    jm_calibrate_options options = JM_CALIBRATE_OPTIONS_INIT;
+    options.session = &session;
+    options.seconds = 1.5;
+    session.root = folder;
+    session.simulate = "v100";
+    jm_calibrations *result;
+    jm_error error;
+    assert_int_equal(jm_calibrate(&result, &options, &error), JM_OK);
+    assert_true(get(result, "nvml power_instant").refresh_s > 0);
+    jm_calibrations_free(result);
+    assert_true(jmi_calibration_cache_path(path, sizeof path));
+    assert_int_equal(access(path, F_OK), -1);
+    setenv("XDG_CACHE_HOME", "/nonexistent", 1);
+    tree_free(root);
+}
+
+/* Ten times what the table says of its kind. Its one period tells a window of 200 ms from one of
+ * 110 ms only if the table's 10 ms is believed. */
+static void a_board_slower_than_its_table(void **state) {
+    (void)state;
+    if (!have_simgpu()) skip();
+    jm_calibrations *result;
+    jm_error error = {.status = 0};
+    assert_int_equal(run(&result, "v100,square:60:250:0.31,T=200ms,W=200ms", 5, NULL, &error),
+                     JM_OK);
+    jm_calibration c = get(result, "nvml power_instant");
+    assert_true(fabs(c.refresh_s - 0.2) < 1e-3);
+    assert_true(c.window_s == 0);
+    jm_calibrations_free(result);
 }
 
 static void a_steady_board_gives_refresh_only(void **state) {
@@ -339,6 +377,59 @@ static void a_load_by_command(void **state) {
     assert_true(get(result, "nvml power_instant").window_s == 0);
     assert_true(isnan(get(result, "nvml power_instant").observer_w));
     jm_calibrations_free(result);
+}
+
+static void a_load_that_fails_says_so(void **state) {
+    (void)state;
+    if (!have_simgpu()) skip();
+    static const struct {
+        const char *load, *why;
+    } loads[] = {{"false", "with exit code 1"},
+                 {"true", "with exit code 0"},
+                 {"sleep 0.7; exit 3", "with exit code 3"},
+                 {"nothing-of-that-name 2>/dev/null", "with exit code 127"},
+                 {"kill -SEGV $$", "ended by signal 11"}};
+    for (size_t i = 0; i < JMI_COUNT(loads); i++) {
+        jm_calibrations *result;
+        jm_error error = {.status = 0};
+        assert_int_equal(run(&result, "v100", 10, loads[i].load, &error), JM_NO_DATA);
+        assert_null(result);
+        if (strstr(error.message, loads[i].why) == NULL) fail_msg("%s", error.message);
+    }
+    /* These go on after their shell, or have done their part. */
+    static const char *const well[] = {"sleep 30 &", "sleep 0.8"};
+    for (size_t i = 0; i < JMI_COUNT(well); i++) {
+        jm_calibrations *result;
+        jm_error error = {.status = 0};
+        if (run(&result, "v100", 1.5, well[i], &error) != JM_OK) fail_msg("%s", error.message);
+        jm_calibrations_free(result);
+    }
+}
+
+/* In a program of its own: what hangs holds all that is simulated there. */
+static int calibrate_hanging(const char *spec) {
+    jm_calibrations *result;
+    jm_error error = {.status = 0};
+    setenv("JOULEMETER_DRIVER_TIMEOUT_S", "0.3", 1);
+    int status = run(&result, spec, 10, NULL, &error);
+    bool said = strcmp(error.message, "the driver of gpu0 does not answer; nothing was kept") == 0;
+    nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL); /* it may come back */
+    return status == JM_HUNG && result == NULL && said ? 0 : 1;
+}
+
+/* For good, or until nobody waits any more. */
+static void a_driver_that_hangs(void **state) {
+    (void)state;
+    if (!have_simgpu()) skip();
+    assert_int_equal(run_scene("v100,fault=hang@400", NULL), 0);
+    assert_int_equal(run_scene("v100,fault=hang@400:0.6", NULL), 0);
+    assert_int_equal(run_scene("v100,fault=hang@3000:0.6", NULL), 0);
+}
+
+static int play(const char *spec) {
+    int result = calibrate_hanging(spec);
+    tree_free(folder);
+    _exit(result); /* past the leak checker, which would find what is left on purpose */
 }
 
 static int stop_at_once(const char *step, double done, void *user) {
@@ -382,10 +473,11 @@ static void nothing_to_calibrate_says_so(void **state) {
     assert_int_equal(jm_calibrations_count(NULL), 0);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     unsetenv("CUDA_VISIBLE_DEVICES");
     setenv("XDG_CACHE_HOME", "/nonexistent", 1);
     folder = tree_new();
+    if (argc > 1) return play(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_refresh_window_and_lag),
         cmocka_unit_test(says_nothing_where_nothing_shows),
@@ -396,8 +488,12 @@ int main(void) {
         cmocka_unit_test(passive_results_leave_the_window),
         cmocka_unit_test(damaged_caches_are_ignored),
         cmocka_unit_test(a_board_that_is_its_own_load),
+        cmocka_unit_test(simulated_results_are_not_kept),
+        cmocka_unit_test(a_board_slower_than_its_table),
         cmocka_unit_test(a_steady_board_gives_refresh_only),
         cmocka_unit_test(a_load_by_command),
+        cmocka_unit_test(a_load_that_fails_says_so),
+        cmocka_unit_test(a_driver_that_hangs),
         cmocka_unit_test(can_be_stopped),
         cmocka_unit_test(nothing_to_calibrate_says_so),
     };
