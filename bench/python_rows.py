@@ -18,7 +18,6 @@ ROOT = HERE.parent
 SPEC = "h100,telegraph:100:400:0.2,seed=7"
 WINDOWS_MS = (5, 20, 50, 100, 500)
 TOOLS = ["joulemeter", "a PowerDL-like sampler", "Zeus", "CodeCarbon"]
-T975 = {9: 2.262, 19: 2.093, 29: 2.045}  # Student's t for the pairs that are run
 
 
 def interpreter():
@@ -104,10 +103,10 @@ def make_step():
     return step
 
 
-def loop_slowdown(pairs=30, batches=400):
-    """Percent by which batch-level profiling slows a training loop: mean and 95 % half-width of
-    paired runs in random order, both within one session so that only the marks differ... and the
-    sampler, which runs in the profiled half alone."""
+def loop_slowdown(pairs=61, batches=200):
+    """Percent by which batch-level profiling slows a training loop, the sampler's thread included:
+    median of paired runs in random order, and half the width of its 95 % interval (by order
+    statistics: other programs make outliers, which a mean would follow)."""
     import random
 
     import joulemeter as jm
@@ -136,8 +135,9 @@ def loop_slowdown(pairs=30, batches=400):
         random.shuffle(order)
         times = {run: run() for run in order}
         ratios.append(100 * (times[profiled] / times[bare] - 1))
-    half = T975[pairs - 1] * statistics.stdev(ratios) / math.sqrt(pairs)
-    return statistics.mean(ratios), half
+    ratios.sort()
+    reach = math.ceil(1.96 * math.sqrt(pairs) / 2)  # about the middle, a binomial's 95 %
+    return statistics.median(ratios), (ratios[pairs // 2 + reach] - ratios[pairs // 2 - reach]) / 2
 
 
 # ---- tools on the same simulated GPU ----
