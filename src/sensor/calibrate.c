@@ -177,8 +177,8 @@ static int measure_observer(struct run *run, jmi_polling *polling, double second
     size_t from = gauge != NULL ? gauge->count + 3 : 0; /* past the change of pace */
     if (status == JM_OK) status = mean_power(run, polling, seconds, false, &fast_w);
     run->part_begin = 0.4;
-    *observer_w = gauge != NULL && is_steady(gauge, from) ? fast_w - slow_w : NAN;
-    return status;
+    if (status == JM_OK && gauge != NULL && is_steady(gauge, from)) *observer_w = fast_w - slow_w;
+    return status; /* a driver that hangs keeps the readings: its thread may come back to them */
 }
 
 /* ---- one device ---- */

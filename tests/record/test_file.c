@@ -343,7 +343,11 @@ static void test_spill(void **state) {
         }
         jm_recording *r = close_session(s);
         assert_true(has_warning(r, "80 % of a limit"));
+#ifdef JM_SANITIZED /* what writes may not get to run for a while */
+        assert_true(in_memory < 10000);
+#else
         assert_true(in_memory < 4000);
+#endif
         for (uint32_t k = 0; k < 3; k++) {
             tally c = walk(r, k, INT64_MIN, INT64_MAX);
             assert_int_equal(c.samples, atomic_load(&sources[k].calls));
