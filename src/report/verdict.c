@@ -51,6 +51,11 @@ static void say_no_difference(const jm_ratio *r, const words *w, const char *a, 
                               char *text, size_t size) {
     double low = 100 * (r->lower - 1), high = 100 * (r->upper - 1);
     int decimals = decimals_for((high - low) / 2, 2);
+    if (fmax(fabs(low), fabs(high)) < 0.01) {
+        snprintf(text, size, "no significant difference in %s between %s and %s (below 0.01 %%)",
+                 w->noun, a, b);
+        return;
+    }
     snprintf(text, size,
              "no significant difference in %s between %s and %s (%s could %s %+.*f to %+.*f %%)",
              w->noun, a, b, b, w->could, decimals, low, decimals, high);

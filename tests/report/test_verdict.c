@@ -44,6 +44,8 @@ static void verdicts(void **state) {
          "B takes 12.30 % ± 0.90 % more time than A");
     same(verdict(1.01, 0.98, 1.0406, JM_FIGURE_POWER, text, sizeof text),
          "no significant difference in power between A and B (B could draw -2.0 to +4.1 %)");
+    same(verdict(1, 0.99998, 1.00004, JM_FIGURE_POWER, text, sizeof text),
+         "no significant difference in power between A and B (below 0.01 %)");
     same(verdict(1.2, 1.05, 1.4, JM_FIGURE_ENERGY, text, sizeof text),
          "B uses 20 % more energy than A (5 to 40 %)");
     same(verdict(0.8, 0.6, 0.95, JM_FIGURE_ENERGY, text, sizeof text),
