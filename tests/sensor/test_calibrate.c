@@ -350,14 +350,19 @@ static void a_board_slower_than_its_table(void **state) {
 static void a_steady_board_gives_refresh_only(void **state) {
     (void)state;
     if (!have_simgpu()) skip();
-    jm_calibrations *result;
-    jm_error error = {.status = 0};
-    assert_int_equal(run(&result, "h100,constant:100,poll_power_w=0.5", 4, NULL, &error), JM_OK);
-    jm_calibration c = get(result, "nvml power_instant");
-    assert_true(fabs(c.refresh_s - 0.1) < 1e-3);
-    assert_true(c.window_s == 0);
-    assert_true(c.observer_w > 1 && c.observer_w < 20); /* polling costs power, and it shows */
-    jm_calibrations_free(result);
+    bool shows = false; /* that polling costs power; on a busy machine it is polled too seldom */
+    for (int attempt = 0; attempt < 3 && !shows; attempt++) {
+        jm_calibrations *result;
+        jm_error error = {.status = 0};
+        assert_int_equal(run(&result, "h100,constant:100,poll_power_w=0.5", 4, NULL, &error),
+                         JM_OK);
+        jm_calibration c = get(result, "nvml power_instant");
+        assert_true(fabs(c.refresh_s - 0.1) < 1e-3);
+        assert_true(c.window_s == 0);
+        shows = c.observer_w > 1 && c.observer_w < 20;
+        jm_calibrations_free(result);
+    }
+    assert_true(shows);
 }
 
 static void a_load_by_command(void **state) {
