@@ -15,10 +15,11 @@ def torch_quick_start():
 
     torch.manual_seed(0)
     y = torch.arange(512) % 10
-    x = torch.randn(512, 3, 8, 8) + y.view(-1, 1, 1, 1) / 3
+    x = torch.randn(512, 3, 16, 16) + y.view(-1, 1, 1, 1) / 3
     trainloader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=64)
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
-                          nn.Linear(32, 10))
+    # Enough work for the sensor to refresh a few times, else there is no derivative to draw.
+    model = nn.Sequential(nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 32, 3), nn.ReLU(),
+                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     loss_fn = nn.CrossEntropyLoss()
 
