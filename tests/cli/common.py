@@ -2,6 +2,7 @@
 hardware."""
 
 import os
+import subprocess
 import tempfile
 import time
 import unittest
@@ -30,6 +31,24 @@ class FolderTest(unittest.TestCase):
 
     def path(self, name):
         return os.path.join(self.folder, name)
+
+    def start(self, *arguments, **more):
+        """The command, in a session of its own; it ends with the test."""
+        settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
+                    "stderr": subprocess.PIPE, "env": self.environment, "cwd": self.folder,
+                    "start_new_session": True} | more
+        process = subprocess.Popen([JOULEMETER, *arguments], **settings)
+        self.addCleanup(self.end, process)
+        return process
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                stream.close()
 
     def wait_for(self, condition, seconds=20):
         """Waits until the condition holds."""

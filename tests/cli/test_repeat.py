@@ -29,19 +29,6 @@ class RepeatTest(FolderTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
 
-    def start(self, *arguments):
-        process = subprocess.Popen([JOULEMETER, *arguments], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   env=self.environment, cwd=self.folder, start_new_session=True)
-        self.addCleanup(self.end, process)
-        return process
-
-    @staticmethod
-    def end(process):
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
     def lines(self, name):
         with open(self.path(name), encoding="utf-8") as file:
             return file.read().split()

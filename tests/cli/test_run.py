@@ -26,21 +26,7 @@ class RunTest(FolderTest):
         return subprocess.run([JOULEMETER, "run", *arguments], **settings)
 
     def start(self, *arguments, **more):
-        settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
-                    "stderr": subprocess.PIPE, "env": self.environment, "cwd": self.folder,
-                    "start_new_session": True} | more
-        process = subprocess.Popen([JOULEMETER, "run", *arguments], **settings)
-        self.addCleanup(self.end, process)
-        return process
-
-    @staticmethod
-    def end(process):
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream:
-                stream.close()
+        return super().start("run", *arguments, **more)
 
 
 class ExitCodes(RunTest):
