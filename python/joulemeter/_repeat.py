@@ -7,7 +7,7 @@ import random
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 import _joulemeter
@@ -165,7 +165,8 @@ def _block(subjects: Sequence[_Subject], warmups: int, given: Optional[Profiler]
                     subject.check(window)
                 if cooldown_s > 0 and i + 1 < len(subjects):
                     time.sleep(cooldown_s)
-            _settle(profiler)
+            if len(windows) > 1:  # after the first it has been done
+                _settle(profiler)
         except KeyboardInterrupt:
             going = False
             if not windows and not any(subject.runs for subject in subjects):
@@ -290,10 +291,7 @@ def _repeat_at(intervals: List[float], function: Callable[[], Any], n: int, warm
     found = _joulemeter.sensitivity([(s.interval_s, s.numbers()) for s in subjects], level=level)
     found["lowest"] = subjects[found["lowest"]].interval_s
     found["highest"] = subjects[found["highest"]].interval_s
-    first = each[subjects[0].interval_s]
-    values = {part.name: getattr(first, part.name) for part in fields(first)}
-    values.update(by_interval=each, sensitivity=Sensitivity(**found))
-    return Repeat(**values)
+    return replace(each[subjects[0].interval_s], by_interval=each, sensitivity=Sensitivity(**found))
 
 
 def _mean_device(energies: "List[Energy]") -> tuple:
