@@ -769,11 +769,11 @@ JM_API const char *jm_value_text(double value, double uncertainty, const char *u
 JM_API const char *jm_interval_text(double lower, double upper, const char *unit, char *text,
                                     size_t size);
 
-typedef enum jm_figure { JM_FIGURE_ENERGY = 0, JM_FIGURE_TIME, JM_FIGURE_POWER } jm_figure;
+typedef enum jm_run_value { JM_RUN_ENERGY = 0, JM_RUN_TIME, JM_RUN_POWER } jm_run_value;
 
 /* "B uses 12.3 % ± 1.1 % less energy than A", "no significant difference in energy between A and B
  * (B could use -2.0 to +4.1 %)". */
-JM_API const char *jm_verdict_text(const jm_comparison *comparison, jm_figure which,
+JM_API const char *jm_verdict_text(const jm_comparison *comparison, jm_run_value which,
                                    const char *name_a, const char *name_b, char *text, size_t size);
 
 /* ---- 8. Reports and export ------------------------------------------------------------------- */

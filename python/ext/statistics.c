@@ -189,7 +189,7 @@ static PyObject *sensitivity(PyObject *module, PyObject *args, PyObject *kwargs)
     return dict;
 }
 
-static PyObject *verdict(const jm_comparison *c, jm_figure which, const char *a, const char *b) {
+static PyObject *verdict(const jm_comparison *c, jm_run_value which, const char *a, const char *b) {
     char text[600];
     return PyUnicode_FromString(jm_verdict_text(c, which, a, b, text, sizeof text));
 }
@@ -201,9 +201,9 @@ static PyObject *comparison_dict(const jm_comparison *c, const char *a, const ch
     dict = put_object(dict, "flags",
                       WORDS(c->flags, {JM_COMPARE_FEW, "few"}, {JM_COMPARE_OUTLIERS, "outliers"},
                             {JM_COMPARE_DRIFT, "drift"}, {JM_COMPARE_RANKS, "ranks"}));
-    PyObject *texts = put_object(PyDict_New(), "energy", verdict(c, JM_FIGURE_ENERGY, a, b));
-    texts = put_object(texts, "time", verdict(c, JM_FIGURE_TIME, a, b));
-    texts = put_object(texts, "power", verdict(c, JM_FIGURE_POWER, a, b));
+    PyObject *texts = put_object(PyDict_New(), "energy", verdict(c, JM_RUN_ENERGY, a, b));
+    texts = put_object(texts, "time", verdict(c, JM_RUN_TIME, a, b));
+    texts = put_object(texts, "power", verdict(c, JM_RUN_POWER, a, b));
     return put_object(dict, "verdicts", texts);
 }
 

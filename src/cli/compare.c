@@ -59,14 +59,14 @@ static void show_commands(page *p, const results *r) {
     page_sentence(p, p->dim, "Median %s standard deviation of one run.", p->utf8 ? "±" : "+-");
 }
 
-static void show_verdict(page *p, const jm_comparison *c, jm_figure which, const char *a,
+static void show_verdict(page *p, const jm_comparison *c, jm_run_value which, const char *a,
                          const char *b) {
     char text[VERDICT_SIZE];
     int verdict = c->energy.verdict;
     const char *color = verdict < 0 ? p->good : verdict > 0 ? p->bad : p->bold;
     jm_verdict_text(c, which, a, b, text, sizeof text);
     if (strncmp(text, "no ", 3) == 0) text[0] = 'N'; /* names begin as they are written */
-    page_sentence(p, which == JM_FIGURE_ENERGY ? color : "", "%s.", text);
+    page_sentence(p, which == JM_RUN_ENERGY ? color : "", "%s.", text);
 }
 
 static void show_comparison(page *p, const results *r, size_t g) {
@@ -75,10 +75,10 @@ static void show_comparison(page *p, const results *r, size_t g) {
     const char *a = e->groups[0].name, *b = e->groups[g].name;
     char p_energy[32], p_time[32], p_power[32], least[32];
     output_add(&p->out, "\n");
-    show_verdict(p, c, JM_FIGURE_ENERGY, a, b);
+    show_verdict(p, c, JM_RUN_ENERGY, a, b);
     if (isnan(c->energy.lower)) return;
-    show_verdict(p, c, JM_FIGURE_TIME, a, b);
-    show_verdict(p, c, JM_FIGURE_POWER, a, b);
+    show_verdict(p, c, JM_RUN_TIME, a, b);
+    show_verdict(p, c, JM_RUN_POWER, a, b);
     double level = 100 - 5.0 / (double)(e->group_count - 1);
     page_sentence(
         p, p->dim,

@@ -127,7 +127,7 @@ static void add_comparisons(json *j, const results *r) {
         add_ratio(j, "power", &c->power);
         add_flags(j, c->flags, names);
         json_text(j, "verdict",
-                  jm_verdict_text(c, JM_FIGURE_ENERGY, e->groups[0].name, e->groups[g].name, text,
+                  jm_verdict_text(c, JM_RUN_ENERGY, e->groups[0].name, e->groups[g].name, text,
                                   sizeof text));
         json_close(j, '}');
     }

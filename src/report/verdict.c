@@ -36,9 +36,9 @@ typedef struct words {
     const char *verb, *could, *noun;
 } words;
 
-static const words words_of[] = {[JM_FIGURE_ENERGY] = {"uses", "use", "energy"},
-                                 [JM_FIGURE_TIME] = {"takes", "take", "time"},
-                                 [JM_FIGURE_POWER] = {"draws", "draw", "power"}};
+static const words words_of[] = {[JM_RUN_ENERGY] = {"uses", "use", "energy"},
+                                 [JM_RUN_TIME] = {"takes", "take", "time"},
+                                 [JM_RUN_POWER] = {"draws", "draw", "power"}};
 
 /* Decimals that show two digits of an uncertainty, as far as anybody cares. */
 static int decimals_for(double u, int most) {
@@ -85,14 +85,14 @@ static void say_per_cent(const jm_ratio *r, const words *w, const char *a, const
                  value, less, w->noun, a, decimals, low, decimals, high);
 }
 
-const char *jm_verdict_text(const jm_comparison *comparison, jm_figure which, const char *name_a,
+const char *jm_verdict_text(const jm_comparison *comparison, jm_run_value which, const char *name_a,
                             const char *name_b, char *text, size_t size) {
     if (size == 0) return text;
     text[0] = '\0';
-    if (comparison == NULL || which > JM_FIGURE_POWER) return text;
-    const jm_ratio *r = which == JM_FIGURE_ENERGY ? &comparison->energy
-                        : which == JM_FIGURE_TIME ? &comparison->time
-                                                  : &comparison->power;
+    if (comparison == NULL || which > JM_RUN_POWER) return text;
+    const jm_ratio *r = which == JM_RUN_ENERGY ? &comparison->energy
+                        : which == JM_RUN_TIME ? &comparison->time
+                                               : &comparison->power;
     const words *w = &words_of[which];
     if (isnan(r->lower))
         snprintf(text, size, "no verdict on %s: it takes three runs of each at least", w->noun);

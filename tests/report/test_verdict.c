@@ -27,7 +27,7 @@ static void values_and_intervals(void **state) {
     assert_ptr_equal(jm_value_text(124.23, 1.34, "J", text, 0), text);
 }
 
-static const char *verdict(double ratio, double lower, double upper, jm_figure which, char *text,
+static const char *verdict(double ratio, double lower, double upper, jm_run_value which, char *text,
                            size_t size) {
     jm_ratio r = {.ratio = ratio, .lower = lower, .upper = upper};
     r.verdict = lower > 1 ? 1 : upper < 1 ? -1 : 0;
@@ -38,35 +38,35 @@ static const char *verdict(double ratio, double lower, double upper, jm_figure w
 static void verdicts(void **state) {
     (void)state;
     char text[200];
-    same(verdict(0.88, 0.851, 0.909, JM_FIGURE_ENERGY, text, sizeof text),
+    same(verdict(0.88, 0.851, 0.909, JM_RUN_ENERGY, text, sizeof text),
          "B uses 12.0 % ± 2.9 % less energy than A");
-    same(verdict(1.123, 1.114, 1.132, JM_FIGURE_TIME, text, sizeof text),
+    same(verdict(1.123, 1.114, 1.132, JM_RUN_TIME, text, sizeof text),
          "B takes 12.30 % ± 0.90 % more time than A");
-    same(verdict(1.01, 0.98, 1.0406, JM_FIGURE_POWER, text, sizeof text),
+    same(verdict(1.01, 0.98, 1.0406, JM_RUN_POWER, text, sizeof text),
          "no significant difference in power between A and B (B could draw -2.0 to +4.1 %)");
-    same(verdict(1, 0.99998, 1.00004, JM_FIGURE_POWER, text, sizeof text),
+    same(verdict(1, 0.99998, 1.00004, JM_RUN_POWER, text, sizeof text),
          "no significant difference in power between A and B (below 0.01 %)");
-    same(verdict(1.2, 1.05, 1.4, JM_FIGURE_ENERGY, text, sizeof text),
+    same(verdict(1.2, 1.05, 1.4, JM_RUN_ENERGY, text, sizeof text),
          "B uses 20 % more energy than A (5 to 40 %)");
-    same(verdict(0.8, 0.6, 0.95, JM_FIGURE_ENERGY, text, sizeof text),
+    same(verdict(0.8, 0.6, 0.95, JM_RUN_ENERGY, text, sizeof text),
          "B uses 20 % less energy than A (5 to 40 %)");
-    same(verdict(2.4, 2.35, 2.46, JM_FIGURE_ENERGY, text, sizeof text),
+    same(verdict(2.4, 2.35, 2.46, JM_RUN_ENERGY, text, sizeof text),
          "B uses 2.400 times the energy of A (2.350 to 2.460)");
-    same(verdict(0.3, 0.2, 0.4, JM_FIGURE_TIME, text, sizeof text),
+    same(verdict(0.3, 0.2, 0.4, JM_RUN_TIME, text, sizeof text),
          "B takes 0.30 times the time of A (0.20 to 0.40)");
-    same(verdict(1.03, 1.03, 1.03, JM_FIGURE_ENERGY, text, sizeof text),
+    same(verdict(1.03, 1.03, 1.03, JM_RUN_ENERGY, text, sizeof text),
          "B uses 3.00 % ± 0.00 % more energy than A");
-    same(verdict(1.2, NAN, NAN, JM_FIGURE_ENERGY, text, sizeof text),
+    same(verdict(1.2, NAN, NAN, JM_RUN_ENERGY, text, sizeof text),
          "no verdict on energy: it takes three runs of each at least");
 }
 
 static void verdicts_of_nothing(void **state) {
     (void)state;
     char text[20] = "before";
-    same(jm_verdict_text(NULL, JM_FIGURE_ENERGY, "A", "B", text, sizeof text), "");
-    verdict(0.88, 0.851, 0.909, (jm_figure)9, text, sizeof text);
+    same(jm_verdict_text(NULL, JM_RUN_ENERGY, "A", "B", text, sizeof text), "");
+    verdict(0.88, 0.851, 0.909, (jm_run_value)9, text, sizeof text);
     same(text, "");
-    verdict(0.88, 0.851, 0.909, JM_FIGURE_ENERGY, text, sizeof text);
+    verdict(0.88, 0.851, 0.909, JM_RUN_ENERGY, text, sizeof text);
     same(text, "B uses 12.0 % ± 2."); /* cut off */
 }
 
