@@ -6,9 +6,9 @@
  *
  * This header is the whole public interface. Read it from top to bottom as a manual:
  *
- *   1. Conventions and version     5. Ranges and marks        9. Devices and doctor
- *   2. Errors                      6. Recordings             10. Calibration
- *   3. Simple use                  7. Energy
+ *   1. Conventions and version     5. Ranges and marks        9. Figures
+ *   2. Errors                      6. Recordings             10. Devices and doctor
+ *   3. Simple use                  7. Energy                 11. Calibration
  *   4. Sessions                    8. Reports and export
  *
  * A first program:
@@ -926,7 +926,179 @@ typedef struct jm_sql_value {
 typedef int (*jm_row_fn)(size_t columns, const jm_sql_value *values, void *user);
 JM_API int jm_sql(const char *path, const char *query, jm_row_fn row, void *user, jm_error *error);
 
-/* ---- 9. Devices and doctor ------------------------------------------------------------------- */
+/* ---- 9. Figures ------------------------------------------------------------------------------
+ * A figure is computed once, as axes and marks in the units of the axes. Whoever draws it (gnuplot,
+ * matplotlib, the report page, a terminal) draws these numbers and computes nothing. */
+
+/* Of what a figure is made, and which columns of jm_figure_mark each kind has. */
+typedef enum jm_mark_kind {
+    JM_MARK_LINE = 0, /* x, y: joined by straight lines; broken where y is NaN */
+    JM_MARK_STEP,     /* x, y: y holds from x to the next x; nothing is known where it is NaN */
+    JM_MARK_AREA,     /* x, low, high: a band; broken where low is NaN */
+    JM_MARK_BAR,      /* x to x2, y to y2: a rectangle. low, high: interval of x2 if the y axis has
+                         categories, else of y2 */
+    JM_MARK_BOX,      /* y: its category. low, q1, x (median), q3, high: Tukey's box along x */
+    JM_MARK_HEXAGON,  /* x, y: centres; value, of the colour axis. x2, y2: width and height */
+    JM_MARK_POINT,    /* x, y. low, high: interval of x if the y axis has categories, else of y */
+    JM_MARK_SPAN,     /* x to x2, over the whole height, behind the rest */
+    JM_MARK_TEXT      /* x, y: centre. text. x2, y2: width and height that it may fill */
+} jm_mark_kind;
+
+/* "step" for JM_MARK_STEP. */
+JM_API const char *jm_mark_kind_name(int kind);
+
+enum {
+    JM_STYLE_DASHED = 1u << 0,
+    JM_STYLE_FAINT = 1u << 1, /* translucent: lies over or under others */
+    JM_STYLE_SMALL = 1u << 2, /* small points of a cloud, thin lines */
+    JM_STYLE_GUIDE = 1u << 3  /* a grey line or text to compare with, not data */
+};
+
+typedef struct jm_figure_mark {
+    size_t size;
+    jm_mark_kind kind;
+    uint32_t color;                                               /* for jm_figure_color */
+    uint32_t style;                                               /* JM_STYLE_* */
+    const char *label;                                            /* in the legend; "": not there */
+    size_t count;                                                 /* rows of each column */
+    const double *x, *x2, *y, *y2, *low, *high, *q1, *q3, *value; /* NULL: it has no such column */
+    const char *const *text;                                      /* likewise */
+} jm_figure_mark;
+
+typedef struct jm_figure_axis {
+    const char *label; /* "power (W)", with the unit that the texts of ticks are in; "": none */
+    const char *unit;  /* of the marks' numbers: "W" */
+    double min, max;   /* what to show */
+    double scale;      /* one of the unit in the label: 1000 for kW */
+    size_t tick_count;
+    const double *tick;           /* places, in the unit of the marks' numbers */
+    const char *const *tick_text; /* what stands there: "0.5"; of categories their names */
+    bool categories;              /* tick i is category i, at i; drawn from the top down */
+    bool hidden;                  /* places mean nothing: no ticks */
+} jm_figure_axis;
+
+typedef struct jm_figure jm_figure;
+
+typedef struct jm_figure_info {
+    size_t size;
+    const char *name;  /* "power_time" */
+    const char *title; /* "Power" */
+    const char *note;  /* a sentence that belongs beneath it: what is simulated, left out; "" */
+    jm_figure_axis x, y;
+    jm_figure_axis color; /* of hexagons; label "": there is none */
+    bool has_phases;      /* it shows them as spans */
+    uint32_t mark_count;
+} jm_figure_info;
+
+/* The figures of a recording: names and titles, in their order; NULL if the index is too large.
+ * The first 17 are PowerDL's. */
+JM_API uint32_t jm_figure_count(void);
+JM_API const char *jm_figure_name(uint32_t index);
+JM_API const char *jm_figure_title(uint32_t index);
+
+typedef struct jm_figure_options {
+    size_t size;
+    uint32_t device;  /* whose: an index, JM_DEVICE_TOTAL or JM_DEVICE_GPUS. The last means all
+                         devices where there is no GPU */
+    uint32_t columns; /* pixels across: curves keep the first, last, highest and lowest value in
+                         each. 0: 1000 */
+    uint32_t smooth;  /* curves of readings are means over so many of them. 0: 1 */
+    uint32_t top;     /* rows of layers and kernels. 0: 15 */
+    bool no_phases;   /* do not shade phases */
+    bool raw;         /* every reading, neither smoothed nor thinned out */
+    const jm_energy_options *energy; /* NULL: the defaults */
+} jm_figure_options;
+#define JM_FIGURE_OPTIONS_INIT                                                                     \
+    { sizeof(jm_figure_options), JM_DEVICE_GPUS, 0, 0, 0, false, false, 0 }
+
+/* Makes figures of one recording, which must stay; what several of them need is read once. For one
+ * thread at a time. */
+typedef struct jm_figures jm_figures;
+JM_API int jm_figures_open(jm_figures **figures, const jm_recording *recording,
+                           const jm_figure_options *options, jm_error *error);
+/* A figure, the caller's (free it with jm_figure_free); it outlives `figures`. JM_NOT_FOUND: there
+ * is none of that name, the message lists them; JM_NO_DATA: the recording has nothing to show in
+ * it, the message says why. */
+JM_API int jm_figures_make(jm_figures *figures, const char *name, jm_figure **figure,
+                           jm_error *error);
+JM_API void jm_figures_close(jm_figures *figures);
+
+/* Runs of one or several programs side by side: every run a point, with the median and its
+ * interval. JM_NO_DATA: no run. */
+typedef struct jm_run_group {
+    const char *name;
+    const jm_run *runs;
+    size_t count;
+} jm_run_group;
+JM_API int jm_figure_runs(jm_figure **figure, const jm_run_group *groups, size_t count,
+                          jm_run_value which, jm_error *error);
+
+/* Each program's ratio to the first, with its interval, beside 1. */
+JM_API int jm_figure_ratios(jm_figure **figure, const char *const *names,
+                            const jm_comparison *comparisons, size_t count, jm_error *error);
+
+/* Energy and time of the same work under several power limits, each relative to that of the highest
+ * limit. Intervals are those of the points. */
+typedef struct jm_limit_point {
+    double limit_w;
+    jm_run run;
+} jm_limit_point;
+JM_API int jm_figure_limits(jm_figure **figure, const jm_limit_point *points, size_t count,
+                            jm_error *error);
+
+/* How often intervals of a nominal level held the truth, with the interval of that share (Wilson's
+ * score interval at 95 %). `level`: 0 is 0.95. */
+typedef struct jm_coverage_point {
+    const char *name;
+    uint64_t held, of;
+} jm_coverage_point;
+JM_API int jm_figure_coverage(jm_figure **figure, const jm_coverage_point *points, size_t count,
+                              double level, jm_error *error);
+
+/* Set `size` before the call; what is given belongs to the figure. JM_NOT_FOUND if the index is too
+ * large. Marks come in the order in which they are to be drawn. */
+JM_API int jm_figure_get(const jm_figure *figure, jm_figure_info *info);
+JM_API int jm_figure_get_mark(const jm_figure *figure, uint32_t index, jm_figure_mark *mark);
+JM_API void jm_figure_free(jm_figure *figure);
+
+/* "#0072B2": colours that the colour-blind can tell apart, on white or on a dark ground; they
+ * repeat. The colour axis goes through jm_figure_shade(0 ... 1) ("viridis"). */
+JM_API const char *jm_figure_color(uint32_t color, bool dark);
+JM_API const char *jm_figure_shade(double share, char text[8]);
+
+/* The figure as one JSON object (docs/json.md). */
+JM_API int jm_figure_json(const jm_figure *figure, char **json, jm_error *error);
+
+typedef struct jm_gnuplot_options {
+    size_t size;
+    const char *format; /* "pdf", "svg" or "png". NULL: "pdf" */
+    const char *path;   /* that gnuplot is to write */
+    double width_mm;    /* 0: 89, a column of a paper */
+    double height_mm;   /* 0: as suits the figure */
+} jm_gnuplot_options;
+#define JM_GNUPLOT_OPTIONS_INIT                                                                    \
+    { sizeof(jm_gnuplot_options), 0, 0, 0, 0 }
+
+/* The figure as a script with its data in it, for gnuplot 5.2 or later. JM_INVALID: no such format,
+ * or a path that gnuplot cannot be told. */
+JM_API int jm_figure_gnuplot(const jm_figure *figure, const jm_gnuplot_options *options,
+                             char **script, jm_error *error);
+
+typedef struct jm_page_options {
+    size_t size;
+    const char *title;       /* NULL: the command that was measured */
+    uint64_t max_data_bytes; /* size of the data, which curves are thinned out to meet. 0: 1.5 MB */
+    const jm_energy_options *energy; /* NULL: the defaults */
+} jm_page_options;
+#define JM_PAGE_OPTIONS_INIT                                                                       \
+    { sizeof(jm_page_options), 0, 0, 0 }
+
+/* The report as one HTML file that needs nothing else. JM_NOT_SUPPORTED: this build has no page;
+ * the message says what it was built without. */
+JM_API int jm_report_html(const jm_recording *recording, const jm_page_options *options,
+                          char **html, jm_error *error);
+
+/* ---- 10. Devices and doctor ------------------------------------------------------------------ */
 
 /* What one way of reading one quantity said when it was tried. */
 typedef struct jm_finding {
@@ -950,7 +1122,7 @@ JM_API uint32_t jm_probe_finding_count(const jm_probe *probe);
 JM_API int jm_probe_finding(const jm_probe *probe, uint32_t index, jm_finding *finding);
 JM_API void jm_probe_free(jm_probe *probe);
 
-/* ---- 10. Calibration ------------------------------------------------------------------------- */
+/* ---- 11. Calibration ------------------------------------------------------------------------- */
 
 typedef struct jm_calibration {
     size_t size;

@@ -2,44 +2,9 @@
 
 #include "report/range_reader.h"
 
-#include <jansson.h>
-#include <locale.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { SCHEMA = 1, RANGES_LISTED = 10000 };
-
-/* JSON knows no infinity and no NaN: what is not known is null. */
-static void set_number(json_t *object, const char *key, double value) {
-    json_object_set_new(object, key, isfinite(value) ? json_real(value) : json_null());
-}
-
-static void set_count(json_t *object, const char *key, uint64_t value) {
-    json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
-static void set_bool(json_t *object, const char *key, bool value) {
-    json_object_set_new(object, key, json_boolean(value));
-}
-
-/* Texts come from programs: what is not UTF-8 is replaced. */
-static json_t *text_value(const char *text) {
-    if (text == NULL) return json_null();
-    json_t *value = json_string(text);
-    if (value != NULL) return value;
-    size_t length = strlen(text);
-    char *ascii = jmi_strdup(text);
-    for (size_t i = 0; ascii != NULL && i < length; i++)
-        if ((unsigned char)ascii[i] >= 0x80) ascii[i] = '?';
-    value = json_string(ascii == NULL ? "" : ascii);
-    free(ascii);
-    return value;
-}
-
-static void set_text(json_t *object, const char *key, const char *text) {
-    json_object_set_new(object, key, text_value(text));
-}
 
 typedef struct flag_name {
     uint32_t bit;
@@ -65,14 +30,14 @@ static void set_energy(json_t *object, const jm_energy *e) {
                                       {JM_ENERGY_ACTIVITY, "activity"},
                                       {JM_ENERGY_RESET, "reset"}};
     bool known = (e->provenance & ~(uint32_t)JM_BOUND_ONLY) != 0;
-    set_number(object, "energy_j", known ? e->energy_j : NAN);
-    set_number(object, "u95_j", known ? e->u95_j : NAN);
-    set_number(object, "u_random_j", known ? e->u_random_j : NAN);
-    set_number(object, "u_systematic_j", known ? e->u_systematic_j : NAN);
-    set_number(object, "lower_j", e->lower_j);
-    set_number(object, "upper_j", e->upper_j);
-    set_number(object, "mean_power_w", known ? e->mean_power_w : NAN);
-    set_number(object, "measured", e->measured);
+    jmi_json_set_number(object, "energy_j", known ? e->energy_j : NAN);
+    jmi_json_set_number(object, "u95_j", known ? e->u95_j : NAN);
+    jmi_json_set_number(object, "u_random_j", known ? e->u_random_j : NAN);
+    jmi_json_set_number(object, "u_systematic_j", known ? e->u_systematic_j : NAN);
+    jmi_json_set_number(object, "lower_j", e->lower_j);
+    jmi_json_set_number(object, "upper_j", e->upper_j);
+    jmi_json_set_number(object, "mean_power_w", known ? e->mean_power_w : NAN);
+    jmi_json_set_number(object, "measured", e->measured);
     json_object_set_new(object, "provenance",
                         flag_list(e->provenance, provenance, JMI_COUNT(provenance)));
     json_object_set_new(object, "flags", flag_list(e->flags, flags, JMI_COUNT(flags)));
@@ -84,38 +49,40 @@ static void set_split(json_t *object, const jmi_split *split) {
         return;
     }
     json_t *idle = json_object();
-    set_number(idle, "power_w", split->power_w);
-    set_number(idle, "power_u95_w", split->power_u95_w);
-    set_bool(idle, "from_baseline", split->from_baseline);
-    set_number(idle, "energy_j", split->idle_j);
-    set_number(idle, "u95_j", split->idle_u95_j);
-    set_number(idle, "share", split->share);
-    set_number(idle, "active_j", split->active_j);
-    set_number(idle, "active_u95_j", split->active_u95_j);
+    jmi_json_set_number(idle, "power_w", split->power_w);
+    jmi_json_set_number(idle, "power_u95_w", split->power_u95_w);
+    jmi_json_set_bool(idle, "from_baseline", split->from_baseline);
+    jmi_json_set_number(idle, "energy_j", split->idle_j);
+    jmi_json_set_number(idle, "u95_j", split->idle_u95_j);
+    jmi_json_set_number(idle, "share", split->share);
+    jmi_json_set_number(idle, "active_j", split->active_j);
+    jmi_json_set_number(idle, "active_u95_j", split->active_u95_j);
     json_object_set_new(object, "idle", idle);
 }
 
 static void set_measured(json_t *object, const jmi_summary_device *entry) {
     static const jm_energy nothing = {.upper_j = INFINITY};
     set_energy(object, entry->has_energy ? &entry->energy : &nothing);
-    set_text(object, "source", entry->source);
-    set_number(object, "peak_power_w", entry->peak_w);
+    jmi_json_set_text(object, "source", entry->source);
+    jmi_json_set_number(object, "peak_power_w", entry->peak_w);
     set_split(object, &entry->split);
 }
 
 static json_t *device_object(const jmi_summary_device *entry) {
     const jm_device *device = &entry->device;
     json_t *object = json_object();
-    set_text(object, "name", device->name);
-    set_text(object, "vendor", device->vendor);
-    set_text(object, "model", device->model);
-    set_text(object, "uuid", device->uuid);
-    set_text(object, "pci", device->pci);
-    set_text(object, "driver", device->driver);
-    set_bool(object, "in_total", device->in_total);
-    set_bool(object, "simulated", device->simulated);
-    set_number(object, "power_limit_w", device->power_limit_w > 0 ? device->power_limit_w : NAN);
-    set_number(object, "power_floor_w", device->power_floor_w > 0 ? device->power_floor_w : NAN);
+    jmi_json_set_text(object, "name", device->name);
+    jmi_json_set_text(object, "vendor", device->vendor);
+    jmi_json_set_text(object, "model", device->model);
+    jmi_json_set_text(object, "uuid", device->uuid);
+    jmi_json_set_text(object, "pci", device->pci);
+    jmi_json_set_text(object, "driver", device->driver);
+    jmi_json_set_bool(object, "in_total", device->in_total);
+    jmi_json_set_bool(object, "simulated", device->simulated);
+    jmi_json_set_number(object, "power_limit_w",
+                        device->power_limit_w > 0 ? device->power_limit_w : NAN);
+    jmi_json_set_number(object, "power_floor_w",
+                        device->power_floor_w > 0 ? device->power_floor_w : NAN);
     set_measured(object, entry);
     return object;
 }
@@ -132,42 +99,42 @@ static const char *device_name(const jmi_summary *summary, uint32_t device) {
 static json_t *sensor_object(const jmi_summary *summary, const jmi_summary_sensor *entry) {
     const jm_sensor *sensor = &entry->sensor;
     json_t *object = json_object();
-    set_text(object, "device", device_name(summary, sensor->device));
-    set_text(object, "quantity", jm_quantity_name(sensor->quantity));
-    set_text(object, "unit", jm_quantity_unit(sensor->quantity));
-    set_text(object, "source", sensor->source);
-    set_bool(object, "counter", sensor->counter);
-    set_bool(object, "modelled", sensor->modelled);
-    set_bool(object, "calibrated", sensor->calibrated);
-    set_number(object, "refresh_s", seconds_or_nan(sensor->refresh_ns));
-    set_number(object, "window_s", seconds_or_nan(sensor->window_ns));
-    set_number(object, "lag_s", (double)sensor->lag_ns / 1e9);
-    set_number(object, "noise", sensor->noise);
-    set_number(object, "quantum", sensor->quantum);
-    set_count(object, "samples", entry->samples);
-    set_count(object, "missing", entry->missing);
-    set_count(object, "gaps", entry->gaps);
-    set_count(object, "resets", entry->resets);
-    set_number(object, "mean", entry->mean);
-    set_number(object, "min", entry->min);
-    set_number(object, "max", entry->max);
+    jmi_json_set_text(object, "device", device_name(summary, sensor->device));
+    jmi_json_set_text(object, "quantity", jm_quantity_name(sensor->quantity));
+    jmi_json_set_text(object, "unit", jm_quantity_unit(sensor->quantity));
+    jmi_json_set_text(object, "source", sensor->source);
+    jmi_json_set_bool(object, "counter", sensor->counter);
+    jmi_json_set_bool(object, "modelled", sensor->modelled);
+    jmi_json_set_bool(object, "calibrated", sensor->calibrated);
+    jmi_json_set_number(object, "refresh_s", seconds_or_nan(sensor->refresh_ns));
+    jmi_json_set_number(object, "window_s", seconds_or_nan(sensor->window_ns));
+    jmi_json_set_number(object, "lag_s", (double)sensor->lag_ns / 1e9);
+    jmi_json_set_number(object, "noise", sensor->noise);
+    jmi_json_set_number(object, "quantum", sensor->quantum);
+    jmi_json_set_count(object, "samples", entry->samples);
+    jmi_json_set_count(object, "missing", entry->missing);
+    jmi_json_set_count(object, "gaps", entry->gaps);
+    jmi_json_set_count(object, "resets", entry->resets);
+    jmi_json_set_number(object, "mean", entry->mean);
+    jmi_json_set_number(object, "min", entry->min);
+    jmi_json_set_number(object, "max", entry->max);
     return object;
 }
 
 static json_t *group_object(const jmi_summary *summary, const jmi_group *group) {
     int64_t zero = jm_recording_begin_ns(summary->recording);
     json_t *object = json_object();
-    set_text(object, "category", jm_category_name(group->category));
-    set_text(object, "name", group->name);
-    set_text(object, "device", device_name(summary, group->device));
-    set_count(object, "calls", group->calls);
-    set_count(object, "unfinished", group->unfinished);
-    set_number(object, "first_s", (double)(group->first_ns - zero) / 1e9);
-    set_number(object, "last_s", (double)(group->last_ns - zero) / 1e9);
-    set_number(object, "time_s", group->time_s);
-    set_number(object, "wall_s", group->wall_s);
+    jmi_json_set_text(object, "category", jm_category_name(group->category));
+    jmi_json_set_text(object, "name", group->name);
+    jmi_json_set_text(object, "device", device_name(summary, group->device));
+    jmi_json_set_count(object, "calls", group->calls);
+    jmi_json_set_count(object, "unfinished", group->unfinished);
+    jmi_json_set_number(object, "first_s", (double)(group->first_ns - zero) / 1e9);
+    jmi_json_set_number(object, "last_s", (double)(group->last_ns - zero) / 1e9);
+    jmi_json_set_number(object, "time_s", group->time_s);
+    jmi_json_set_number(object, "wall_s", group->wall_s);
     set_energy(object, &group->energy);
-    set_number(object, "share", group->share);
+    jmi_json_set_number(object, "share", group->share);
     return object;
 }
 
@@ -176,18 +143,18 @@ static json_t *range_object(const jmi_range_reader *reader, const jm_range *rang
     uint32_t device = jmi_range_reader_device(reader, range);
     bool on_host = device == UINT32_MAX;
     json_t *object = json_object();
-    set_count(object, "id", range->id);
+    jmi_json_set_count(object, "id", range->id);
     json_object_set_new(object, "parent",
                         range->parent == 0 ? json_null() : json_integer((json_int_t)range->parent));
-    set_text(object, "category", jm_category_name(range->category));
-    set_text(object, "name", range->name);
-    set_number(object, "begin_s", (double)(range->begin_ns - zero_ns) / 1e9);
-    set_number(object, "end_s", (double)(range->end_ns - zero_ns) / 1e9);
-    set_number(object, "duration_s", (double)(range->end_ns - range->begin_ns) / 1e9);
-    set_bool(object, "unfinished", range->unfinished);
-    set_count(object, "pid", range->pid);
-    set_count(object, "thread", range->thread);
-    set_text(object, "device", on_host ? NULL : range->device);
+    jmi_json_set_text(object, "category", jm_category_name(range->category));
+    jmi_json_set_text(object, "name", range->name);
+    jmi_json_set_number(object, "begin_s", (double)(range->begin_ns - zero_ns) / 1e9);
+    jmi_json_set_number(object, "end_s", (double)(range->end_ns - zero_ns) / 1e9);
+    jmi_json_set_number(object, "duration_s", (double)(range->end_ns - range->begin_ns) / 1e9);
+    jmi_json_set_bool(object, "unfinished", range->unfinished);
+    jmi_json_set_count(object, "pid", range->pid);
+    jmi_json_set_count(object, "thread", range->thread);
+    jmi_json_set_text(object, "device", on_host ? NULL : range->device);
     json_object_set_new(object, "stream", on_host ? json_null() : json_integer(range->stream));
     json_t *attributes =
         range->attributes[0] == '\0' ? json_object() : json_loads(range->attributes, 0, NULL);
@@ -206,7 +173,7 @@ static void set_lists(json_t *root, const jmi_summary *summary) {
     for (size_t i = 0; i < summary->group_count; i++)
         json_array_append_new(groups, group_object(summary, &summary->groups[i]));
     for (uint32_t i = 0; i < jm_recording_warning_count(summary->recording); i++)
-        json_array_append_new(warnings, text_value(jm_recording_warning(summary->recording, i)));
+        json_array_append_new(warnings, jmi_json_text(jm_recording_warning(summary->recording, i)));
     json_object_set_new(root, "devices", devices);
     json_object_set_new(root, "categories", groups);
     json_object_set_new(root, "sensors", sensors);
@@ -217,18 +184,18 @@ static void set_head(json_t *root, const jmi_summary *summary) {
     const jm_recording *recording = summary->recording;
     int64_t zero = jm_recording_begin_ns(recording);
     double utc = (double)jm_recording_utc_offset_ns(recording) / 1e9;
-    set_text(root, "joulemeter", jm_version());
-    set_count(root, "schema", SCHEMA);
-    set_bool(root, "simulated", summary->simulated);
-    set_bool(root, "modelled", summary->modelled);
-    set_text(root, "command", summary->command);
+    jmi_json_set_text(root, "joulemeter", jm_version());
+    jmi_json_set_count(root, "schema", SCHEMA);
+    jmi_json_set_bool(root, "simulated", summary->simulated);
+    jmi_json_set_bool(root, "modelled", summary->modelled);
+    jmi_json_set_text(root, "command", summary->command);
     json_object_set_new(root, "exit_code",
                         summary->exit_code < 0 ? json_null() : json_integer(summary->exit_code));
-    set_text(root, "window", summary->of_command ? "command" : "recording");
-    set_number(root, "begin_unix_s", (double)summary->begin_ns / 1e9 + utc);
-    set_number(root, "begin_s", (double)(summary->begin_ns - zero) / 1e9);
-    set_number(root, "end_s", (double)(summary->end_ns - zero) / 1e9);
-    set_number(root, "duration_s", (double)(summary->end_ns - summary->begin_ns) / 1e9);
+    jmi_json_set_text(root, "window", summary->of_command ? "command" : "recording");
+    jmi_json_set_number(root, "begin_unix_s", (double)summary->begin_ns / 1e9 + utc);
+    jmi_json_set_number(root, "begin_s", (double)(summary->begin_ns - zero) / 1e9);
+    jmi_json_set_number(root, "end_s", (double)(summary->end_ns - zero) / 1e9);
+    jmi_json_set_number(root, "duration_s", (double)(summary->end_ns - summary->begin_ns) / 1e9);
     json_t *total = json_object();
     set_measured(total, &summary->total);
     json_object_set_new(root, "total", total);
@@ -238,16 +205,16 @@ static void set_tail(json_t *root, const jmi_summary *summary) {
     static const char *const keys[] = {"version", "host", "kernel", "machine", "cpu_model",
                                        "cpus",    "pid",  "clock",  "start"};
     json_t *sampler = json_object(), *environment = json_object();
-    set_count(sampler, "polls", summary->sampler.polls);
-    set_count(sampler, "failed", summary->sampler.failed);
-    set_count(sampler, "late", summary->sampler.late);
-    set_count(sampler, "dropped", summary->sampler.dropped);
-    set_number(sampler, "cpu_s", (double)summary->sampler.cpu_ns / 1e9);
-    set_number(sampler, "worst_late_s", (double)summary->sampler.worst_late_ns / 1e9);
+    jmi_json_set_count(sampler, "polls", summary->sampler.polls);
+    jmi_json_set_count(sampler, "failed", summary->sampler.failed);
+    jmi_json_set_count(sampler, "late", summary->sampler.late);
+    jmi_json_set_count(sampler, "dropped", summary->sampler.dropped);
+    jmi_json_set_number(sampler, "cpu_s", (double)summary->sampler.cpu_ns / 1e9);
+    jmi_json_set_number(sampler, "worst_late_s", (double)summary->sampler.worst_late_ns / 1e9);
     json_object_set_new(root, "sampler", sampler);
     for (size_t i = 0; i < JMI_COUNT(keys); i++) {
         const char *value = jm_recording_info(summary->recording, keys[i]);
-        if (value != NULL) set_text(environment, keys[i], value);
+        if (value != NULL) jmi_json_set_text(environment, keys[i], value);
     }
     json_object_set_new(root, "environment", environment);
 }
@@ -258,7 +225,7 @@ static int set_ranges(json_t *root, const jmi_summary *summary, const jm_energy_
     jm_range range;
     json_t *list = json_array();
     json_object_set_new(root, "ranges", list);
-    set_count(root, "ranges_total", jm_recording_range_count(summary->recording));
+    jmi_json_set_count(root, "ranges_total", jm_recording_range_count(summary->recording));
     int status = jmi_range_reader_open(&reader, summary->recording, JM_DEVICE_TOTAL, NULL, 0,
                                        RANGES_LISTED, options, error);
     if (status != JM_OK) return status;
@@ -269,35 +236,23 @@ static int set_ranges(json_t *root, const jmi_summary *summary, const jm_energy_
     return status == JM_NO_DATA ? JM_OK : status;
 }
 
-/* jansson asks localeconv() for the point that printf wrote: both follow the thread's locale. */
-static char *dump(const json_t *root) {
-    locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    locale_t before = c != (locale_t)0 ? uselocale(c) : (locale_t)0;
-    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-    if (c != (locale_t)0) {
-        uselocale(before);
-        freelocale(c);
-    }
-    return text;
+json_t *jmi_json_summary(const jmi_summary *summary) {
+    json_t *root = json_object();
+    set_head(root, summary);
+    set_lists(root, summary);
+    set_tail(root, summary);
+    return root;
 }
 
 int jmi_json_write(const jmi_summary *summary, const jm_energy_options *options, char **text,
                    jm_error *error) {
     *text = NULL;
-    json_t *root = json_object();
-    set_head(root, summary);
-    set_lists(root, summary);
+    json_t *root = jmi_json_summary(summary);
     int status = set_ranges(root, summary, options, error);
-    set_tail(root, summary);
-    char *dumped = status == JM_OK ? dump(root) : NULL;
+    if (status == JM_OK)
+        return jmi_json_dump(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15), text, error);
     json_decref(root);
-    if (status != JM_OK) return status;
-    jmi_text out = {0};
-    if (dumped == NULL) return jmi_fail(error, JM_MEMORY, "out of memory while writing JSON");
-    jmi_text_append(&out, dumped, strlen(dumped));
-    jmi_text_append(&out, "\n", 1);
-    free(dumped);
-    return jmi_text_take(&out, text, error);
+    return status;
 }
 
 int jm_report_json(const jm_recording *recording, const jm_report_options *options, char **json,
