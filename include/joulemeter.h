@@ -938,7 +938,8 @@ typedef enum jm_mark_kind {
     JM_MARK_BAR,      /* x to x2, y to y2: a rectangle. low, high: interval of x2 if the y axis has
                          categories, else of y2 */
     JM_MARK_BOX,      /* y: its category. low, q1, x (median), q3, high: Tukey's box along x */
-    JM_MARK_HEXAGON,  /* x, y: centres; value, of the colour axis. x2, y2: width and height */
+    JM_MARK_HEXAGON,  /* x, y: centres; value, of the colour axis. x2, y2: width, and height from
+                         corner to corner: they stand on a corner */
     JM_MARK_POINT,    /* x, y. low, high: interval of x if the y axis has categories, else of y */
     JM_MARK_SPAN,     /* x to x2, over the whole height, behind the rest */
     JM_MARK_TEXT      /* x, y: centre. text. x2, y2: width and height that it may fill */

@@ -1,12 +1,9 @@
 /* Tables as CSV: a column's kind says how its values are written. */
 #include "report/frame_csv.h"
 #include "report/csv.h"
+#include "report/frame_cell.h"
 
 #include <string.h>
-
-static bool is_null(const jmi_column *column, size_t row) {
-    return column->valid != NULL && (column->valid[row / 8] >> row % 8 & 1) == 0;
-}
 
 static void write_part(jmi_csv *csv, const char *text, const int32_t *ends, size_t index) {
     jmi_csv_part(csv, text + ends[index], (size_t)(ends[index + 1] - ends[index]));
@@ -35,7 +32,7 @@ static void write_value(jmi_csv *csv, const jmi_column *column, size_t row) {
 static void write_batch(jmi_csv *csv, const jmi_batch *batch) {
     for (size_t row = 0; row < batch->rows && csv->errnum == 0; row++) {
         for (size_t i = 0; i < batch->column_count; i++) {
-            if (is_null(&batch->column[i], row))
+            if (jmi_cell_is_null(batch, i, row))
                 jmi_csv_text(csv, "");
             else
                 write_value(csv, &batch->column[i], row);

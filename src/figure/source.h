@@ -1,0 +1,87 @@
+/* A recording as figures need it: what several of them show is read once. */
+#ifndef JMI_FIGURE_SOURCE_H
+#define JMI_FIGURE_SOURCE_H
+
+#include "figure/curve.h"
+#include "figure/distribution.h"
+
+/* What curves there are of a device. */
+typedef enum jmi_shown {
+    JMI_SHOWN_POWER = 0,
+    JMI_SHOWN_GPU_UTIL,
+    JMI_SHOWN_MEM_UTIL,
+    JMI_SHOWN /* how many */
+} jmi_shown;
+
+typedef struct jmi_lane {
+    uint32_t device;
+    const char *name; /* the recording's */
+    uint32_t color;
+    jmi_curve curve[JMI_SHOWN];
+    bool has[JMI_SHOWN]; /* a sensor shows it, and a value is known */
+} jmi_lane;
+
+/* All calls of the phases (or the warm-ups outside of phases) of one name. */
+typedef struct jmi_phase {
+    const char *name; /* the recording's */
+    uint32_t color;
+    jm_window *windows; /* in which any of them ran: apart, in order */
+    size_t count, capacity;
+    double time_s;
+} jmi_phase;
+
+/* Energies over equal stretches of time. */
+typedef struct jmi_energies {
+    size_t count;       /* stretches */
+    double *edge_s;     /* count + 1 */
+    jm_energy *between; /* of each stretch */
+    jm_energy *since;   /* from the beginning to its end */
+} jmi_energies;
+
+struct jm_figures {
+    const jm_recording *recording;
+    jm_figure_options options;
+    jm_energy_options energy;
+    uint32_t device; /* whose energy: an index, JM_DEVICE_TOTAL or JM_DEVICE_GPUS */
+    int64_t begin_ns, end_ns;
+    double duration_s;
+    bool simulated, modelled;
+    jmi_lane *lanes; /* of the devices that are shown */
+    size_t lane_count;
+    bool has_read[JMI_SHOWN];
+    jmi_phase *phases; /* by their beginning */
+    size_t phase_count;
+    bool has_phases; /* they were read */
+    jmi_energies energies;
+    bool has_energies;
+};
+
+/* Pixels across; 0: everything is drawn (raw). */
+size_t jmi_pixels(const jm_figures *f);
+
+/* "power" */
+const char *jmi_shown_word(jmi_shown which);
+
+/* Reads the curves of all lanes. JM_NO_DATA: nothing shows it, or no value is known. */
+int jmi_need_curves(jm_figures *f, jmi_shown which, jm_error *error);
+/* Which of the two utilisations there is; one alone will do. */
+int jmi_need_utilisations(jm_figures *f, bool shown[JMI_SHOWN], jm_error *error);
+int jmi_need_phases(jm_figures *f, jm_error *error);
+/* JM_NO_DATA: no energy was measured. */
+int jmi_need_energies(jm_figures *f, jm_error *error);
+/* How often the slowest sensor of power or energy of those devices has a new value. */
+double jmi_refresh_s(const jm_figures *f);
+
+/* Stretches of a lane's curve, to be freed: all of it; while a phase ran. NULL: out of memory. */
+jmi_stretch *jmi_whole(const jm_figures *f, const jmi_curve *curve);
+jmi_stretch *jmi_while(const jm_figures *f, const jmi_curve *curve, const jmi_phase *phase);
+
+/* Shades the phases in a figure over time, behind what is added later. */
+int jmi_shade_phases(jm_figures *f, jm_figure *figure, jm_error *error);
+/* Says beneath a figure what of it is simulated or modelled. */
+void jmi_note_sources(const jm_figures *f, jm_figure *figure);
+
+/* Is there an energy, or a bound at least? */
+bool jmi_energy_shown(const jm_energy *energy);
+
+#endif
