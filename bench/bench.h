@@ -16,6 +16,7 @@ void bench_command(rows *all, const char *command); /* joulemeter run over the b
 void bench_energy(rows *all);                       /* energies of many ranges over many samples */
 void bench_store(rows *all);                        /* writing and opening files */
 void bench_tables(rows *all);                       /* tables of many rows */
+void bench_figures(rows *all);                      /* figures of many samples */
 
 /* A recording of one GPU, with so many samples of its power and as many of its counter, a step
  * apart. */

@@ -116,5 +116,6 @@ int main(int argc, char **argv) {
     bench_energy(all);
     bench_store(all);
     bench_tables(all);
+    bench_figures(all);
     return rows_close(all);
 }

@@ -42,6 +42,9 @@ void *jmi_alloc(size_t count, size_t size); /* zeroed */
 char *jmi_strdup(const char *text);         /* NULL gives "" */
 /* Makes room for `needed` elements in *array, growing by half; false: out of memory, unchanged. */
 bool jmi_reserve(void *array, size_t *capacity, size_t needed, size_t size);
+/* Memory of many MB that is about to be filled: its pages come in larger pieces, which is quicker.
+ * Smaller memory is left alone. */
+void jmi_use_large_pages(void *memory, size_t bytes);
 
 /* ---- text that grows ---- */
 

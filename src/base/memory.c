@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 void jm_free(void *memory) {
     free(memory);
@@ -15,6 +16,15 @@ char *jmi_strdup(const char *text) {
     return strdup(text != NULL ? text : "");
 }
 
+void jmi_use_large_pages(void *memory, size_t bytes) {
+    const size_t worth = (size_t)8 << 20, page = 4096;
+    uintptr_t begin = ((uintptr_t)memory + page - 1) & ~(uintptr_t)(page - 1);
+    if (bytes < worth) return;
+    size_t whole = (bytes - (size_t)(begin - (uintptr_t)memory)) & ~(page - 1);
+    madvise((void *)begin, whole,
+            MADV_HUGEPAGE); /* a hint: where it is not taken nothing changes */
+}
+
 bool jmi_reserve(void *array, size_t *capacity, size_t needed, size_t size) {
     if (needed <= *capacity) return true;
     size_t grown = *capacity + *capacity / 2;
@@ -26,6 +36,7 @@ bool jmi_reserve(void *array, size_t *capacity, size_t needed, size_t size) {
     memcpy(&old, array, sizeof old);
     void *moved = realloc(old, bytes);
     if (moved == NULL) return false;
+    jmi_use_large_pages(moved, bytes);
     memcpy(array, &moved, sizeof moved);
     *capacity = grown;
     return true;

@@ -25,6 +25,10 @@ static bool grow(jmi_track *track) {
     double *mean = realloc(track->mean_w, capacity * sizeof *mean);
     if (mean != NULL) track->mean_w = mean;
     bool ok = edge != NULL && mean != NULL;
+    if (ok) {
+        jmi_use_large_pages(edge, (capacity + 1) * sizeof *edge);
+        jmi_use_large_pages(mean, capacity * sizeof *mean);
+    }
     if (track->seen != NULL) {
         float *seen = realloc(track->seen, capacity * sizeof *seen);
         if (seen != NULL) track->seen = seen;
@@ -197,6 +201,7 @@ int jmi_track_sum(jmi_track *track) {
     size_t n = track->count;
     if (track->energy_j == NULL) track->energy_j = malloc((n + 1) * sizeof *track->energy_j);
     if (track->energy_j == NULL) return JM_MEMORY;
+    jmi_use_large_pages(track->energy_j, (n + 1) * sizeof *track->energy_j);
     track->energy_j[0] = 0;
     for (size_t i = 0; i < n; i++)
         track->energy_j[i + 1] =

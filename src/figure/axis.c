@@ -55,7 +55,8 @@ static void add_ticks(jm_figure *figure, jmi_axis *axis, double step) {
     for (double i = first; i <= last && i - first < 3 * MOST_TICKS; i++) {
         char text[80];
         write_tick(text, sizeof text, i * step, step);
-        if (!add_tick(axis, 3 * MOST_TICKS, i * step * axis->scale + 0.0, text)) figure->failed = true;
+        if (!add_tick(axis, 3 * MOST_TICKS, i * step * axis->scale + 0.0, text))
+            figure->failed = true;
     }
 }
 

@@ -1,8 +1,7 @@
 /* Figures by phase: how power and utilisation are spread, and sums. */
 #include "figure/make.h"
 
-#include "energy/views.h"
-#include "report/frame_cell.h"
+#include "figure/energy_bars.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,6 +13,13 @@ static const char no_phase[] = "there is no phase: mark them with `with prof.pha
 
 static void note_left_out(jm_figure *figure, size_t left, const char *what) {
     if (left > 0) jmi_figure_note(figure, "%zu more %s are not shown.", left, what);
+}
+
+static int need_some_phase(jm_figures *f, jm_error *error) {
+    int status = jmi_need_phases(f, error);
+    if (status == JM_OK && f->phase_count == 0)
+        status = jmi_fail(error, JM_NO_DATA, "%s", no_phase);
+    return status;
 }
 
 /* ---- boxes ---- */
@@ -95,9 +101,7 @@ static int make_boxes(jm_figures *f, jm_figure *figure, const bool shown[JMI_SHO
                       jm_error *error) {
     bool power = shown[JMI_SHOWN_POWER];
     boxes b = {.figure = figure, .low = INFINITY, .high = -INFINITY};
-    int status = jmi_need_phases(f, error);
-    if (status == JM_OK && f->phase_count == 0)
-        status = jmi_fail(error, JM_NO_DATA, "%s", no_phase);
+    int status = need_some_phase(f, error);
     if (status != JM_OK) return status;
     b.names = jmi_alloc(MOST_ROWS, sizeof *b.names);
     if (b.names == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for boxes");
@@ -129,119 +133,44 @@ int jmi_make_util_boxplot_phase(jm_figures *f, jm_figure *figure, jm_error *erro
     return status == JM_OK ? make_boxes(f, figure, shown, error) : status;
 }
 
-/* ---- bars: the table of phases ---- */
+/* ---- bars ---- */
 
-typedef struct phase_row {
-    char *name;
-    double time_s, energy_j, u95_j;
-    bool bound_only;
-} phase_row;
-
-typedef struct phase_rows {
-    phase_row list[MOST_ROWS];
-    size_t count, left_out;
-} phase_rows;
-
-static char *copy_name(const jmi_batch *batch, size_t column, size_t row) {
-    size_t length = 0;
-    const char *text = jmi_cell_text(batch, column, row, &length);
-    return text == NULL ? jmi_strdup("") : strndup(text, length);
+static size_t bar_rows(const jm_figures *f) {
+    return f->phase_count < MOST_ROWS ? f->phase_count : MOST_ROWS;
 }
 
-static bool take_rows(phase_rows *rows, const jmi_frame *frame, const jmi_batch *batch) {
-    for (size_t i = 0; i < batch->rows; i++) {
-        if (rows->count == MOST_ROWS) {
-            rows->left_out += batch->rows - i;
-            return true;
-        }
-        phase_row *row = &rows->list[rows->count];
-        row->name = copy_name(batch, jmi_frame_column(frame, "phase"), i);
-        if (row->name == NULL) return false;
-        row->time_s = jmi_cell_number(batch, jmi_frame_column(frame, "time_s"), i);
-        row->energy_j = jmi_cell_number(batch, jmi_frame_column(frame, "energy_j"), i);
-        row->u95_j = jmi_cell_number(batch, jmi_frame_column(frame, "energy_u95_j"), i);
-        row->bound_only = jmi_cell_number(batch, jmi_frame_column(frame, "bound_only"), i) > 0;
-        rows->count++;
-    }
-    return true;
-}
-
-static void free_rows(phase_rows *rows) {
-    for (size_t i = 0; i < rows->count; i++) free(rows->list[i].name);
-    free(rows);
-}
-
-/* NULL: it failed. */
-static phase_rows *read_rows(const jm_figures *f, int *status, jm_error *error) {
-    jm_table_options options = JM_TABLE_OPTIONS_INIT;
-    options.device = f->device;
-    options.energy = &f->energy;
-    jmi_frame *frame = NULL;
-    jmi_batch *batch = NULL;
-    phase_rows *rows = jmi_alloc(1, sizeof *rows);
-    *status = rows == NULL ? jmi_fail(error, JM_MEMORY, "out of memory for phases")
-                           : jmi_frame_open(&frame, f->recording, JM_TABLE_PHASES, &options, error);
-    while (*status == JM_OK && (*status = jmi_frame_next(frame, &batch, error)) == JM_OK &&
-           batch != NULL) {
-        if (!take_rows(rows, frame, batch))
-            *status = jmi_fail(error, JM_MEMORY, "out of memory for phases");
-        jmi_batch_free(batch);
-    }
-    jmi_frame_close(frame);
-    if (*status == JM_OK && rows->count == 0) *status = jmi_fail(error, JM_NO_DATA, "%s", no_phase);
-    if (*status == JM_OK) return rows;
-    if (rows != NULL) free_rows(rows);
-    return NULL;
-}
-
-static void phase_axes(jm_figure *figure, const phase_rows *rows, const char *label,
-                       const char *unit, double highest) {
+static void bar_axes(const jm_figures *f, jm_figure *figure, const char *label, const char *unit,
+                     double highest) {
     const char *names[MOST_ROWS];
-    for (size_t i = 0; i < rows->count; i++) names[i] = rows->list[i].name;
-    jmi_axis_categories(figure, &figure->y, "", names, rows->count);
+    size_t rows = bar_rows(f);
+    for (size_t i = 0; i < rows; i++) names[i] = f->phases[i].name;
+    jmi_axis_categories(figure, &figure->y, "", names, rows);
     jmi_axis_numbers(figure, &figure->x, label, unit, 0, highest, JMI_AXIS_ZERO);
-    note_left_out(figure, rows->left_out, "phases");
+    note_left_out(figure, f->phase_count - rows, "phases");
 }
 
 int jmi_make_phase_energy_bar(jm_figures *f, jm_figure *figure, jm_error *error) {
-    int status;
-    phase_rows *rows = read_rows(f, &status, error);
-    if (rows == NULL) return status;
-    jmi_mark *mark = jmi_figure_add(figure, JM_MARK_BAR, "", 0, 0, true);
-    double highest = 0;
-    size_t bounds = 0, known = 0;
-    for (size_t i = 0; i < rows->count; i++) {
-        const phase_row *row = &rows->list[i];
-        double y = (double)i, end = row->bound_only ? 0 : row->energy_j;
-        if (!isfinite(row->energy_j) || !isfinite(row->u95_j)) continue;
-        JMI_PUT(mark, 0, end, y - 0.35, y + 0.35, fmax(row->energy_j - row->u95_j, 0),
-                row->energy_j + row->u95_j);
-        highest = fmax(highest, row->energy_j + row->u95_j);
-        bounds += row->bound_only;
-        known++;
-    }
-    if (known == 0) status = jmi_fail(error, JM_NO_DATA, "no energy was measured");
-    if (status == JM_OK) {
-        phase_axes(figure, rows, "energy", "J", highest);
-        jmi_figure_note(figure, "Whiskers: 95 %% intervals.");
-        if (bounds > 0) jmi_figure_note(figure, "Where there is no bar only bounds are known.");
-    }
-    free_rows(rows);
-    return status;
+    int status = need_some_phase(f, error);
+    if (status == JM_OK) status = jmi_need_energies(f, error);
+    if (status != JM_OK) return status;
+    jmi_bars bars = jmi_bars_begin(figure);
+    for (size_t i = 0; i < bar_rows(f); i++) jmi_bars_add(&bars, i, &f->phases[i].energy);
+    if (bars.shown == 0) return jmi_fail(error, JM_NO_DATA, "no energy was measured");
+    bar_axes(f, figure, "energy", "J", bars.highest);
+    jmi_bars_note(&bars);
+    return JM_OK;
 }
 
 int jmi_make_phase_time_bar(jm_figures *f, jm_figure *figure, jm_error *error) {
-    int status;
-    phase_rows *rows = read_rows(f, &status, error);
-    if (rows == NULL) return status;
+    int status = need_some_phase(f, error);
+    if (status != JM_OK) return status;
     jmi_mark *mark = jmi_figure_add(figure, JM_MARK_BAR, "", 0, 0, false);
     double highest = 0;
-    for (size_t i = 0; i < rows->count; i++) {
-        double y = (double)i, time_s = rows->list[i].time_s;
+    for (size_t i = 0; i < bar_rows(f); i++) {
+        double y = (double)i, time_s = f->phases[i].time_s;
         JMI_PUT(mark, 0, time_s, y - 0.35, y + 0.35);
         highest = fmax(highest, time_s);
     }
-    phase_axes(figure, rows, "time", "s", highest);
-    free_rows(rows);
-    return status;
+    bar_axes(f, figure, "time", "s", highest);
+    return JM_OK;
 }

@@ -1,4 +1,5 @@
 /* Energy by device: a bar for each; where there are phases a stack for each of them. */
+#include "figure/energy_bars.h"
 #include "figure/make.h"
 
 #include "energy/views.h"
@@ -58,7 +59,7 @@ static void stack(table *t, jm_figure *figure, const char *name, uint32_t color)
     jmi_mark *mark = jmi_figure_add(figure, JM_MARK_BAR, name, color, 0, false);
     for (size_t r = 0; r < t->rows; r++) {
         const jm_energy *e = &t->energies[r];
-        double part = jmi_energy_shown(e) && !(e->provenance & JM_BOUND_ONLY) ? e->energy_j : 0;
+        double part = jmi_energy_estimated(e) ? e->energy_j : 0;
         double y = (double)r;
         if (part > 0) JMI_PUT(mark, t->ends[r], t->ends[r] + part, y - 0.35, y + 0.35);
         t->ends[r] += part;
@@ -93,7 +94,7 @@ static double finish(table *t, jm_figure *figure) {
         jm_energy *sum = &t->sums[r];
         jmi_energy_finish(sum, 0);
         if (!jmi_energy_shown(sum) || !isfinite(sum->upper_j)) continue;
-        double value = sum->provenance & JM_BOUND_ONLY ? (double)NAN : sum->energy_j;
+        double value = jmi_energy_estimated(sum) ? sum->energy_j : (double)NAN;
         JMI_PUT(mark, value, (double)r, sum->lower_j, sum->upper_j);
         highest = fmax(highest, sum->upper_j);
     }

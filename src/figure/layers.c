@@ -1,4 +1,5 @@
 /* Energy by layer and by kernel: the largest as bars, all of them as a map of areas. */
+#include "figure/energy_bars.h"
 #include "figure/make.h"
 #include "figure/own_time.h"
 
@@ -8,14 +9,6 @@
 
 enum { DEFAULT_TOP = 15, MOST_TOP = 200, MOST_TILES = 80, MOST_BLOCKS = 7 };
 
-static const jm_energy *energy_of(const jmi_part *part) {
-    return &part->energy;
-}
-
-static bool is_estimate(const jm_energy *e) {
-    return jmi_energy_shown(e) && (e->provenance & JM_BOUND_ONLY) == 0;
-}
-
 /* ---- bars ---- */
 
 static void note_rest(jm_figure *figure, const jmi_parts *parts, size_t shown, const char *what) {
@@ -23,26 +16,9 @@ static void note_rest(jm_figure *figure, const jmi_parts *parts, size_t shown, c
     char text[64];
     if (shown >= parts->count) return;
     for (size_t i = shown; i < parts->count; i++)
-        if (is_estimate(energy_of(&parts->list[i]))) rest += parts->list[i].energy.energy_j;
+        if (jmi_energy_estimated(&parts->list[i].energy)) rest += parts->list[i].energy.energy_j;
     jmi_figure_note(figure, "%zu more %s took %s in all.", parts->count - shown, what,
                     jm_value_text(rest, (double)NAN, "J", text, sizeof text));
-}
-
-static double draw_bars(jm_figure *figure, const jmi_parts *parts, size_t rows) {
-    jmi_mark *mark = jmi_figure_add(figure, JM_MARK_BAR, "", 0, 0, true);
-    double highest = 0;
-    size_t bounds = 0;
-    for (size_t i = 0; i < rows; i++) {
-        const jm_energy *e = energy_of(&parts->list[i]);
-        if (!jmi_energy_shown(e) || !isfinite(e->upper_j)) continue;
-        double y = (double)i, end = is_estimate(e) ? e->energy_j : 0;
-        JMI_PUT(mark, 0, end, y - 0.35, y + 0.35, fmax(e->lower_j, 0), e->upper_j);
-        highest = fmax(highest, e->upper_j);
-        bounds += !is_estimate(e);
-    }
-    jmi_figure_note(figure, "Whiskers: 95 %% intervals.");
-    if (bounds > 0) jmi_figure_note(figure, "Where there is no bar only bounds are known.");
-    return highest;
 }
 
 static int make_bars(jm_figures *f, jm_figure *figure, jm_category category, const char *what,
@@ -55,9 +31,11 @@ static int make_bars(jm_figures *f, jm_figure *figure, jm_category category, con
     size_t rows = parts.count < top ? parts.count : top;
     const char *names[MOST_TOP];
     for (size_t i = 0; i < rows; i++) names[i] = parts.list[i].name;
-    double highest = draw_bars(figure, &parts, rows);
+    jmi_bars bars = jmi_bars_begin(figure);
+    for (size_t i = 0; i < rows; i++) jmi_bars_add(&bars, i, &parts.list[i].energy);
     jmi_axis_categories(figure, &figure->y, "", names, rows);
-    jmi_axis_numbers(figure, &figure->x, "energy", "J", 0, highest, JMI_AXIS_ZERO);
+    jmi_axis_numbers(figure, &figure->x, "energy", "J", 0, bars.highest, JMI_AXIS_ZERO);
+    jmi_bars_note(&bars);
     note_rest(figure, &parts, rows, what);
     jmi_parts_free(&parts);
     return JM_OK;
@@ -224,8 +202,8 @@ int jmi_make_layer_energy_treemap(jm_figures *f, jm_figure *figure, jm_error *er
     if (status != JM_OK) return status;
     size_t known = 0, bounds = 0;
     for (size_t i = 0; i < parts.count; i++) {
-        const jm_energy *e = energy_of(&parts.list[i]);
-        if (!is_estimate(e) || !(e->energy_j > 0))
+        const jm_energy *e = &parts.list[i].energy;
+        if (!jmi_energy_estimated(e) || !(e->energy_j > 0))
             bounds++;
         else if (known < MOST_TILES)
             areas[known++] = e->energy_j;

@@ -1,4 +1,5 @@
 /* Figures over time: readings, energies, and how power changes. */
+#include "figure/energy_bars.h"
 #include "figure/make.h"
 
 #include <math.h>
@@ -130,8 +131,8 @@ int jmi_make_energy_rate(jm_figures *f, jm_figure *figure, jm_error *error) {
     for (size_t i = 0; i < e->count; i++) {
         double s = e->between[i].duration_s, low, high;
         bool known = interval_of(&e->between[i], &low, &high) && s > 0;
-        value = known && !(e->between[i].provenance & JM_BOUND_ONLY) ? e->between[i].energy_j / s
-                                                                     : (double)NAN;
+        value = known && jmi_energy_estimated(&e->between[i]) ? e->between[i].energy_j / s
+                                                              : (double)NAN;
         if (!known) low = high = (double)NAN;
         JMI_PUT(band, e->edge_s[i], low / s, high / s);
         JMI_PUT(band, e->edge_s[i + 1], low / s, high / s);
@@ -160,10 +161,10 @@ int jmi_make_cumulative_energy(jm_figures *f, jm_figure *figure, jm_error *error
     for (size_t i = 0; i < e->count; i++) {
         double low, high;
         bool known = interval_of(&e->since[i], &low, &high);
-        bool bound = (e->since[i].provenance & JM_BOUND_ONLY) != 0;
+        bool estimated = jmi_energy_estimated(&e->since[i]);
         if (!known) low = high = (double)NAN;
         JMI_PUT(band, e->edge_s[i + 1], low, high);
-        JMI_PUT(line, e->edge_s[i + 1], known && !bound ? e->since[i].energy_j : (double)NAN);
+        JMI_PUT(line, e->edge_s[i + 1], known && estimated ? e->since[i].energy_j : (double)NAN);
         highest = fmax(highest, high);
     }
     jmi_axis_time(figure, &figure->x, f->duration_s);

@@ -1,5 +1,7 @@
 #include "figure/own_time.h"
 
+#include "figure/energy_bars.h"
+
 #include "report/reader.h"
 
 #include <math.h>
@@ -194,13 +196,9 @@ static int measure_device(const jm_figures *f, jmi_parts *parts, const windows *
     return jmi_fail(error, status, "%s", why.message);
 }
 
-static bool is_bound(const jm_energy *e) {
-    return !jmi_energy_shown(e) || (e->provenance & JM_BOUND_ONLY) != 0;
-}
-
 static int by_energy(const void *left, const void *right) {
     const jmi_part *a = left, *b = right;
-    bool a_bound = is_bound(&a->energy), b_bound = is_bound(&b->energy);
+    bool a_bound = !jmi_energy_estimated(&a->energy), b_bound = !jmi_energy_estimated(&b->energy);
     if (a_bound != b_bound) return a_bound ? 1 : -1;
     if (!a_bound && a->energy.energy_j != b->energy.energy_j)
         return a->energy.energy_j > b->energy.energy_j ? -1 : 1;

@@ -85,6 +85,13 @@ int jm_figures_open(jm_figures **figures, const jm_recording *recording,
     return status;
 }
 
+static void free_energies(jmi_energies *e) {
+    free(e->edge_s);
+    free(e->between);
+    free(e->since);
+    *e = (jmi_energies){.count = 0};
+}
+
 void jm_figures_close(jm_figures *f) {
     if (f == NULL) return;
     for (size_t i = 0; i < f->lane_count; i++)
@@ -92,9 +99,7 @@ void jm_figures_close(jm_figures *f) {
     for (size_t i = 0; i < f->phase_count; i++) free(f->phases[i].windows);
     free(f->lanes);
     free(f->phases);
-    free(f->energies.edge_s);
-    free(f->energies.between);
-    free(f->energies.since);
+    free_energies(&f->energies);
     free(f);
 }
 
@@ -179,49 +184,76 @@ bool jmi_energy_shown(const jm_energy *energy) {
     return jmi_energy_known(energy) && isfinite(energy->energy_j);
 }
 
-static int measure(jm_figures *f, const jm_window *windows, jm_energy *out, jm_error *error) {
+/* What is asked of the energy room: windows, each of a group. */
+typedef struct request {
+    jm_window *windows;
+    uint32_t *group;
+    jm_energy *out; /* of groups: phases, then stretches since the beginning, then each */
+    size_t windows_count, groups;
+} request;
+
+static void ask(request *r, int64_t begin_ns, int64_t end_ns, size_t group) {
+    r->windows[r->windows_count] = (jm_window){begin_ns, end_ns};
+    r->group[r->windows_count++] = (uint32_t)group;
+}
+
+static bool open_request(jm_figures *f, request *r) {
+    jmi_energies *e = &f->energies;
+    size_t count = 2 * e->count;
+    for (size_t i = 0; i < f->phase_count; i++) count += f->phases[i].count;
+    r->groups = f->phase_count + 2 * e->count;
+    r->windows = jmi_alloc(count, sizeof *r->windows);
+    r->group = jmi_alloc(count, sizeof *r->group);
+    r->out = jmi_alloc(r->groups, sizeof *r->out);
+    if (r->windows == NULL || r->group == NULL || r->out == NULL) return false;
+    for (size_t i = 0; i < f->phase_count; i++)
+        for (size_t k = 0; k < f->phases[i].count; k++)
+            ask(r, f->phases[i].windows[k].begin_ns, f->phases[i].windows[k].end_ns, i);
+    int64_t begin = f->begin_ns;
+    for (size_t i = 0; i < e->count; i++) {
+        double share = (double)(i + 1) / (double)e->count;
+        int64_t end = f->begin_ns + (int64_t)(share * (double)(f->end_ns - f->begin_ns));
+        ask(r, f->begin_ns, end, f->phase_count + i);
+        ask(r, begin, end, f->phase_count + e->count + i);
+        e->edge_s[i + 1] = (double)(end - f->begin_ns) * 1e-9;
+        begin = end;
+    }
+    return true;
+}
+
+static int measure(jm_figures *f, const request *r, jm_error *error) {
+    jmi_energies *e = &f->energies;
     jm_error why;
-    size_t count = f->energies.count;
-    int status =
-        jm_energy_windows(f->recording, f->device, windows, 2 * count, &f->energy, out, &why);
+    int status = jm_energy_groups(f->recording, f->device, r->windows, r->group, r->windows_count,
+                                  &f->energy, r->out, r->groups, &why);
     if (status == JM_NO_DATA) return jmi_fail(error, JM_NO_DATA, "no energy was measured");
     if (status != JM_OK) return jmi_fail(error, status, "%s", why.message);
-    memcpy(f->energies.since, out, count * sizeof *out);
-    memcpy(f->energies.between, out + count, count * sizeof *out);
-    for (size_t i = 0; i < 2 * count; i++)
-        if (jmi_energy_shown(&out[i])) return JM_OK;
+    for (size_t i = 0; i < f->phase_count; i++) f->phases[i].energy = r->out[i];
+    memcpy(e->since, r->out + f->phase_count, e->count * sizeof *r->out);
+    memcpy(e->between, r->out + f->phase_count + e->count, e->count * sizeof *r->out);
+    for (size_t i = 0; i < r->groups; i++)
+        if (jmi_energy_shown(&r->out[i])) return JM_OK;
     return jmi_fail(error, JM_NO_DATA, "no energy was measured");
 }
 
 int jmi_need_energies(jm_figures *f, jm_error *error) {
     jmi_energies *e = &f->energies;
+    request r = {.windows_count = 0};
     if (f->has_energies) return JM_OK;
-    double fit = floor(f->duration_s / jmi_refresh_s(f));
-    size_t count = e->count = (size_t)fmin(fmax(fit, 1), MOST_STRETCHES);
-    free(e->edge_s), free(e->between), free(e->since);
-    e->edge_s = jmi_alloc(count + 1, sizeof *e->edge_s);
-    e->between = jmi_alloc(count, sizeof *e->between);
-    e->since = jmi_alloc(count, sizeof *e->since);
-    jm_window *windows = jmi_alloc(2 * count, sizeof *windows);
-    jm_energy *out = jmi_alloc(2 * count, sizeof *out);
-    int status = JM_MEMORY;
-    if (e->edge_s != NULL && e->between != NULL && e->since != NULL && windows != NULL &&
-        out != NULL) {
-        double each_ns = (double)(f->end_ns - f->begin_ns) / (double)count;
-        for (size_t i = 0; i < count; i++) {
-            int64_t begin = f->begin_ns + (int64_t)(each_ns * (double)i);
-            int64_t end =
-                i + 1 == count ? f->end_ns : f->begin_ns + (int64_t)(each_ns * (double)(i + 1));
-            windows[i] = (jm_window){f->begin_ns, end};
-            windows[count + i] = (jm_window){begin, end};
-            e->edge_s[i + 1] = (double)(end - f->begin_ns) * 1e-9;
-        }
-        status = measure(f, windows, out, error);
-    } else {
-        jmi_fail(error, JM_MEMORY, "out of memory for energies over time");
-    }
-    free(windows);
-    free(out);
+    int status = jmi_need_phases(f, error);
+    if (status != JM_OK) return status;
+    free_energies(e);
+    e->count = (size_t)fmin(fmax(floor(f->duration_s / jmi_refresh_s(f)), 1), MOST_STRETCHES);
+    e->edge_s = jmi_alloc(e->count + 1, sizeof *e->edge_s);
+    e->between = jmi_alloc(e->count, sizeof *e->between);
+    e->since = jmi_alloc(e->count, sizeof *e->since);
+    if (e->edge_s != NULL && e->between != NULL && e->since != NULL && open_request(f, &r))
+        status = measure(f, &r, error);
+    else
+        status = jmi_fail(error, JM_MEMORY, "out of memory for energies over time");
+    free(r.windows);
+    free(r.group);
+    free(r.out);
     f->has_energies = status == JM_OK;
     return status;
 }

@@ -28,15 +28,23 @@ typedef struct jmi_phase {
     jm_window *windows; /* in which any of them ran: apart, in order */
     size_t count, capacity;
     double time_s;
+    jm_energy energy; /* once energies were asked for */
 } jmi_phase;
 
-/* Energies over equal stretches of time. */
+/* Energies over equal stretches of time; with them come those of the phases. */
 typedef struct jmi_energies {
     size_t count;       /* stretches */
     double *edge_s;     /* count + 1 */
     jm_energy *between; /* of each stretch */
     jm_energy *since;   /* from the beginning to its end */
 } jmi_energies;
+
+/* Readings of power with the GPU utilisation that held: what they lie between. */
+typedef struct jmi_extent {
+    double low_x, high_x; /* utilisation, % */
+    double low_y, high_y; /* power, W */
+    size_t count;
+} jmi_extent;
 
 struct jm_figures {
     const jm_recording *recording;
@@ -54,6 +62,8 @@ struct jm_figures {
     bool has_phases; /* they were read */
     jmi_energies energies;
     bool has_energies;
+    jmi_extent pairs;
+    bool has_pairs; /* they were looked for */
 };
 
 /* Pixels across; 0: everything is drawn (raw). */
@@ -67,7 +77,7 @@ int jmi_need_curves(jm_figures *f, jmi_shown which, jm_error *error);
 /* Which of the two utilisations there is; one alone will do. */
 int jmi_need_utilisations(jm_figures *f, bool shown[JMI_SHOWN], jm_error *error);
 int jmi_need_phases(jm_figures *f, jm_error *error);
-/* JM_NO_DATA: no energy was measured. */
+/* All in one pass over the samples. JM_NO_DATA: no energy was measured. */
 int jmi_need_energies(jm_figures *f, jm_error *error);
 /* How often the slowest sensor of power or energy of those devices has a new value. */
 double jmi_refresh_s(const jm_figures *f);

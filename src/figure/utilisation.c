@@ -34,20 +34,14 @@ static bool next_pair(pairs *p) {
     return false;
 }
 
-typedef struct extent {
-    double low_x, high_x, low_y, high_y;
-    size_t count;
-} extent;
-
 static bool has_pairs(const jmi_lane *lane) {
     return lane->has[JMI_SHOWN_POWER] && lane->has[JMI_SHOWN_GPU_UTIL];
 }
 
-static int measure(jm_figures *f, extent *e, jm_error *error) {
-    *e = (extent){INFINITY, -INFINITY, INFINITY, -INFINITY, 0};
-    int status = jmi_need_curves(f, JMI_SHOWN_POWER, error);
-    if (status == JM_OK) status = jmi_need_curves(f, JMI_SHOWN_GPU_UTIL, error);
-    for (size_t i = 0; status == JM_OK && i < f->lane_count; i++) {
+static void find_extent(jm_figures *f) {
+    jmi_extent *e = &f->pairs;
+    *e = (jmi_extent){INFINITY, -INFINITY, INFINITY, -INFINITY, 0};
+    for (size_t i = 0; i < f->lane_count; i++) {
         if (!has_pairs(&f->lanes[i])) continue;
         for (pairs p = begin_pairs(&f->lanes[i]); next_pair(&p);) {
             if (p.util_pct < e->low_x) e->low_x = p.util_pct;
@@ -57,10 +51,17 @@ static int measure(jm_figures *f, extent *e, jm_error *error) {
             e->count++;
         }
     }
-    if (status == JM_OK && e->count == 0)
-        status = jmi_fail(error, JM_NO_DATA,
-                          "power and GPU utilisation was not measured at the same time");
-    return status;
+    f->has_pairs = true;
+}
+
+static int need_pairs(jm_figures *f, jm_error *error) {
+    int status = jmi_need_curves(f, JMI_SHOWN_POWER, error);
+    if (status == JM_OK) status = jmi_need_curves(f, JMI_SHOWN_GPU_UTIL, error);
+    if (status != JM_OK) return status;
+    if (!f->has_pairs) find_extent(f);
+    if (f->pairs.count > 0) return JM_OK;
+    return jmi_fail(error, JM_NO_DATA,
+                    "power and GPU utilisation were not measured at the same time");
 }
 
 /* ---- scatter ---- */
@@ -115,7 +116,7 @@ static size_t phase_at(const jm_figures *f, int64_t t_ns, size_t *next) {
     return found;
 }
 
-static void scatter_lane(const jm_figures *f, const jmi_lane *lane, const extent *e, grid *g,
+static void scatter_lane(const jm_figures *f, const jmi_lane *lane, const jmi_extent *e, grid *g,
                          size_t *next) {
     memset(next, 0, f->phase_count * sizeof *next);
     for (pairs p = begin_pairs(lane); next_pair(&p);) {
@@ -134,26 +135,26 @@ static void scatter_lane(const jm_figures *f, const jmi_lane *lane, const extent
     }
 }
 
-static void utilisation_axes(jm_figure *figure, const extent *e) {
+static void utilisation_axes(jm_figure *figure, const jmi_extent *e) {
     jmi_axis_numbers(figure, &figure->x, "GPU utilisation", "%", fmin(e->low_x, 0),
                      fmax(e->high_x, 100), 0);
     jmi_axis_numbers(figure, &figure->y, "power", "W", e->low_y, e->high_y, JMI_AXIS_ZERO);
 }
 
 int jmi_make_power_util_scatter(jm_figures *f, jm_figure *figure, jm_error *error) {
-    extent e;
+    const jmi_extent *e = &f->pairs;
     grid g = {.columns = 0};
-    int status = measure(f, &e, error);
+    int status = need_pairs(f, error);
     if (status == JM_OK) status = jmi_need_phases(f, error);
     if (status != JM_OK) return status;
     size_t *next = jmi_alloc(f->phase_count + 1, sizeof *next);
     if (next == NULL || !open_grid(f, &g, figure))
         status = jmi_fail(error, JM_MEMORY, "out of memory for a scatter plot");
     for (size_t i = 0; status == JM_OK && i < f->lane_count; i++)
-        if (has_pairs(&f->lanes[i])) scatter_lane(f, &f->lanes[i], &e, &g, next);
+        if (has_pairs(&f->lanes[i])) scatter_lane(f, &f->lanes[i], e, &g, next);
     for (size_t k = 0; k < MOST_PHASES + 2; k++) free(g.taken[k]);
     free(next);
-    if (status == JM_OK) utilisation_axes(figure, &e);
+    if (status == JM_OK) utilisation_axes(figure, e);
     return status;
 }
 
@@ -167,7 +168,7 @@ typedef struct lattice {
     double *time_s[2];
 } lattice;
 
-static bool open_lattice(lattice *l, const extent *e) {
+static bool open_lattice(lattice *l, const jmi_extent *e) {
     size_t rows = (size_t)(HEXAGONS / sqrt(3));
     l->width = fmax(e->high_x - e->low_x, 1) / HEXAGONS;
     l->height = fmax(e->high_y - e->low_y, 1) / (double)rows;
@@ -177,7 +178,7 @@ static bool open_lattice(lattice *l, const extent *e) {
     return l->time_s[0] != NULL && l->time_s[1] != NULL;
 }
 
-static void add_to_lattice(lattice *l, const extent *e, double x, double y, double time_s) {
+static void add_to_lattice(lattice *l, const jmi_extent *e, double x, double y, double time_s) {
     double u = (x - e->low_x) / l->width, v = (y - e->low_y) / l->height;
     double whole_u = nearbyint(u), whole_v = nearbyint(v);
     double half_u = floor(u) + 0.5, half_v = floor(v) + 0.5;
@@ -189,7 +190,7 @@ static void add_to_lattice(lattice *l, const extent *e, double x, double y, doub
     l->time_s[k][column * l->rows + row] += time_s;
 }
 
-static double draw_lattice(const lattice *l, const extent *e, jmi_mark *mark) {
+static double draw_lattice(const lattice *l, const jmi_extent *e, jmi_mark *mark) {
     double most = 0;
     for (size_t i = 0; i < 2 * l->columns; i++) /* from left to right, whole and half in turn */
         for (size_t row = 0; row < l->rows; row++) {
@@ -204,27 +205,27 @@ static double draw_lattice(const lattice *l, const extent *e, jmi_mark *mark) {
 }
 
 int jmi_make_power_util_hexbin(jm_figures *f, jm_figure *figure, jm_error *error) {
-    extent e;
+    const jmi_extent *e = &f->pairs;
     lattice l = {.columns = 0};
-    int status = measure(f, &e, error);
-    if (status == JM_OK && !open_lattice(&l, &e))
+    int status = need_pairs(f, error);
+    if (status == JM_OK && !open_lattice(&l, e))
         status = jmi_fail(error, JM_MEMORY, "out of memory for hexagons");
     for (size_t i = 0; status == JM_OK && i < f->lane_count; i++) {
         if (!has_pairs(&f->lanes[i])) continue;
         for (pairs p = begin_pairs(&f->lanes[i]); next_pair(&p);)
-            add_to_lattice(&l, &e, p.util_pct, p.power_w, p.held_s);
+            add_to_lattice(&l, e, p.util_pct, p.power_w, p.held_s);
     }
     if (status == JM_OK) {
         jmi_mark *mark = jmi_figure_add(figure, JM_MARK_HEXAGON, "", 0, 0, false);
-        double most = draw_lattice(&l, &e, mark);
+        double most = draw_lattice(&l, e, mark);
         if (!(most > 0))
             status = jmi_fail(error, JM_NO_DATA, "the recording is too short: one reading only");
         jmi_axis_numbers(figure, &figure->color, "time", "s", 0, most,
                          JMI_AXIS_ZERO | JMI_AXIS_EXACT);
-        jmi_axis_numbers(figure, &figure->x, "GPU utilisation", "%", e.low_x - l.width / 2,
-                         e.high_x + l.width / 2, 0);
-        jmi_axis_numbers(figure, &figure->y, "power", "W", e.low_y - l.height, e.high_y + l.height,
-                         0);
+        jmi_axis_numbers(figure, &figure->x, "GPU utilisation", "%", e->low_x - l.width / 2,
+                         e->high_x + l.width / 2, 0);
+        jmi_axis_numbers(figure, &figure->y, "power", "W", e->low_y - l.height,
+                         e->high_y + l.height, 0);
     }
     free(l.time_s[0]);
     free(l.time_s[1]);
