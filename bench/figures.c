@@ -88,11 +88,9 @@ void bench_figures(rows *all) {
     if (!rows_want(all, whole) && !rows_want(all, longest)) return;
     jm_recording *recording = build();
     double longest_s, seconds = compute_s(recording, &longest_s);
-    rows_add(all, &(row){.name = whole,
-                         .value = seconds,
-                         .unit = "s",
-                         .goal = ROW_AT_MOST,
-                         .target = 1.5});
+    rows_add(
+        all,
+        &(row){.name = whole, .value = seconds, .unit = "s", .goal = ROW_AT_MOST, .target = 1.5});
     rows_add(all, &(row){.name = longest, .value = longest_s, .unit = "s"});
     jm_recording_free(recording);
 }

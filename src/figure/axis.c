@@ -105,11 +105,13 @@ void jmi_axis_numbers(jm_figure *figure, jmi_axis *axis, const char *label, cons
     add_ticks(figure, axis, round_step((max - min) / axis->scale));
 }
 
-/* Minutes go by 60: 1, 2, 5, 10, 15, 30 of them; hours by 24. */
+/* Minutes go by 60, hours by 24. */
 static double time_step(double span, double scale) {
-    static const double steps[] = {0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 960, 1920};
-    if (scale < 60) return round_step(span);
-    for (size_t i = 0; i < JMI_COUNT(steps); i++)
+    static const double minutes[] = {1, 2, 5, 10, 15, 30, 60},
+                        hours[] = {1, 2, 3, 4, 6, 12, 24, 48, 96};
+    const double *steps = scale == 60 ? minutes : hours;
+    size_t count = scale == 60 ? JMI_COUNT(minutes) : JMI_COUNT(hours);
+    for (size_t i = 0; scale >= 60 && i < count; i++)
         if (span / steps[i] <= MOST_TICKS) return steps[i];
     return round_step(span);
 }

@@ -12,6 +12,11 @@ static void widen(const jmi_mark *mark, double *low, double *high) {
     }
 }
 
+static void widen_to_all(const jm_figure *figure, double *low, double *high) {
+    for (size_t i = 0; i < figure->mark_count; i++)
+        if (figure->marks[i]->kind != JM_MARK_SPAN) widen(figure->marks[i], low, high);
+}
+
 /* Draws a curve; as a line, smoothed, if that is asked for. */
 static int draw_curve(const jm_figures *f, jm_figure *figure, jm_mark_kind kind,
                       const jmi_curve *curve, const char *label, uint32_t color, uint32_t style,
@@ -65,13 +70,12 @@ static void note_smoothing(const jm_figures *f, jm_figure *figure) {
 }
 
 int jmi_make_power_time(jm_figures *f, jm_figure *figure, jm_error *error) {
-    double low = 0, high = 0;
     int status = jmi_need_curves(f, JMI_SHOWN_POWER, error);
     if (status == JM_OK) status = jmi_shade_phases(f, figure, error);
     if (status == JM_OK) status = draw_lanes(f, figure, JMI_SHOWN_POWER, "", 0, 0, error);
     if (status != JM_OK) return status;
-    for (size_t i = 0; i < figure->mark_count; i++)
-        if (figure->marks[i]->kind != JM_MARK_SPAN) widen(figure->marks[i], &low, &high);
+    double low = 0, high = 0;
+    widen_to_all(figure, &low, &high);
     jmi_axis_time(figure, &figure->x, f->duration_s);
     jmi_axis_numbers(figure, &figure->y, "power", "W", low, high, JMI_AXIS_ZERO);
     note_smoothing(f, figure);
@@ -80,7 +84,9 @@ int jmi_make_power_time(jm_figures *f, jm_figure *figure, jm_error *error) {
 
 static void utilisation_axes(const jm_figures *f, jm_figure *figure, const char *label) {
     jmi_axis_time(figure, &figure->x, f->duration_s);
-    jmi_axis_numbers(figure, &figure->y, label, "%", 0, 100, JMI_AXIS_ZERO);
+    double low = 0, high = 100;
+    widen_to_all(figure, &low, &high);
+    jmi_axis_numbers(figure, &figure->y, label, "%", low, high, JMI_AXIS_ZERO);
     note_smoothing(f, figure);
 }
 
