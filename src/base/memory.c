@@ -36,7 +36,6 @@ bool jmi_reserve(void *array, size_t *capacity, size_t needed, size_t size) {
     memcpy(&old, array, sizeof old);
     void *moved = realloc(old, bytes);
     if (moved == NULL) return false;
-    jmi_use_large_pages(moved, bytes);
     memcpy(array, &moved, sizeof moved);
     *capacity = grown;
     return true;

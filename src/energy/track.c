@@ -25,10 +25,6 @@ static bool grow(jmi_track *track) {
     double *mean = realloc(track->mean_w, capacity * sizeof *mean);
     if (mean != NULL) track->mean_w = mean;
     bool ok = edge != NULL && mean != NULL;
-    if (ok) {
-        jmi_use_large_pages(edge, (capacity + 1) * sizeof *edge);
-        jmi_use_large_pages(mean, capacity * sizeof *mean);
-    }
     if (track->seen != NULL) {
         float *seen = realloc(track->seen, capacity * sizeof *seen);
         if (seen != NULL) track->seen = seen;

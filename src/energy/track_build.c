@@ -1,11 +1,14 @@
 /* Samples to cells: when each value began to show, what time it speaks for, what is missing. */
 #include "energy/track.h"
+
+#include "record/recording.h"
 #include "sensor/lattice.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 typedef struct builder {
+    size_t expected; /* cells, roughly: pages that are not touched cost nothing */
     jmi_track *track;
     jm_sensor sensor;
     double period; /* T in ns, 0 unknown */
@@ -120,10 +123,12 @@ static bool add(builder *b, int64_t end, double mean, double seen, uint8_t flags
 /* Begins the track: the first value that was found had ticked some time before it was polled. */
 static bool begin_at(builder *b, int64_t edge) {
     if (b->track->edge != NULL) return true;
-    b->track->capacity = 64;
-    b->track->edge = malloc(65 * sizeof *b->track->edge);
-    b->track->mean_w = malloc(64 * sizeof *b->track->mean_w);
+    size_t capacity = b->track->capacity = b->expected > 64 ? b->expected : 64;
+    b->track->edge = malloc((capacity + 1) * sizeof *b->track->edge);
+    b->track->mean_w = malloc(capacity * sizeof *b->track->mean_w);
     if (b->track->edge == NULL || b->track->mean_w == NULL) return false;
+    jmi_use_large_pages(b->track->edge, (capacity + 1) * sizeof *b->track->edge);
+    jmi_use_large_pages(b->track->mean_w, capacity * sizeof *b->track->mean_w);
     b->track->edge[0] = edge;
     return true;
 }
@@ -362,6 +367,8 @@ static int build(builder *b, const jm_recording *recording, uint32_t sensor, con
     if (status != JM_OK) return status;
     jm_samples block;
     bool ok = true;
+    if (span->begin_ns == INT64_MIN && span->end_ns == INT64_MAX)
+        b->expected = jmi_cursor_total(cursor);
     while (ok && (status = jm_cursor_next(cursor, &block)) == JM_OK)
         for (size_t i = 0; ok && i < block.count; i++)
             ok = on_sample(b, block.t_ns[i], block.value[i], block.since_ns[i], block.flags[i]);

@@ -1,5 +1,7 @@
 #include "figure/curve.h"
 
+#include "record/recording.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +14,14 @@ void jmi_curve_free(jmi_curve *curve) {
 
 static bool make_room(jmi_curve *curve, size_t more) {
     size_t t_capacity = curve->capacity, v_capacity = curve->capacity;
+    if (curve->count + more <= curve->capacity) return true;
     bool good = jmi_reserve(&curve->t_s, &t_capacity, curve->count + more, sizeof(double)) &&
                 jmi_reserve(&curve->value, &v_capacity, curve->count + more, sizeof(double));
-    if (good) curve->capacity = t_capacity < v_capacity ? t_capacity : v_capacity;
-    return good;
+    if (!good) return false;
+    curve->capacity = t_capacity < v_capacity ? t_capacity : v_capacity;
+    jmi_use_large_pages(curve->t_s, curve->capacity * sizeof(double));
+    jmi_use_large_pages(curve->value, curve->capacity * sizeof(double));
+    return true;
 }
 
 static inline void push(jmi_curve *curve, double t_s, double value) {
@@ -104,7 +110,10 @@ int jmi_curve_read(jmi_curve *curve, const jm_recording *recording, uint32_t sen
         curve->refresh_s = (double)info.refresh_ns * 1e-9;
     int status = jm_cursor_open(&cursor, recording, sensor, INT64_MIN, INT64_MAX, error);
     if (status != JM_OK) return status;
-    status = read_blocks(&r, cursor, error);
+    if (!make_room(curve, jmi_cursor_total(cursor) + 1))
+        status = jmi_fail(error, JM_MEMORY, "out of memory for a sensor's readings");
+    else
+        status = read_blocks(&r, cursor, error);
     jm_cursor_close(cursor);
     if (status != JM_OK) jmi_curve_free(curve);
     return status;

@@ -11,6 +11,7 @@ struct jm_cursor {
     size_t next;          /* chunk to look at next */
     size_t chunk_limit;   /* what there was when the cursor was opened ... */
     uint32_t count_limit; /* ... and samples of the last of these chunks */
+    uint64_t total;       /* samples of the series then */
     bool done;
     jmi_columns *columns; /* of the block that was handed out */
 };
@@ -65,6 +66,7 @@ int jm_cursor_open(jm_cursor **cursor, const jm_recording *recording, uint32_t s
         fresh->series = recording->series[sensor];
         const jmi_chunk *tail = jmi_series_tail(fresh->series);
         fresh->chunk_limit = fresh->series->chunk_count;
+        fresh->total = fresh->series->count;
         fresh->count_limit = tail != NULL ? tail->count : 0;
         fresh->next = first_chunk(fresh->series, from_ns);
     }
@@ -174,6 +176,11 @@ int jm_cursor_next(jm_cursor *cursor, jm_samples *samples) {
         return JM_OK;
     }
     return JM_NO_DATA;
+}
+
+uint64_t jmi_cursor_total(const jm_cursor *cursor) {
+    const uint64_t most = (uint64_t)1 << 26; /* a file may claim any number */
+    return cursor->total < most ? cursor->total : most;
 }
 
 jmi_columns *jmi_cursor_share(const jm_cursor *cursor) {

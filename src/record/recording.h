@@ -39,6 +39,8 @@ size_t jmi_columns_bytes(const jmi_columns *columns);
 /* The columns that the cursor's last block is part of, to be kept beyond it; NULL: there is none.
  * The caller lets go of them. */
 jmi_columns *jmi_cursor_share(const jm_cursor *cursor);
+/* For how many samples it is worth to make room: those of the whole series, 67 million at most. */
+uint64_t jmi_cursor_total(const jm_cursor *cursor);
 
 /* Successive samples of one sensor. The last chunk of a series grows; the others are sealed. */
 typedef struct jmi_chunk {
