@@ -1080,7 +1080,7 @@ typedef struct jm_gnuplot_options {
 #define JM_GNUPLOT_OPTIONS_INIT                                                                    \
     { sizeof(jm_gnuplot_options), 0, 0, 0, 0 }
 
-/* The figure as a script with its data in it, for gnuplot 5.2 or later. JM_INVALID: no such format,
+/* The figure as a script with its data in it, for gnuplot 5.4 or later. JM_INVALID: no such format,
  * or a path that gnuplot cannot be told. */
 JM_API int jm_figure_gnuplot(const jm_figure *figure, const jm_gnuplot_options *options,
                              char **script, jm_error *error);

@@ -190,7 +190,8 @@ int jmi_distribution_quantiles(const jmi_distribution *d, const double *shares, 
 size_t jmi_distribution_bins(const jmi_distribution *d, double q1, double q3) {
     double width = 2 * (q3 - q1) / cbrt((double)d->count);
     if (!(d->max > d->min)) return 1;
-    double bins = width > 0 ? (d->max - d->min) / width : log2((double)d->count) + 1;
+    double least = log2((double)d->count) + 1;
+    double bins = width > 0 ? fmax((d->max - d->min) / width, least) : least;
     return (size_t)fmin(fmax(ceil(bins), 1), MOST_BINS);
 }
 

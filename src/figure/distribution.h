@@ -37,8 +37,9 @@ void jmi_distribution_free(jmi_distribution *d);
 int jmi_distribution_quantiles(const jmi_distribution *d, const double *shares, size_t count,
                                double *values, jm_error *error);
 
-/* A number of equal bins from min to max after Freedman and Diaconis (1981); by the number of
- * values (Sturges) where half of the time is at one value. 200 at most. */
+/* A number of equal bins from min to max: that of Freedman and Diaconis (1981), or Sturges' (1926)
+ * where that is more, as power often has two levels that make the former's bins wide. 200 at most.
+ */
 size_t jmi_distribution_bins(const jmi_distribution *d, double q1, double q3);
 
 /* Time in each of `count` bins between low and high; the last holds `high` too. `time_s` is

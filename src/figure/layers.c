@@ -148,7 +148,7 @@ static block *block_of(block *blocks, size_t *count, jm_figure *figure, const ch
 /* Names without what all of them share, or their ends, if a tile of a column's width has no room
  * for more. Returns NULL where not even four letters fit. */
 static char *tile_text(const char *name, double share, double width, double height) {
-    const double letter = 0.0165, line = 0.05; /* of 7 pt on 84 by 54 mm */
+    const double letter = 0.0195, line = 0.06; /* of 6.5 pt on 84 by 44 mm */
     size_t fits = (size_t)(width / letter), length = strlen(name);
     char *out = NULL;
     jmi_text text = {0};

@@ -176,7 +176,8 @@ static void bins_are_those_of_freedman_and_diaconis(void **state) {
     assert_int_equal(jmi_distribution_make(&d, &all, 1, NULL), JM_OK);
     jmi_distribution_quantiles(&d, (const double[]){0.25, 0.75}, 2, q, NULL);
     double width = 2 * (q[1] - q[0]) / 10; /* cube root of 1000 */
-    assert_int_equal(jmi_distribution_bins(&d, q[0], q[1]), (size_t)ceil(d.max / width));
+    assert_int_equal(jmi_distribution_bins(&d, q[0], q[1]),
+                     (size_t)ceil(fmax(d.max / width, log2(N) + 1)));
     assert_int_equal(jmi_distribution_bins(&d, 5, 5), 11); /* Sturges */
     assert_int_equal(jmi_distribution_bins(&d, 5, 5.0001), 200);
     jmi_distribution_free(&d);

@@ -160,7 +160,7 @@ static void tiles_fill_the_square(void **state) {
     assert_true(fabs(largest - parts.list[0].energy.energy_j / sum) < 1e-9);
     jm_figure_mark text = mark_of(figure, JM_MARK_TEXT, 0);
     for (size_t i = 0; i < text.count; i++) /* no longer than their tiles have room for */
-        assert_true((double)strlen(text.text[i]) <= text.x2[i] / 0.0165 + 2);
+        assert_true((double)strlen(text.text[i]) <= text.x2[i] / 0.0195 + 2);
     jmi_parts_free(&parts);
     jm_figure_free(figure);
     jm_recording_free(recording);

@@ -1,0 +1,127 @@
+/* The JSON that `repeat` and `compare` export, as runs and ratios for figures. */
+#include "plot.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const experiment_figure_names[] = {"runs_energy", "runs_time", "runs_power", "ratios",
+                                               NULL};
+
+const char *experiment_figure_title(const char *name) {
+    static const char *const titles[] = {"Energy of each run", "Time of each run",
+                                         "Mean power of each run", "Ratio to the first"};
+    for (size_t i = 0; experiment_figure_names[i] != NULL; i++)
+        if (strcmp(experiment_figure_names[i], name) == 0) return titles[i];
+    return "";
+}
+
+struct experiment_figures {
+    json_t *root;
+    jm_run_group *groups;
+    size_t group_count;
+    jm_comparison *comparisons;
+    const char **names; /* of what is compared */
+    size_t comparison_count;
+};
+
+bool is_json_file(const char *path) {
+    FILE *file = fopen(path, "re");
+    int c = EOF;
+    while (file != NULL && (c = fgetc(file)) != EOF && strchr(" \t\r\n", c) != NULL) continue;
+    if (file != NULL) fclose(file);
+    return c == '{';
+}
+
+static double number_of(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+static bool take_group(jm_run_group *group, const json_t *result) {
+    const json_t *runs = json_object_get(result, "runs");
+    const char *name = json_string_value(json_object_get(result, "name"));
+    if (name == NULL) name = json_string_value(json_object_get(result, "command"));
+    jm_run *list = calloc(json_array_size(runs) + 1, sizeof *list);
+    if (list == NULL) return false;
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        const json_t *run = json_array_get(runs, i);
+        list[i] = (jm_run){number_of(run, "energy_j"), number_of(run, "u_random_j"),
+                           number_of(run, "u_systematic_j"), number_of(run, "time_s")};
+        if (!isfinite(list[i].energy_j) || !(list[i].time_s > 0)) {
+            free(list);
+            return false;
+        }
+    }
+    *group = (jm_run_group){name == NULL ? "" : name, list, json_array_size(runs)};
+    return true;
+}
+
+static jm_ratio ratio_of(const json_t *comparison, const char *key) {
+    const json_t *ratio = json_object_get(comparison, key);
+    return (jm_ratio){.ratio = number_of(ratio, "ratio"),
+                      .lower = number_of(ratio, "lower"),
+                      .upper = number_of(ratio, "upper")};
+}
+
+static bool take_all(experiment_figures *e) {
+    const json_t *results = json_object_get(e->root, "results");
+    const json_t *comparisons = json_object_get(e->root, "comparisons");
+    size_t groups = json_array_size(results), ratios = json_array_size(comparisons);
+    e->groups = calloc(groups + 1, sizeof *e->groups);
+    e->comparisons = calloc(ratios + 1, sizeof *e->comparisons);
+    e->names = calloc(ratios + 1, sizeof *e->names);
+    if (groups == 0 || e->groups == NULL || e->comparisons == NULL || e->names == NULL)
+        return false;
+    for (; e->group_count < groups; e->group_count++)
+        if (!take_group(&e->groups[e->group_count], json_array_get(results, e->group_count)))
+            return false;
+    for (; e->comparison_count < ratios; e->comparison_count++) {
+        const json_t *one = json_array_get(comparisons, e->comparison_count);
+        const char *name = json_string_value(json_object_get(one, "b"));
+        e->names[e->comparison_count] = name == NULL ? "" : name;
+        e->comparisons[e->comparison_count] = (jm_comparison){.size = sizeof(jm_comparison),
+                                                              .energy = ratio_of(one, "energy"),
+                                                              .time = ratio_of(one, "time"),
+                                                              .power = ratio_of(one, "power")};
+    }
+    return true;
+}
+
+experiment_figures *experiment_figures_open(const cli_command *command, const char *path) {
+    json_error_t wrong;
+    experiment_figures *e = calloc(1, sizeof *e);
+    if (e == NULL) return NULL;
+    e->root = json_load_file(path, 0, &wrong);
+    if (e->root == NULL)
+        cli_fail(command, CLI_USAGE, "%s: line %d: %s", path, wrong.line, wrong.text);
+    else if (take_all(e))
+        return e;
+    else
+        cli_fail(command, CLI_USAGE,
+                 "%s holds no runs: make it with `joulemeter repeat` or `compare` and --json=FILE",
+                 path);
+    experiment_figures_close(e);
+    return NULL;
+}
+
+int experiment_figure_make(const experiment_figures *e, const char *name, jm_figure **figure,
+                           jm_error *error) {
+    for (int which = 0; which < 3; which++)
+        if (strcmp(name, experiment_figure_names[which]) == 0)
+            return jm_figure_runs(figure, e->groups, e->group_count, (jm_run_value)which, error);
+    return jm_figure_ratios(figure, e->names, e->comparisons, e->comparison_count, error);
+}
+
+void experiment_figures_close(experiment_figures *e) {
+    if (e == NULL) return;
+    for (size_t i = 0; e->groups != NULL && i < e->group_count; i++)
+        free((void *)e->groups[i].runs);
+    free(e->groups);
+    free(e->comparisons);
+    free(e->names);
+    json_decref(e->root);
+    free(e);
+}
