@@ -25,6 +25,7 @@ int add_session_type(PyObject *module);
 int add_range_type(PyObject *module);
 int add_recording_type(PyObject *module);
 int add_statistics(PyObject *module);
+int add_figures(PyObject *module);
 
 /* Sets the Python exception that fits a status; returns NULL. */
 PyObject *raise_error(int status, const jm_error *error);
@@ -100,6 +101,16 @@ PyObject *recording_arrow(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *recording_columns(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *recording_table_csv(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *recording_perfetto(PyObject *self, PyObject *args, PyObject *kwargs);
+
+/* Makes its figures, and its page (figure.c). */
+PyObject *recording_figures(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *recording_html(PyObject *self, PyObject *args);
+
+/* ---- runs ---- */
+
+/* Runs from (energy_j, u_random_j, u_systematic_j, time_s) each, to be freed with PyMem_Free; NULL:
+ * exception set. */
+jm_run *take_runs(PyObject *given, size_t *count);
 
 /* ---- values ---- */
 

@@ -439,6 +439,10 @@ static PyMethodDef methods[] = {
      "ui.perfetto.dev; offset_ns is added to times in UTC, or in CLOCK_MONOTONIC."},
     {"text", KEYWORDS(recording_text),
      "text(width=80, color=False, top=10)\n--\n\nThe summary for a terminal."},
+    {"figures", KEYWORDS(recording_figures),
+     "figures(*, device='gpus', columns=0, smooth=1, top=0, phases=True, raw=False, ...)\n--\n\n"
+     "Makes figures of it: Figures.make(name)."},
+    {"html", recording_html, METH_VARARGS, "html(title=None, /)\n--\n\nThe report as a page."},
     {"json", recording_json, METH_NOARGS, "json()\n--\n\nThe summary as JSON text."},
     {"export", recording_export, METH_O, "export(folder)\n--\n\nWrites CSV files and the summary."},
     {"save", recording_save, METH_O, "save(path)\n--\n\nWrites a recording file."},

@@ -13,8 +13,7 @@ static PyObject *tuple_at(PyObject *given, Py_ssize_t index) {
     return tuple;
 }
 
-/* Runs from (energy_j, u_random_j, u_systematic_j, time_s) each, to be freed with PyMem_Free. */
-static jm_run *take_runs(PyObject *given, size_t *count) {
+jm_run *take_runs(PyObject *given, size_t *count) {
     Py_ssize_t n = PySequence_Size(given);
     if (n < 0) return NULL;
     jm_run *runs = PyMem_Calloc((size_t)n + 1, sizeof *runs);

@@ -19,7 +19,7 @@ from ._energy import Energy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import callbacks, distributed, highlevel, measurement
+    from . import callbacks, distributed, figures, highlevel, measurement
     from ._repeat import compare, repeat
     from ._report import Report
     from ._statistics import Comparison, Forecast, Repeat, forecast
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Comparison", "Energy", "Forecast", "JoulemeterError", "JoulemeterWarning", "Profiler",
     "Repeat", "Report", "__version__", "callbacks", "compare", "current", "devices", "distributed",
-    "findings", "forecast", "highlevel", "measure", "measurement", "merge_torch_trace", "open",
+    "figures", "findings", "forecast", "highlevel", "measure", "measurement", "merge_torch_trace", "open",
     "profile", "profile_tf", "profile_torch", "repeat", "torch_trace",
 ]
 
@@ -37,7 +37,8 @@ __all__ = [
 _LATER = {
     "Comparison": "_statistics", "Forecast": "_statistics", "Repeat": "_statistics",
     "Report": "_report", "callbacks": "callbacks", "compare": "_repeat",
-    "distributed": "distributed", "forecast": "_statistics", "highlevel": "highlevel",
+    "distributed": "distributed", "figures": "figures", "forecast": "_statistics",
+    "highlevel": "highlevel",
     "measurement": "measurement", "merge_torch_trace": "_torch_trace", "profile_tf": "highlevel",
     "profile_torch": "highlevel", "repeat": "_repeat", "torch_trace": "_torch_trace",
 }

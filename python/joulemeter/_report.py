@@ -158,20 +158,36 @@ class Report:
     # ---- figures ----
 
     def list_figures(self) -> List[str]:
-        """Names of all figures."""
-        from ._figures import FIGURES
+        """Names of all figures: PowerDL's 17, then more."""
+        from ._figures import names
 
-        return list(FIGURES)
+        return names()
 
-    def figure_data(self, name: str, smooth: int = 1) -> Dict[str, "numpy.ndarray"]:
-        """What a figure shows, as arrays; needs numpy.
+    def figure_data(self, name: str, smooth: int = 1, *, shade_phases: bool = True,
+                    raw: bool = False, top: int = 0, columns: int = 0) -> Dict[str, Any]:
+        """What a figure shows, as the C library computed it (docs/figures.md); needs numpy.
 
         Parameters
         ----------
         name : str
             One of ``list_figures()``.
         smooth : int
-            Time series are means over so many samples.
+            Curves are means over so many readings.
+        shade_phases : bool
+            With the phases behind figures over time.
+        raw : bool
+            Every reading, neither smoothed nor thinned out.
+        top : int
+            Rows of layers and kernels; 0: 15.
+        columns : int
+            Pixels across, to which curves are thinned out; 0: 1000.
+
+        Returns
+        -------
+        dict
+            ``name``, ``title``, ``note``, ``has_phases``, axes ``x``, ``y`` and ``color`` (None if
+            there is none), and ``marks``: dicts with ``kind``, ``label``, ``color``, ``style`` and
+            arrays. What each kind has: docs/json.md.
 
         Raises
         ------
@@ -181,12 +197,15 @@ class Report:
         """
         from ._figures import data_of
 
-        return data_of(self, name, smooth)
+        return data_of(self, name, smooth=smooth, phases=shade_phases, raw=raw, top=top,
+                       columns=columns)
 
     def plot(self, figs: Union[None, str, Sequence[str]] = None, all: bool = False,
              out_dir: Optional["Path"] = None, show: bool = False, smooth: int = 1,
-             shade_phases: bool = True, dpi: int = 300, format: str = "png") -> Dict[str, Any]:
-        """Draws figures; needs matplotlib.
+             shade_phases: bool = True, dpi: int = 300, format: str = "png", *,
+             raw: bool = False, top: int = 0, width: Union[str, float] = "column",
+             dark: bool = False, style: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+        """Draws figures with matplotlib, ready for a paper.
 
         Parameters
         ----------
@@ -199,17 +218,26 @@ class Report:
         show : bool
             Open windows, or show them in the notebook.
         smooth : int
-            Time series are means over so many samples.
+            Curves are means over so many readings.
         shade_phases : bool
-            Show the phases behind time series.
+            Show the phases behind figures over time.
         dpi : int
         format : "png", "pdf" or "svg"
+        raw : bool
+            Draw every reading.
+        top : int
+            Rows of layers and kernels; 0: 15.
+        width : "column" (89 mm), "page" (183 mm) or inches
+        dark : bool
+            On a dark ground.
+        style : dict, optional
+            matplotlib's settings that replace ours, of these figures alone: ``{"font.size": 9}``.
 
         Returns
         -------
         dict
-            By name: the path where ``out_dir`` is given, else the matplotlib figure. What has no
-            data is left out, with a warning that says why.
+            By name: the path where ``out_dir`` is given, else (Figure, Axes). What has no data is
+            left out, with a warning that says why.
 
         Raises
         ------
@@ -218,13 +246,26 @@ class Report:
         """
         from ._figures import plot
 
-        return plot(self, figs, all, out_dir=out_dir, show=show, smooth=smooth,
-                    shade_phases=shade_phases, dpi=dpi, format=format)
+        return plot(self, figs, all, show,
+                    {"smooth": smooth, "phases": shade_phases, "raw": raw, "top": top},
+                    {"out_dir": out_dir, "dpi": dpi, "format": format},
+                    width=width, dark=dark, style=style)
 
     def plot_one(self, fig: str, out_dir: Optional["Path"] = None, show: bool = False,
                  smooth: int = 1, shade_phases: bool = True, dpi: int = 300,
-                 format: str = "png") -> Any:
-        """One figure; parameters as in :meth:`plot`.
+                 format: str = "png", *, ax: Any = None, raw: bool = False, top: int = 0,
+                 width: Union[str, float] = "column", dark: bool = False,
+                 style: Optional[Dict[str, Any]] = None) -> Any:
+        """One figure; parameters as in :meth:`plot`, and:
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Draw into these, for panels of your own; the note beneath is left out.
+
+        Returns
+        -------
+        (Figure, Axes), or the path where ``out_dir`` is given
 
         Raises
         ------
@@ -233,14 +274,52 @@ class Report:
         """
         from ._figures import plot_one
 
-        return plot_one(self, fig, out_dir=out_dir, show=show, smooth=smooth,
-                        shade_phases=shade_phases, dpi=dpi, format=format)
+        return plot_one(self, fig, show,
+                        {"smooth": smooth, "phases": shade_phases, "raw": raw, "top": top},
+                        {"out_dir": out_dir, "dpi": dpi, "format": format},
+                        ax=ax, width=width, dark=dark, style=style)
 
     # ---- files ----
 
     def save(self, path: "Path") -> None:
         """Writes the recording as a file (.jm) that `joulemeter show` and open() take."""
         self.recording.save(path)
+
+    def to_html(self, path: Optional["Path"] = None, title: Optional[str] = None) -> Optional[str]:
+        """The report as one page that needs nothing else: timeline, tables, figures.
+
+        Parameters
+        ----------
+        path : path, optional
+            File to write, which appears when it is whole.
+        title : str, optional
+            Default: the command that was measured, else the report's name.
+
+        Returns
+        -------
+        str or None
+            The page; None where it was written to a file.
+
+        Raises
+        ------
+        RuntimeError
+            This build of joulemeter has no page; the message says why.
+        """
+        html = self.recording.html(title if title is not None else self.name or None)
+        if path is None:
+            return html
+        import os
+
+        draft = f"{os.fspath(path)}.{os.getpid()}.part"
+        try:
+            with open(draft, "w", encoding="utf-8") as file:
+                file.write(html)
+            os.replace(draft, path)
+        except BaseException:
+            if os.path.exists(draft):
+                os.unlink(draft)
+            raise
+        return None
 
     def export(self, out_dir: "Path", figures: bool = False, **options: Any) -> None:
         """Writes summary.json and CSV files into a folder, made if need be.

@@ -93,6 +93,17 @@ class Sensitivity(_Figures):
     highest: float
 
 
+def _plot(figure: Dict[str, Any], look: Dict[str, Any]) -> Any:
+    from .figures import drawn
+
+    return drawn(figure, look)
+
+
+def _plot_runs(groups: "List[tuple[str, Repeat]]", which: str, look: Dict[str, Any]) -> Any:
+    return _plot(_joulemeter.figure_runs(
+        [(name, [numbers_of(run) for run in group.runs]) for name, group in groups], which), look)
+
+
 @dataclass(frozen=True)
 class Repeat(_Figures):
     """How well runs of one piece of code repeat.
@@ -142,6 +153,23 @@ class Repeat(_Figures):
     interval_s: float = 0.0
     by_interval: "Dict[float, Repeat]" = field(default_factory=dict)
     sensitivity: Optional[Sensitivity] = None
+
+    def plot(self, which: str = "energy", **look: Any) -> Any:
+        """Every run as a point, with the median and its interval; needs numpy and matplotlib.
+
+        Parameters
+        ----------
+        which : "energy", "time" or "power"
+        **look
+            ``ax``, ``show``, ``width``, ``dark``, ``style`` as in :meth:`Report.plot_one`.
+
+        Returns
+        -------
+        (matplotlib.figure.Figure, matplotlib.axes.Axes)
+        """
+        groups = list(self.by_interval.values()) or [self]
+        return _plot_runs([(group.name if len(groups) == 1 else f"{1e3 * group.interval_s:g} ms",
+                            group) for group in groups], which, look)
 
     def __str__(self) -> str:
         lines = [_heading(self)]
@@ -212,6 +240,25 @@ class Comparison(_Figures):
     power: Ratio
     flags: List[str]
     verdicts: Dict[str, str]
+
+    def plot(self, which: str = "energy", **look: Any) -> Any:
+        """The runs of both side by side, or their ratios with intervals; needs numpy and
+        matplotlib.
+
+        Parameters
+        ----------
+        which : "energy", "time", "power" or "ratio"
+        **look
+            As for :meth:`Repeat.plot`.
+
+        Returns
+        -------
+        (matplotlib.figure.Figure, matplotlib.axes.Axes)
+        """
+        if which != "ratio":
+            return _plot_runs([(run.name, run) for run in (self.a, self.b)], which, look)
+        ratios = [(r.ratio, r.lower, r.upper) for r in (self.energy, self.time, self.power)]
+        return _plot(_joulemeter.figure_ratios([(self.b.name, *ratios)]), look)
 
     def __str__(self) -> str:
         lines = []
