@@ -23,12 +23,17 @@ compiler_of() {
     esac
 }
 
+# The report page is built in where its packages are; when they come, the build is configured anew.
+page_is_there() {
+    if command -v node >/dev/null && [ -d web/node_modules/echarts ]; then echo page; else echo no-page; fi
+}
+
 configure() { # configure FOLDER [OPTION...]: again only if the options are others than last time
     local folder=$1 options wanted
     shift
     mapfile -t options < <(options_of "$folder")
     options+=("$@")
-    wanted="$(compiler_of "$folder") meson-$(meson --version) ${options[*]}"
+    wanted="$(compiler_of "$folder") meson-$(meson --version) $(page_is_there) ${options[*]}"
     if [ -e "$folder/build.ninja" ] && [ "$(cat "$folder/.configured" 2>/dev/null)" = "$wanted" ]; then
         return 0
     fi

@@ -12,6 +12,7 @@ export interface PageData {
   tables: Table[];
   figures: Figure[];
   missing: { name: string; title: string; why: string }[]; // figures that have no data
+  palette: [string, string][]; // colours of devices in their order, on a light and a dark ground
   colormap: string[]; // of the colour axis, from its min to its max
   facts: [string, string][]; // all that the recording knows of its machine, by name
 }

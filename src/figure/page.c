@@ -20,6 +20,17 @@ static json_t *colormap(void) {
     return list;
 }
 
+static json_t *palette(void) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < 8; i++) {
+        json_t *pair = json_array();
+        json_array_append_new(pair, json_string(jm_figure_color(i, false)));
+        json_array_append_new(pair, json_string(jm_figure_color(i, true)));
+        json_array_append_new(list, pair);
+    }
+    return list;
+}
+
 static json_t *facts(const jm_recording *recording) {
     json_t *list = json_array();
     const char *key, *value;
@@ -97,6 +108,7 @@ static json_t *head(const jmi_html_source *source, const char *title) {
     jmi_json_set_text(root, "title", named);
     jmi_json_set_number(root, "begin_unix_s", (double)utc * 1e-9);
     jmi_json_set_number(root, "duration_s", source->duration_s);
+    json_object_set_new(root, "palette", palette());
     json_object_set_new(root, "colormap", colormap());
     json_object_set_new(root, "facts", facts(source->recording));
     return root;

@@ -1,7 +1,9 @@
 /* The page as the build made it from web/, byte for byte in the library. */
 #include "figure/page.h"
 
-#ifdef JM_PAGE
+#ifdef JM_HAS_PAGE
+#include "page_html.h"
+
 __asm__(".pushsection .rodata\n"
         ".balign 16\n"
         "jmi_html_begin:\n"
