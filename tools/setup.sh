@@ -24,6 +24,10 @@ cmd:llvm-symbolizer    llvm               test
 clang:fuzzer           libclang-rt        test
 cmd:sqlite3            sqlite3            test
 cmd:mandoc             mandoc             test
+cmd:gnuplot            gnuplot-nox        test
+cmd:node               nodejs             page
+cmd:npm                npm                page
+cmd:chromium           chromium           test
 file:/usr/share/i18n/locales/de_DE locales test
 py:ensurepip           python3-venv       test
 pyh:Python.h           python3-dev        test
@@ -173,7 +177,7 @@ still_missing() {
         explain_by_hand "the build needs what is still missing" "$lines"
         return 1
     fi
-    say "still missing, tests or lint that need it are skipped: $(cut -d' ' -f2 <<<"$lines" | xargs)"
+    say "still missing; the page, tests or lint that need it are left out: $(cut -d' ' -f2 <<<"$lines" | xargs)"
 }
 
 make_venv() {
@@ -252,9 +256,25 @@ install_frameworks() {
     fi
 }
 
+# What the report page is built from, and what drives a browser over it.
+install_page() {
+    [ -d web/node_modules/echarts ] && [ "$stamps/page" -nt web/package-lock.json ] && return 0
+    command -v npm >/dev/null || return 0 # it was said above
+    if [ "$stamps/page-failed" -nt web/package-lock.json ] && [ "${1:-}" != again ]; then return 0; fi
+    say "installing the packages of the report page into web/node_modules with npm"
+    if retry 2 npm --prefix web ci --no-audit --no-fund >"$stamps/npm.log" 2>&1; then
+        stamp page
+    else
+        stamp page-failed
+        say "npm could not install them ($stamps/npm.log): the report page is not built." \
+            "./dev setup tries again"
+    fi
+}
+
 setup() { # setup [again]: everything; quick when it is done
     mkdir -p "$stamps"
     install_system || return 1
+    install_page "${1:-}"
     install_peers "${1:-}"
     install_python_tools "${1:-}"
     [ "${need_frameworks:-1}" = 0 ] || install_frameworks "${1:-}"

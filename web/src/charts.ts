@@ -2,11 +2,11 @@
 
 import * as echarts from "echarts/core";
 import { CustomChart, LineChart, ScatterChart } from "echarts/charts";
-import { GridComponent, LegendComponent, TitleComponent, VisualMapComponent } from "echarts/components";
+import { GridComponent, LegendComponent, TitleComponent } from "echarts/components";
 import { CanvasRenderer, SVGRenderer } from "echarts/renderers";
 
 echarts.use([LineChart, ScatterChart, CustomChart, GridComponent, LegendComponent, TitleComponent,
-  VisualMapComponent, CanvasRenderer, SVGRenderer]);
+  CanvasRenderer, SVGRenderer]);
 
 export { echarts };
 export const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
