@@ -41,8 +41,10 @@ static void interrupt(int number) {
 static void list_names(source *s) {
     size_t count = 0;
     if (s->experiment != NULL)
-        for (; experiment_figure_names[count] != NULL; count++)
-            s->names[count] = experiment_figure_names[count];
+        for (size_t i = 0; experiment_figure_names[i] != NULL; i++) {
+            if (experiment_figure_there(s->experiment, experiment_figure_names[i]))
+                s->names[count++] = experiment_figure_names[i];
+        }
     else
         for (; count < jm_figure_count() && count + 1 < CLI_COUNT(s->names); count++)
             s->names[count] = jm_figure_name((uint32_t)count);
@@ -169,7 +171,8 @@ static int list(const source *s) {
         const char *cells[] = {s->names[i], title_of(s, i), why[0] == '\0' ? "" : line};
         grid_row(&table, cells);
     }
-    grid_write(&table, &out, terminal_width(STDOUT_FILENO), false);
+    /* In a pipe nothing is cut off. */
+    grid_write(&table, &out, isatty(STDOUT_FILENO) ? terminal_width(STDOUT_FILENO) : 1000, false);
     grid_close(&table);
     return output_close(&out, &cli_plot);
 }

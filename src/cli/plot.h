@@ -14,6 +14,8 @@ experiment_figures *experiment_figures_open(const cli_command *command, const ch
 /* Names of the figures that there are, ended by NULL. */
 extern const char *const experiment_figure_names[];
 const char *experiment_figure_title(const char *name);
+/* Ratios are there only where programs were compared. */
+bool experiment_figure_there(const experiment_figures *experiment, const char *name);
 int experiment_figure_make(const experiment_figures *experiment, const char *name,
                            jm_figure **figure, jm_error *error);
 void experiment_figures_close(experiment_figures *experiment);

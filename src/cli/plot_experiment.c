@@ -107,6 +107,10 @@ experiment_figures *experiment_figures_open(const cli_command *command, const ch
     return NULL;
 }
 
+bool experiment_figure_there(const experiment_figures *e, const char *name) {
+    return e->comparison_count > 0 || strcmp(name, "ratios") != 0;
+}
+
 int experiment_figure_make(const experiment_figures *e, const char *name, jm_figure **figure,
                            jm_error *error) {
     for (int which = 0; which < 3; which++)

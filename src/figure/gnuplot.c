@@ -19,17 +19,18 @@ void jmi_script_text(jmi_text *out, const char *text, bool format) {
     }
     jmi_utf8_clean(clean, text, length);
     clean[length] = '\0';
-    jmi_text_append(out, "'", 1);
+    jmi_text_append(out, "\"", 1);
     for (const char *c = clean; *c != '\0'; c++) {
         bool control = (unsigned char)*c < ' ' || *c == 0x7F;
-        if (*c == '\'')
-            jmi_text_append(out, "''", 2);
-        else if (*c == '%' && format)
-            jmi_text_append(out, "%%", 2);
+        if (control)
+            jmi_text_append(out, " ", 1);
+        else if (strchr("`'\"\\@$%", *c) == NULL)
+            jmi_text_append(out, c, 1);
         else
-            jmi_text_append(out, control ? " " : c, 1);
+            jmi_text_add(out, *c == '%' && format ? "\\%03o\\%03o" : "\\%03o", (unsigned)*c,
+                         (unsigned)*c);
     }
-    jmi_text_append(out, "'", 1);
+    jmi_text_append(out, "\"", 1);
     free(clean);
 }
 

@@ -12,12 +12,15 @@ typedef struct jmi_script {
     const jm_figure *figure;
     unsigned objects; /* numbers of those that are there */
     unsigned blocks;  /* of data */
+    size_t begin;     /* where the last of them begins in `out` */
+    size_t rows;      /* that it has */
     bool keyed;       /* there is a legend */
     double columns;   /* letters that fit across */
 } jmi_script;
 
-/* A text as gnuplot takes it for no more than a text: in single quotes, with nothing in it that
- * would end them, begin a command, or be a format. `format`: where gnuplot looks for "%". */
+/* A text as gnuplot takes it for no more than a text: in double quotes, with octal codes for all
+ * that would end them, begin a command, name a macro or be a format. `format`: where gnuplot looks
+ * for "%". (Of single quotes, doubled, it loses track at the beginning of a text.) */
 void jmi_script_text(jmi_text *out, const char *text, bool format);
 /* A name of more than `most` letters without its middle, which tells least. */
 void jmi_script_shorten(const char *name, size_t most, jmi_text *out);

@@ -4,16 +4,25 @@
 #include <math.h>
 
 static void begin_block(jmi_script *s) {
+    s->begin = s->out.length;
+    s->rows = 0;
     jmi_text_add(&s->out, "$d%u << END\n", ++s->blocks);
-}
-
-static void end_block(jmi_script *s) {
-    jmi_text_add(&s->out, "END\n");
 }
 
 static void add_number(jmi_script *s, double value, bool last) {
     jmi_script_number(&s->out, value);
     jmi_text_append(&s->out, last ? "\n" : " ", 1);
+    s->rows += last;
+}
+
+/* False: it has no row, at which gnuplot would wonder, and is gone. */
+static bool end_block(jmi_script *s) {
+    jmi_text_add(&s->out, "END\n");
+    if (s->rows > 0 || s->out.failed) return true;
+    s->out.length = s->begin;
+    s->out.data[s->begin] = '\0';
+    s->blocks--;
+    return false;
 }
 
 /* Begins an entry of the plot command for the last block: "using ... with ...". */
@@ -46,7 +55,7 @@ static const char *dash_of(const jmi_mark *mark) {
 /* ---- curves ---- */
 
 /* Rows; a blank line where the curve is broken. */
-static void add_rows(jmi_script *s, const jmi_mark *mark, size_t test) {
+static bool add_rows(jmi_script *s, const jmi_mark *mark, size_t test) {
     begin_block(s);
     for (size_t i = 0; i < mark->count; i++) {
         if (!isfinite(mark->column[test][i])) {
@@ -61,11 +70,11 @@ static void add_rows(jmi_script *s, const jmi_mark *mark, size_t test) {
             add_number(s, mark->column[JMI_Y][i], true);
         }
     }
-    end_block(s);
+    return end_block(s);
 }
 
 static void add_curve(jmi_script *s, const jmi_mark *mark) {
-    add_rows(s, mark, JMI_Y);
+    if (!add_rows(s, mark, JMI_Y)) return;
     add_plot(s, mark->kind == JM_MARK_STEP ? "using 1:2 with steps" : "using 1:2 with lines");
     jmi_text_add(&s->plot, " lw %s lc rgb '%s'%s",
                  mark->style & (JM_STYLE_GUIDE | JM_STYLE_SMALL) ? "0.7" : "1", color_of(mark),
@@ -74,7 +83,7 @@ static void add_curve(jmi_script *s, const jmi_mark *mark) {
 }
 
 static void add_area(jmi_script *s, const jmi_mark *mark) {
-    add_rows(s, mark, JMI_LOW);
+    if (!add_rows(s, mark, JMI_LOW)) return;
     add_plot(s, "using 1:2:3 with filledcurves");
     jmi_text_add(&s->plot, " fs transparent solid 0.25 noborder fc rgb '%s'", color_of(mark));
     add_title(s, mark->label);
@@ -98,7 +107,7 @@ static void add_whiskers(jmi_script *s, const jmi_mark *mark, const char *color)
         add_number(s, low, false);
         add_number(s, high, true);
     }
-    end_block(s);
+    if (!end_block(s)) return;
     add_plot(s, across ? "using 1:2:3:4 with xerrorbars" : "using 1:2:3:4 with yerrorbars");
     jmi_text_add(&s->plot, " pt 0 lw 0.9 lc rgb '%s' notitle", color);
 }
@@ -172,11 +181,13 @@ static void add_points(jmi_script *s, const jmi_mark *mark) {
         add_number(s, mark->column[JMI_X][i], false);
         add_number(s, mark->column[JMI_Y][i], true);
     }
-    end_block(s);
+    bool any = end_block(s);
     bool small = (mark->style & JM_STYLE_SMALL) != 0;
-    add_plot(s, "using 1:2 with points");
-    jmi_text_add(&s->plot, " pt 7 ps %s lc rgb '%s'", small ? "0.2" : "0.4", color_of(mark));
-    add_title(s, mark->label);
+    if (any) {
+        add_plot(s, "using 1:2 with points");
+        jmi_text_add(&s->plot, " pt 7 ps %s lc rgb '%s'", small ? "0.2" : "0.4", color_of(mark));
+        add_title(s, mark->label);
+    }
     if (mark->column[JMI_LOW] != NULL) add_whiskers(s, mark, color_of(mark));
 }
 

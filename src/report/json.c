@@ -247,8 +247,11 @@ json_t *jmi_json_summary(const jmi_summary *summary) {
 int jmi_json_write(const jmi_summary *summary, const jm_energy_options *options, char **text,
                    jm_error *error) {
     *text = NULL;
-    json_t *root = jmi_json_summary(summary);
+    json_t *root = json_object();
+    set_head(root, summary);
+    set_lists(root, summary);
     int status = set_ranges(root, summary, options, error);
+    set_tail(root, summary);
     if (status == JM_OK)
         return jmi_json_dump(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15), text, error);
     json_decref(root);
