@@ -9,7 +9,8 @@ echarts.use([LineChart, ScatterChart, CustomChart, GridComponent, LegendComponen
   CanvasRenderer, SVGRenderer]);
 
 export { echarts };
-export const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
+// Without quotes: in a saved SVG it stands in an attribute.
+export const FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif";
 
 const pen = document.createElement("canvas").getContext("2d");
 export function textWidth(text: string, px: number): number {

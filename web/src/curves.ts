@@ -32,6 +32,7 @@ export class Curves {
   private readonly chart;
   private readonly curves: Curve[];
   private readonly devices: string[];
+  private resting = 0;
   private readonly off = new Set<string>(["memory"]);
 
   constructor(private readonly data: PageData, private readonly time: TimeWindow) {
@@ -97,14 +98,16 @@ export class Curves {
     } as never, { notMerge: true });
   }
 
-  // The same panels at another time.
-  move(): void {
+  // The same panels at another time: roughly while it moves, fully once it rests.
+  move(rough = true): void {
     const panels = PANELS.filter((panel) => this.shown(panel).length > 0);
     const width = Math.max(this.node.clientWidth, 240);
+    window.clearTimeout(this.resting);
+    if (rough) this.resting = window.setTimeout(() => this.move(false), 140);
     this.chart.setOption({
       xAxis: panels.map((_, i) => this.timeAxis(i, i === panels.length - 1)),
-      series: this.series(panels, width),
-    } as never);
+      series: this.series(panels, rough ? width / 3 : width),
+    } as never, { lazyUpdate: rough });
   }
 
   private timeAxis(i: number, last: boolean): object {
