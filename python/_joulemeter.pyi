@@ -322,5 +322,42 @@ class Recording:
         """Writes a trace; offset_ns is added to times in UTC, or in CLOCK_MONOTONIC."""
     def text(self, width: int = 80, color: bool = False, top: int = 10) -> str: ...
     def json(self) -> str: ...
+    def figures(
+        self,
+        *,
+        device: _Device = "gpus",
+        columns: int = 0,
+        smooth: int = 1,
+        top: int = 0,
+        phases: bool = True,
+        raw: bool = False,
+    ) -> "Figures":
+        """Makes figures of it."""
+    def html(self, title: Optional[str] = None, /) -> str:
+        """The report as a page."""
     def export(self, folder: _Path, /) -> None: ...
     def save(self, path: _Path, /) -> None: ...
+
+class Figures:
+    """Figures of a recording."""
+
+    def make(self, name: str, /) -> Dict[str, Any]:
+        """A figure as a dict of axes and marks; columns are bytes of native doubles."""
+
+def figure_names() -> List[Tuple[str, str]]:
+    """(name, title) of the figures of recordings."""
+
+def figure_shades() -> List[str]:
+    """Colours of the colour axis from its min to its max."""
+
+def figure_runs(groups: List[Tuple[str, Any]], which: str, /) -> Dict[str, Any]:
+    """Groups are (name, runs); which: energy, time, power."""
+
+def figure_ratios(rows: List[Tuple[Any, ...]], /) -> Dict[str, Any]:
+    """(name, energy, time, power), each (ratio, lower, upper)."""
+
+def figure_limits(points: List[Tuple[float, ...]], /) -> Dict[str, Any]:
+    """(limit_w, energy_j, u_random_j, time_s)."""
+
+def figure_coverage(points: List[Tuple[str, int, int]], level: float, /) -> Dict[str, Any]:
+    """(name, held, of)."""

@@ -47,6 +47,8 @@ fi
 
 show "$command" run --force -o "$out/demo.jm" "${options[@]}" -- "$load" "$seconds"
 show "$command" export "$out/demo.jm" "$out"
+show "$command" report -o "$out/demo.html" "$out/demo.jm" || true
+show "$command" plot -o "$out/figures" "$out/demo.jm" || true
 show "$command" sql "$out/demo.jm" "SELECT count(*) AS samples FROM samples" || true
 echo
 echo "In $out:"

@@ -33,7 +33,8 @@ def limits(points: Iterable[Tuple[float, float, float, float]], **look: Any) -> 
     -------
     (matplotlib.figure.Figure, matplotlib.axes.Axes)
     """
-    return drawn(_joulemeter.figure_limits([tuple(point) for point in points]), look)
+    return drawn(_joulemeter.figure_limits([(limit, energy, u, time)
+                                              for limit, energy, u, time in points]), look)
 
 
 def coverage(points: Iterable[Tuple[str, int, int]], level: float = 0.95, **look: Any) -> Any:
@@ -50,7 +51,7 @@ def coverage(points: Iterable[Tuple[str, int, int]], level: float = 0.95, **look
     -------
     (matplotlib.figure.Figure, matplotlib.axes.Axes)
     """
-    return drawn(_joulemeter.figure_coverage([tuple(point) for point in points], level), look)
+    return drawn(_joulemeter.figure_coverage([(name, held, of) for name, held, of in points], level), look)
 
 
 def drawn(figure: Dict[str, Any], look: Dict[str, Any]) -> Any:
