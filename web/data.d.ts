@@ -57,7 +57,7 @@ export interface Lane {
 }
 
 // Columns of equal length, by their beginning. Runs of ranges too short to be seen are one entry
-// with count > 1.
+// with count > 1, called "several" where their names differ.
 export interface Ranges {
   total: number; // that were recorded
   names: string[];

@@ -110,6 +110,8 @@ int jmi_make_energy_by_device(jm_figures *f, jm_figure *figure, jm_error *error)
     if (status == JM_OK) status = add_devices(f, &t, figure, error);
     if (status == JM_OK) {
         double highest = finish(&t, figure);
+        if (!f->modelled && t.sums[0].provenance & JM_FROM_MODEL)
+            jmi_figure_note(figure, "CPU power is modelled, not measured.");
         jmi_axis_categories(figure, &figure->y, "", t.names, t.rows);
         jmi_axis_numbers(figure, &figure->x, "energy", "J", 0, highest, JMI_AXIS_ZERO);
         if (f->phase_count + 1 > t.rows)

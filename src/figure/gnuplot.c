@@ -107,7 +107,7 @@ static size_t legend_columns(const jm_figure *figure, double columns, size_t *ro
 static double height_for(const jm_figure *figure, double width_mm, double columns, size_t notes) {
     size_t rows;
     legend_columns(figure, columns, &rows);
-    double legend = 3.3 * (double)rows, note = 2.6 * (double)notes;
+    double legend = 3.4 * (double)rows, note = 2.6 * (double)notes;
     double body = figure->y.categories ? 4.6 * ((double)figure->y.tick_count + 0.6)
                                        : 0.5 * fmin(width_mm, 130);
     return fmax(body, figure->y.categories ? 12 : 0) + legend + note + 12;
@@ -234,7 +234,7 @@ static void write_head(jmi_script *s, const sheet *page, const char *path) {
         "set key at screen 0.015, screen 0.99 left top Left reverse horizontal maxcols %zu "
         "samplen 1.2 spacing 1.05 width 0.5 font ',6.5'\nset tmargin ",
         across);
-    jmi_script_number(&s->out, 0.8 + 1.02 * (double)rows);
+    jmi_script_number(&s->out, 1 + 1.08 * (double)rows);
     jmi_text_append(&s->out, "\n", 1);
 }
 

@@ -185,7 +185,7 @@ static void add_points(jmi_script *s, const jmi_mark *mark) {
     bool small = (mark->style & JM_STYLE_SMALL) != 0;
     if (any) {
         add_plot(s, "using 1:2 with points");
-        jmi_text_add(&s->plot, " pt 7 ps %s lc rgb '%s'", small ? "0.2" : "0.4", color_of(mark));
+        jmi_text_add(&s->plot, " pt 7 ps %s lc rgb '%s'", small ? "0.28" : "0.5", color_of(mark));
         add_title(s, mark->label);
     }
     if (mark->column[JMI_LOW] != NULL) add_whiskers(s, mark, color_of(mark));

@@ -25,6 +25,7 @@ typedef struct entry {
     const box *first;
     int64_t end_ns;
     uint32_t count;
+    bool mixed; /* of several names */
     jm_energy energy;
 } entry;
 
@@ -99,15 +100,20 @@ static void lay_out(boxes *all) {
 
 /* ---- what is too short to be seen becomes one ---- */
 
+static bool same_name(const box *a, const box *b) {
+    return a->category == b->category && (a->name == b->name || strcmp(a->name, b->name) == 0);
+}
+
+/* Both are too short to be seen, lie close, and are not yet long together. */
 static bool goes_on(const entry *e, const box *b, int64_t least_ns) {
     const box *f = e->first;
-    return f->lane == b->lane && f->depth == b->depth && f->category == b->category &&
-           (f->name == b->name || strcmp(f->name, b->name) == 0) &&
+    return (e->count > 1 || e->end_ns - f->begin_ns < least_ns) &&
            b->end_ns - b->begin_ns < least_ns && b->begin_ns - e->end_ns < least_ns &&
            e->end_ns - f->begin_ns < 4 * least_ns;
 }
 
-static size_t join(boxes *all, int64_t least_ns) {
+/* `mixed`: whatever their names. */
+static size_t join(boxes *all, int64_t least_ns, bool mixed) {
     uint32_t last[MOST_DEPTH]; /* entry of each row of the lane */
     uint32_t rows = 0;
     all->entry_count = 0;
@@ -115,8 +121,10 @@ static size_t join(boxes *all, int64_t least_ns) {
         box *b = &all->list[i];
         if (i == 0 || all->list[i - 1].lane != b->lane) rows = 0;
         bool seen = b->depth < rows && last[b->depth] != UINT32_MAX;
-        if (seen && goes_on(&all->entries[last[b->depth]], b, least_ns)) {
-            entry *e = &all->entries[last[b->depth]];
+        entry *e = seen ? &all->entries[last[b->depth]] : NULL;
+        bool same = seen && same_name(e->first, b);
+        if (seen && (same || mixed) && goes_on(e, b, least_ns)) {
+            e->mixed |= !same;
             if (b->end_ns > e->end_ns) e->end_ns = b->end_ns;
             e->count++;
             b->entry = last[b->depth];
@@ -129,12 +137,13 @@ static size_t join(boxes *all, int64_t least_ns) {
     return all->entry_count;
 }
 
-/* Wider and wider, until few enough are left. Those that stay many whatever their length (all of
- * different names) are cut off by write_ranges. */
+/* First those of a name, then of any, wider and wider, until few enough are left. Only where there
+ * are thousands of lanes some stay too many; write_ranges cuts them off. */
 static void join_boxes(boxes *all, double duration_s) {
-    int64_t least_ns = 0;
-    for (int round = 0; join(all, least_ns) > MOST_ENTRIES && round < 14; round++)
-        least_ns = least_ns == 0 ? (int64_t)(duration_s * 1e9 / 4000) + 1 : 2 * least_ns;
+    int64_t least_ns = (int64_t)(duration_s * 1e9 / 4000) + 1;
+    if (join(all, 0, false) <= MOST_ENTRIES || join(all, least_ns, false) <= MOST_ENTRIES) return;
+    for (int round = 0; join(all, least_ns, true) > MOST_ENTRIES && round < 13; round++)
+        least_ns *= 2;
 }
 
 /* ---- energies ---- */
@@ -221,7 +230,8 @@ static json_t *write_ranges(const boxes *all, const jmi_html_source *source) {
     for (size_t i = 0; i < all->entry_count && i < 2 * MOST_ENTRIES; i++) {
         const entry *e = &all->entries[i];
         bool known = jmi_energy_known(&e->energy);
-        json_array_append_new(name, json_integer(name_index(names, places, e->first->name)));
+        json_array_append_new(
+            name, json_integer(name_index(names, places, e->mixed ? "several" : e->first->name)));
         json_array_append_new(category, json_string(jm_category_name((int)e->first->category)));
         json_array_append_new(lane, json_integer(e->first->lane));
         json_array_append_new(depth, json_integer(e->first->depth));

@@ -191,11 +191,11 @@ static void many_ranges_become_few(void **state) {
     json_t *root = data_of(recording, 0), *r = at(at(root, "timeline"), "ranges");
     size_t count = json_array_size(at(r, "name"));
     double all = 0;
-    assert_in_range(count, 2, 10000);
+    assert_in_range(count, 2, 5000);
     assert_int_equal(number(r, "total"), 80001);
     for (size_t i = 0; i < count; i++)
         all += (double)json_integer_value(json_array_get(at(r, "count"), i));
-    if (count < 10000) assert_near(all, 80001);
+    assert_near(all, 80001); /* none is lost */
     json_decref(root);
     jm_recording_free(recording);
 }

@@ -40,7 +40,7 @@ export class Ranges {
 
   private ink(i: number): string {
     const { ranges } = this.data.timeline;
-    const index = ranges.category[i] === "epoch" ? 5 : (ranges.name[i] * 5 + 2) % this.data.palette.length;
+    const index = ranges.count[i] > 1 && ranges.names[ranges.name[i]] === "several" ? 6 : ranges.category[i] === "epoch" ? 5 : (ranges.name[i] * 5 + 2) % this.data.palette.length;
     return this.data.palette[index][isDark() ? 1 : 0];
   }
 
