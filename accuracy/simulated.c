@@ -139,6 +139,28 @@ static void report_error(rows *all, const kind *k, const char *waveform,
         rows_add(all, &(row){.name = name, .unit = "%", .value = mean_error(&whole)});
 }
 
+typedef struct result {
+    int kind, waveform;
+    cell cells[LENGTHS];
+} result;
+
+/* Of all loads whose interval can hold, for the picture in docs/measurements.md. */
+static void report_kinds(rows *all, const result *results, size_t count) {
+    for (size_t i = 0; i < count;) {
+        const kind *k = &kinds[results[i].kind];
+        cell sum = {0};
+        char name[128];
+        for (; i < count && &kinds[results[i].kind] == k; i++)
+            for (int l = 0; l < LENGTHS && !kind_unknowable(k, waveforms[results[i].waveform]); l++)
+                add_cell(&sum, &results[i].cells[l]);
+        snprintf(name, sizeof name, "coverage %s, all", k->name);
+        rows_add(all, &(row){.name = name,
+                             .unit = "%",
+                             .value = share(sum.covered, sum.windows),
+                             .of = (double)sum.windows});
+    }
+}
+
 static void report_overall(rows *all, const cell *total) {
     rows_add(all, &(row){.name = "coverage overall",
                          .unit = "%",
@@ -165,11 +187,6 @@ static bool wanted(rows *all, const kind *k, const char *waveform) {
              k->name, waveform);
     return rows_want(all, name);
 }
-
-typedef struct result {
-    int kind, waveform;
-    cell cells[LENGTHS];
-} result;
 
 static size_t measure(rows *all, bool whole, result *results, cell *total) {
     size_t count = 0;
@@ -198,5 +215,6 @@ void accuracy_simulated(rows *all) {
         report_coverage(all, k, waveforms[results[i].waveform], results[i].cells);
         report_error(all, k, waveforms[results[i].waveform], results[i].cells);
     }
+    if (whole) report_kinds(all, results, count);
     if (whole) report_overall(all, &total);
 }

@@ -101,12 +101,13 @@ void rows_add(rows *all, const row *one) {
            verdict, color[0] != '\0' ? "\033[0m" : "", baseline);
     fflush(stdout);
 
-    json_array_append_new(all->list,
-                          json_pack("{s:s, s:o, s:s, s:o, s:s?, s:o, s:s?, s:o}", "name", one->name,
-                                    "value", json_of(one->value, true), "unit", one->unit, "target",
-                                    json_of_target(one), "goal", goal_names[one->goal], "baseline",
-                                    json_of(one->baseline, one->beside != NULL), "beside",
-                                    one->beside, "met", goal ? json_boolean(met) : json_null()));
+    json_array_append_new(
+        all->list,
+        json_pack("{s:s, s:o, s:s, s:o, s:s?, s:o, s:s?, s:o, s:o}", "name", one->name, "value",
+                  json_of(one->value, true), "unit", one->unit, "target", json_of_target(one),
+                  "goal", goal_names[one->goal], "baseline",
+                  json_of(one->baseline, one->beside != NULL), "beside", one->beside, "met",
+                  goal ? json_boolean(met) : json_null(), "of", json_of(one->of, one->of > 0)));
 }
 
 void rows_skip(rows *all, const char *name, const char *reason) {

@@ -28,6 +28,7 @@ typedef struct row {
     double target_high; /* ROW_WITHIN */
     double baseline;    /* the same quantity of what it is compared with */
     const char *beside; /* what that is; NULL: there is no baseline */
+    double of;          /* cases that a share is of; 0: it is none */
 } row;
 
 typedef struct rows rows;
