@@ -194,9 +194,10 @@ bool jmi_curve_derive(jmi_curve *out, const jmi_curve *curve) {
 typedef struct pixel {
     size_t first, lowest, highest, last; /* SIZE_MAX: nothing */
     bool broken;                         /* shows a gap already */
+    size_t ends; /* where its values end, in another gap that may go on beyond it; SIZE_MAX: none */
 } pixel;
 
-static const pixel nothing = {SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, false};
+static const pixel nothing = {SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, false, SIZE_MAX};
 
 static void draw_pixel(const jmi_curve *curve, pixel *p, jmi_mark *mark) {
     if (p->first == SIZE_MAX) return;
@@ -216,6 +217,15 @@ static void add_to_pixel(const jmi_curve *curve, pixel *p, size_t i) {
     if (curve->value[i] < curve->value[p->lowest]) p->lowest = i;
     if (curve->value[i] > curve->value[p->highest]) p->highest = i;
     p->last = i;
+    p->ends = SIZE_MAX;
+}
+
+/* One gap is enough to be seen, but none may be taken for its last value. */
+static void close_pixel(const jmi_curve *curve, pixel *p, jmi_mark *mark) {
+    size_t ends = p->ends;
+    draw_pixel(curve, p, mark);
+    if (ends != SIZE_MAX) JMI_PUT(mark, curve->t_s[ends], (double)NAN);
+    *p = nothing;
 }
 
 void jmi_curve_draw(const jmi_curve *curve, size_t pixels, jmi_mark *mark) {
@@ -226,8 +236,7 @@ void jmi_curve_draw(const jmi_curve *curve, size_t pixels, jmi_mark *mark) {
     for (size_t i = 0; i < curve->count; i++) {
         double t = curve->t_s[i];
         if (!(t < until)) {
-            draw_pixel(curve, &p, mark);
-            p = nothing;
+            close_pixel(curve, &p, mark);
             until = each_s > 0 ? each_s * (floor(t / each_s) + 1) : t;
         }
         if (!isnan(curve->value[i])) {
@@ -236,9 +245,11 @@ void jmi_curve_draw(const jmi_curve *curve, size_t pixels, jmi_mark *mark) {
             draw_pixel(curve, &p, mark);
             if (mark->count > 0) JMI_PUT(mark, t, (double)NAN);
             p.broken = true;
+        } else if (p.first != SIZE_MAX && p.ends == SIZE_MAX) {
+            p.ends = i;
         }
     }
-    draw_pixel(curve, &p, mark);
+    close_pixel(curve, &p, mark);
     double last = curve->count > 0 ? curve->value[curve->count - 1] : (double)NAN;
     if (mark->kind == JM_MARK_STEP && !isnan(last) && curve->end_s > curve->t_s[curve->count - 1])
         JMI_PUT(mark, curve->end_s, last);

@@ -211,6 +211,22 @@ static void gaps_stay_gaps(void **state) {
     free(v);
 }
 
+/* A pixel with a short gap in it and a long one that goes on over others. */
+static void a_second_gap_in_a_pixel_stays_one(void **state) {
+    (void)state;
+    double t[] = {0, 1, 2, 3, 4, 5, 6, 60, 70}, gap = (double)NAN;
+    double v[] = {1, gap, 2, 3, gap, 4, gap, 5, 6};
+    const jmi_curve curve = {.t_s = t, .value = v, .count = 9, .end_s = 100};
+    jm_figure *figure = drawn(&curve, 10, JM_MARK_STEP);
+    jm_figure_mark mark = mark_of(figure, JM_MARK_STEP, 0);
+    double held = 0;
+    for (size_t i = 0; i < mark.count; i++)
+        if (mark.x[i] <= 30) held = mark.y[i];
+    assert_true(isnan(held));
+    for (size_t i = 1; i < mark.count; i++) assert_true(mark.x[i] >= mark.x[i - 1]);
+    jm_figure_free(figure);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gaps_and_failures_hold_nothing),
@@ -221,6 +237,7 @@ int main(void) {
         cmocka_unit_test(change_is_not_known_over_missing_refreshes),
         cmocka_unit_test(thinning_keeps_what_a_pixel_shows),
         cmocka_unit_test(gaps_stay_gaps),
+        cmocka_unit_test(a_second_gap_in_a_pixel_stays_one),
     };
     return cmocka_run_group_tests_name("figure: curve", tests, NULL, NULL);
 }
