@@ -133,6 +133,7 @@ static int make_data(const jm_recording *recording, const jm_page_options *optio
     json_object_set_new(*root, "summary", jmi_json_summary(&summary));
     status = add_parts(*root, &source, error);
     jmi_summary_free(&summary);
+    if (status == JM_OK) jmi_html_round(*root, source.duration_s);
     if (status == JM_OK) return JM_OK;
     json_decref(*root);
     return status;
@@ -168,7 +169,7 @@ int jmi_html_data(const jm_recording *recording, const jm_page_options *options,
     if (status == JM_OK) status = jmi_energy_options_take(&energy, ours.energy, error);
     if (status == JM_OK) status = make_data(recording, &ours, &energy, &root, error);
     if (status == JM_OK)
-        status = jmi_json_dump(root, JSON_COMPACT | JSON_REAL_PRECISION(9), &dumped, error);
+        status = jmi_json_dump(root, JSON_COMPACT | JSON_REAL_PRECISION(15), &dumped, error);
     if (status != JM_OK) return status;
     make_inert(&text, dumped);
     jm_free(dumped);

@@ -21,6 +21,9 @@ int jmi_html_ranges(json_t *timeline, const jmi_html_source *source, jm_error *e
 json_t *jmi_html_tables(const jmi_html_source *source, jm_error *error);
 json_t *jmi_html_trust(const jmi_html_source *source);
 
+/* Rounds all numbers to the digits that are worth sending. */
+void jmi_html_round(json_t *data, double duration_s);
+
 /* The page with a placeholder for the data; NULL: this build has none. Made from web/. */
 const char *jmi_html_template(size_t *length);
 

@@ -200,6 +200,47 @@ static void many_ranges_become_few(void **state) {
     jm_recording_free(recording);
 }
 
+/* ---- digits ---- */
+
+static void times_of_a_day_are_told_apart(void **state) {
+    (void)state;
+    const int64_t begin_ns = FIXTURE_T0 + INT64_C(86399123450000), short_ns = 10000;
+    jm_recording *recording = with_power(2);
+    for (int i = 0; i < 2; i++) {
+        jm_range range = JM_RANGE_INIT;
+        range.begin_ns = begin_ns + i * short_ns;
+        range.end_ns = begin_ns + (i + 1) * short_ns;
+        range.name = i == 0 ? "first" : "second";
+        range.attributes = "";
+        assert_int_equal(jm_recording_add_range(recording, &range, NULL), JM_OK);
+    }
+    json_t *root = data_of(recording, 0), *ranges = at(at(root, "timeline"), "ranges");
+    for (size_t i = 0; i < 2; i++) {
+        double begin = json_number_value(json_array_get(at(ranges, "begin_s"), i));
+        assert_true(fabs(begin - 86399.12345 - (double)i * 1e-5) < 1.1e-6);
+    }
+    double utc = (double)(FIXTURE_T0 + jm_recording_utc_offset_ns(recording)) * 1e-9;
+    assert_true(fabs(number(root, "begin_unix_s") - utc) < 1e-4);
+    assert_true(fabs(number(at(root, "summary"), "begin_unix_s") - utc) < 1e-4);
+    json_decref(root);
+    jm_recording_free(recording);
+}
+
+static void digits_are_those_worth_sending(void **state) {
+    (void)state;
+    json_t *root = json_pack("{s:f, s:f, s:[f, [f, n]], s:{s:f}, s:f, s:f}", "energy_j",
+                             1234.56789012, "end_s", 12.3456789012, "rows", 1e-3 / 3, 1e300 / 3,
+                             "deep", "a", -5.0, "begin_unix_s", 1795806586.8139712, "none", 0.0);
+    assert_non_null(root);
+    jmi_html_round(root, 100);
+    char *text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    assert_string_equal(text, "{\"energy_j\":1234.568,\"end_s\":12.345678901,"
+                              "\"rows\":[0.0003333333,[3.333333e299,null]],\"deep\":{\"a\":-5},"
+                              "\"begin_unix_s\":1795806586.81397,\"none\":0}");
+    free(text);
+    json_decref(root);
+}
+
 /* ---- tables ---- */
 
 static void tables_are_the_tables(void **state) {
@@ -317,6 +358,8 @@ int main(void) {
         cmocka_unit_test(thinned_curves_keep_their_peaks),
         cmocka_unit_test(ranges_nest),
         cmocka_unit_test(many_ranges_become_few),
+        cmocka_unit_test(times_of_a_day_are_told_apart),
+        cmocka_unit_test(digits_are_those_worth_sending),
         cmocka_unit_test(tables_are_the_tables),
         cmocka_unit_test(texts_are_inert),
         cmocka_unit_test(any_recording),
