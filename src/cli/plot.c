@@ -228,7 +228,7 @@ static int draw_one(drawing *d, const jm_figure *figure, const char *name) {
     jm_error error = {0};
     snprintf(path, sizeof path, "%s/%s.%s", set->dir, name, set->script ? "gp" : set->format);
     if (set->script)
-        snprintf(draft, sizeof draft, "%s/%s.%s", set->dir, name, set->format);
+        snprintf(draft, sizeof draft, "%s.%s", name, set->format); /* where gnuplot is run */
     else
         snprintf(draft, sizeof draft, "%s/.%s.%d.%s", set->dir, name, (int)getpid(), set->format);
     if (script_of(figure, set, draft, &script, &error) != JM_OK)
