@@ -9,8 +9,8 @@ static const double label_gap = 3;      /* between texts of ticks and the label 
 static const double tick_gap = 2;       /* between a tick and its text */
 static const double entry_gap = 9;      /* between entries of the legend */
 static const double entry_height = 9.4; /* of a row of the legend */
-static const double category_height = 12;
-static const double tallest = 680; /* a page of a journal */
+static const double category_height = 12, most_category_height = 20; /* more where they are few */
+static const double tallest = 680;                                   /* a page of a journal */
 
 static const double most_rows = 6; /* of the legend */
 
@@ -223,7 +223,8 @@ static double suitable_height(const jmi_sheet *s) {
     double across = s->right - s->left;
     if (y->categories) {
         double rows = y->max - y->min;
-        return fmax(rows * fmax(fmin(category_height, tallest / rows), JMI_TICK_SIZE + 1), 24);
+        double each = fmin(fmax(category_height, 80 / rows), most_category_height);
+        return fmax(rows * fmax(fmin(each, tallest / rows), JMI_TICK_SIZE + 1), 24);
     }
     if (y->hidden) return 44.0 / 84 * across; /* for which the texts in it were made */
     double height = fmin(0.58 * across, 100 + 0.15 * across);
