@@ -186,7 +186,10 @@ int plot_draw(plot_source *source, const char *const *names, const plot_settings
                         "gnuplot is not installed: apt install gnuplot-nox; or take --script for "
                         "its scripts, or rep.plot() in Python, which has matplotlib draw them");
     int errnum = make_dirs(set->dir);
-    int code = errnum == 0 ? CLI_OK : fail_to_write(set->dir, errnum);
+    int code = CLI_OK;
+    if (errnum != 0)
+        code = cli_fail(&cli_plot, errnum == ENOMEM ? CLI_FAILED : CLI_USAGE,
+                        "cannot write into %s: %s", set->dir, strerror(errnum));
     if (code == CLI_OK) {
         signal(SIGPIPE, SIG_IGN);
         d.gnuplot = gnuplot;
