@@ -17,7 +17,7 @@ static const char *haze_of(const jmi_mark *mark) {
     switch (mark->kind) {
     case JM_MARK_SPAN: return "CF";
     case JM_MARK_AREA: return faint ? "B8" : "";
-    case JM_MARK_BAR: return faint ? "73" : "";
+    case JM_MARK_BAR: return faint ? "99" : "";
     case JM_MARK_BOX: return "A6";
     case JM_MARK_POINT: return faint || mark->style & JM_STYLE_SMALL ? "4D" : "";
     default: return faint ? "80" : "";
@@ -240,7 +240,26 @@ static bool wide_enough(const jmi_script *s, const jmi_mark *mark) {
     return wide;
 }
 
+/* The tops of bars that stand side by side: of translucent ones that lie on others' it is all that
+ * tells them apart. */
+static void draw_outline(jmi_script *s, const jmi_mark *mark) {
+    const double *x = mark->column[JMI_X], *x2 = mark->column[JMI_X2];
+    const double *y = mark->column[JMI_Y], *y2 = mark->column[JMI_Y2];
+    begin_block(s);
+    for (size_t i = 0; i < mark->count; i++) {
+        bool goes_on = i + 1 < mark->count && x[i + 1] == x2[i];
+        if (i == 0 || x[i] != x2[i - 1]) PUT_ROW(s, x[i], y[i]);
+        PUT_ROW(s, x[i], y2[i]);
+        PUT_ROW(s, x2[i], y2[i]);
+        if (goes_on) continue;
+        PUT_ROW(s, x2[i], y[i]);
+        put_break(s);
+    }
+    if (end_block(s)) list_lines(s, 0.6, solid_color(mark));
+}
+
 static void draw_bars(jmi_script *s, const jmi_mark *mark) {
+    bool outlined = mark->style & JM_STYLE_FAINT && !s->sheet->figure->y.categories;
     char color[12];
     begin_block(s);
     for (size_t i = 0; i < mark->count; i++)
@@ -248,7 +267,8 @@ static void draw_bars(jmi_script *s, const jmi_mark *mark) {
                 mark->column[JMI_Y2][i]);
     if (end_block(s))
         list_fill(s, rectangles, jmi_script_color(mark, color),
-                  wide_enough(s, mark) ? "white" : NULL, 0.4);
+                  !outlined && wide_enough(s, mark) ? "white" : NULL, 0.4);
+    if (outlined) draw_outline(s, mark);
     draw_intervals(s, mark, "#333333");
 }
 
