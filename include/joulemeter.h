@@ -1056,6 +1056,10 @@ typedef struct jm_coverage_point {
 JM_API int jm_figure_coverage(jm_figure **figure, const jm_coverage_point *points, size_t count,
                               double level, jm_error *error);
 
+/* Adds a sentence to the note beneath a figure: what the numbers do not tell that it was made of,
+ * such as that they are simulated. */
+JM_API int jm_figure_add_note(jm_figure *figure, const char *sentence, jm_error *error);
+
 /* Set `size` before the call; what is given belongs to the figure. JM_NOT_FOUND if the index is too
  * large. Marks come in the order in which they are to be drawn. */
 JM_API int jm_figure_get(const jm_figure *figure, jm_figure_info *info);

@@ -10,13 +10,8 @@
 const char *const experiment_figure_names[] = {"runs_energy", "runs_time", "runs_power", "ratios",
                                                NULL};
 
-const char *experiment_figure_title(const char *name) {
-    static const char *const titles[] = {"Energy of each run", "Time of each run",
-                                         "Mean power of each run", "Ratio to the first"};
-    for (size_t i = 0; experiment_figure_names[i] != NULL; i++)
-        if (strcmp(experiment_figure_names[i], name) == 0) return titles[i];
-    return "";
-}
+const char *const experiment_figure_titles[] = {
+    "Energy of each run", "Time of each run", "Mean power of each run", "Ratio to the first", NULL};
 
 struct experiment_figures {
     json_t *root;
@@ -25,6 +20,7 @@ struct experiment_figures {
     jm_comparison *comparisons;
     const char **names; /* of what is compared */
     size_t comparison_count;
+    bool simulated, modelled;
 };
 
 bool is_json_file(const char *path) {
@@ -40,10 +36,26 @@ static double number_of(const json_t *object, const char *key) {
     return json_is_number(value) ? json_number_value(value) : (double)NAN;
 }
 
-static bool take_group(jm_run_group *group, const json_t *result) {
-    const json_t *runs = json_object_get(result, "runs");
+/* Heap. A letter is the name of a command that was given none; of one command at several sampling
+ * intervals these tell its groups apart. */
+static char *name_of(const json_t *result, bool several) {
     const char *name = json_string_value(json_object_get(result, "name"));
-    if (name == NULL) name = json_string_value(json_object_get(result, "command"));
+    const char *command = json_string_value(json_object_get(result, "command"));
+    double interval_s = number_of(result, "interval_s");
+    char *text = NULL;
+    int made = 0;
+    if (command == NULL) command = "";
+    if (name != NULL && strlen(name) == 1)
+        made = asprintf(&text, "%s: %s", name, command);
+    else if (name == NULL && several && isfinite(interval_s))
+        made = asprintf(&text, "%s, every %g ms", command, 1e3 * interval_s);
+    else
+        text = strdup(name == NULL ? command : name);
+    return made < 0 ? NULL : text;
+}
+
+static bool take_group(jm_run_group *group, const json_t *result, bool several) {
+    const json_t *runs = json_object_get(result, "runs");
     jm_run *list = calloc(json_array_size(runs) + 1, sizeof *list);
     if (list == NULL) return false;
     for (size_t i = 0; i < json_array_size(runs); i++) {
@@ -55,8 +67,8 @@ static bool take_group(jm_run_group *group, const json_t *result) {
             return false;
         }
     }
-    *group = (jm_run_group){name == NULL ? "" : name, list, json_array_size(runs)};
-    return true;
+    *group = (jm_run_group){name_of(result, several), list, json_array_size(runs)};
+    return group->name != NULL;
 }
 
 static jm_ratio ratio_of(const json_t *comparison, const char *key) {
@@ -64,6 +76,16 @@ static jm_ratio ratio_of(const json_t *comparison, const char *key) {
     return (jm_ratio){.ratio = number_of(ratio, "ratio"),
                       .lower = number_of(ratio, "lower"),
                       .upper = number_of(ratio, "upper")};
+}
+
+/* What the group is called here that has a name in the file. */
+static const char *group_named(const experiment_figures *e, const json_t *results,
+                               const char *name) {
+    for (size_t i = 0; name != NULL && i < e->group_count; i++) {
+        const char *other = json_string_value(json_object_get(json_array_get(results, i), "name"));
+        if (other != NULL && strcmp(other, name) == 0) return e->groups[i].name;
+    }
+    return name == NULL ? "" : name;
 }
 
 static bool take_all(experiment_figures *e) {
@@ -75,13 +97,15 @@ static bool take_all(experiment_figures *e) {
     e->names = calloc(ratios + 1, sizeof *e->names);
     if (groups == 0 || e->groups == NULL || e->comparisons == NULL || e->names == NULL)
         return false;
-    for (; e->group_count < groups; e->group_count++)
-        if (!take_group(&e->groups[e->group_count], json_array_get(results, e->group_count)))
-            return false;
+    e->group_count = groups;
+    for (size_t i = 0; i < groups; i++)
+        if (!take_group(&e->groups[i], json_array_get(results, i), groups > 1)) return false;
+    e->simulated = json_is_true(json_object_get(e->root, "simulated"));
+    e->modelled = json_is_true(json_object_get(e->root, "modelled"));
     for (; e->comparison_count < ratios; e->comparison_count++) {
         const json_t *one = json_array_get(comparisons, e->comparison_count);
-        const char *name = json_string_value(json_object_get(one, "b"));
-        e->names[e->comparison_count] = name == NULL ? "" : name;
+        e->names[e->comparison_count] =
+            group_named(e, results, json_string_value(json_object_get(one, "b")));
         e->comparisons[e->comparison_count] = (jm_comparison){.size = sizeof(jm_comparison),
                                                               .energy = ratio_of(one, "energy"),
                                                               .time = ratio_of(one, "time"),
@@ -113,16 +137,25 @@ bool experiment_figure_there(const experiment_figures *e, const char *name) {
 
 int experiment_figure_make(const experiment_figures *e, const char *name, jm_figure **figure,
                            jm_error *error) {
-    for (int which = 0; which < 3; which++)
-        if (strcmp(name, experiment_figure_names[which]) == 0)
-            return jm_figure_runs(figure, e->groups, e->group_count, (jm_run_value)which, error);
-    return jm_figure_ratios(figure, e->names, e->comparisons, e->comparison_count, error);
+    int which = 0, status;
+    while (which < 3 && strcmp(name, experiment_figure_names[which]) != 0) which++;
+    if (which < 3)
+        status = jm_figure_runs(figure, e->groups, e->group_count, (jm_run_value)which, error);
+    else
+        status = jm_figure_ratios(figure, e->names, e->comparisons, e->comparison_count, error);
+    if (status == JM_OK && e->simulated)
+        status = jm_figure_add_note(*figure, "Simulated GPU.", error);
+    if (status == JM_OK && e->modelled)
+        status = jm_figure_add_note(*figure, "CPU power is modelled, not measured.", error);
+    return status;
 }
 
 void experiment_figures_close(experiment_figures *e) {
     if (e == NULL) return;
-    for (size_t i = 0; e->groups != NULL && i < e->group_count; i++)
-        free((void *)e->groups[i].runs);
+    for (size_t i = 0; e->groups != NULL && i < e->group_count; i++) {
+        free((void *)(uintptr_t)e->groups[i].name);
+        free((void *)(uintptr_t)e->groups[i].runs);
+    }
     free(e->groups);
     free(e->comparisons);
     free(e->names);

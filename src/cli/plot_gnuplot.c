@@ -32,7 +32,8 @@ static int spawn(const char *gnuplot, int in, int err, pid_t *pid) {
     char *argv[] = {(char *)gnuplot, (char *)"--default-settings", (char *)"-", NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    sigset_t defaults;
+    sigset_t none, defaults;
+    sigemptyset(&none);
     sigemptyset(&defaults);
     sigaddset(&defaults, SIGPIPE);
     posix_spawn_file_actions_init(&actions);
@@ -41,7 +42,8 @@ static int spawn(const char *gnuplot, int in, int err, pid_t *pid) {
     posix_spawn_file_actions_adddup2(&actions, err, 2);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setsigdefault(&attributes, &defaults);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     extern char **environ;
     int errnum = posix_spawn(pid, gnuplot, &actions, &attributes, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
@@ -62,12 +64,18 @@ static void read_complaint(int err, char *why, size_t size) {
     }
 }
 
-static int wait_for(pid_t pid) {
+/* 0, or -1 after saying why. */
+static int wait_for(pid_t pid, int err, char *why, size_t size) {
     int status;
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR) return -1;
-    if (WIFSIGNALED(status)) return GNUPLOT_INTERRUPTED;
-    return WEXITSTATUS(status) == 0 ? 0 : -1;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
+    if (WIFSIGNALED(status))
+        snprintf(why, size, "%s", strsignal(WTERMSIG(status)));
+    else
+        snprintf(why, size, "it failed without a word");
+    read_complaint(err, why, size);
+    return -1;
 }
 
 int run_gnuplot(const char *gnuplot, const char *script, char *why, size_t size) {
@@ -81,9 +89,7 @@ int run_gnuplot(const char *gnuplot, const char *script, char *why, size_t size)
         if (errnum == 0) {
             write_all(in[1], script, strlen(script)); /* cut short if it ends: its code tells */
             close(in[1]);
-            snprintf(why, size, "it failed without a word");
-            result = wait_for(pid);
-            read_complaint(err, why, size);
+            result = wait_for(pid, err, why, size);
         } else {
             close(in[1]);
             snprintf(why, size, "%s", strerror(errnum));

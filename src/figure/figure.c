@@ -184,6 +184,15 @@ int jm_figure_get_mark(const jm_figure *figure, uint32_t index, jm_figure_mark *
     return jmi_give_struct(mark, &ours, sizeof ours);
 }
 
+int jm_figure_add_note(jm_figure *figure, const char *sentence, jm_error *error) {
+    if (figure == NULL || sentence == NULL)
+        return jmi_fail(error, JM_INVALID, "figure and sentence must not be NULL");
+    jmi_figure_note(figure, "%s", sentence);
+    if (!figure->note.failed) return JM_OK;
+    figure->note.failed = false; /* what was there still is */
+    return jmi_fail(error, JM_MEMORY, "out of memory for a note");
+}
+
 static void free_mark(jmi_mark *mark) {
     for (size_t i = 0; i < JMI_MARK_COLUMNS; i++) free(mark->column[i]);
     for (size_t i = 0; mark->text != NULL && i < mark->count; i++) free(mark->text[i]);

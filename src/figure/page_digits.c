@@ -10,8 +10,8 @@ static const double most_exact = 9007199254740992.0; /* integers up to here are 
 
 static double to_decimals(double value, int decimals) {
     double scale = pow(10, abs(decimals));
-    double rounded = decimals >= 0 ? nearbyint(value * scale) / scale
-                                   : nearbyint(value / scale) * scale;
+    double rounded =
+        decimals >= 0 ? nearbyint(value * scale) / scale : nearbyint(value / scale) * scale;
     return isfinite(rounded) ? rounded : value;
 }
 

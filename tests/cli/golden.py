@@ -5,7 +5,7 @@ A case file holds blocks:
 
     # a comment
     ~numbers                 (for measured figures: numbers become N, units lose their
-                              prefix, and runs of spaces are one)
+                              prefix, runs of spaces are one, and curves and bars are ▒)
     $ joulemeter show nope   (run by sh, in a folder of its own for each file)
     text on stdout
     2| text on stderr
@@ -58,6 +58,7 @@ def read_blocks(path):
 def normalise(text, numbers, folder):
     text = text.replace(folder, "DIR")
     if numbers:
+        text = re.sub("[\u2581-\u258f]+", "▒", text)
         text = NUMBER.sub("N", text)
         text = re.sub(r"\bN [nuµmkMG]?([sJW])\b", r"N \1", text)
         text = "\n".join(re.sub(r" +", " ", line).rstrip() for line in text.split("\n"))

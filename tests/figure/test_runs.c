@@ -21,6 +21,11 @@ static void runs_are_points_with_their_median(void **state) {
     assert_true(isnan(mark_of(figure, JM_MARK_POINT, 3).low[0])); /* two runs: no interval */
     assert_string_equal(info_of(figure).y.tick_text[1], "fast");
     assert_string_equal(info_of(figure).x.label, "energy (J)");
+    fixture_ok(jm_figure_add_note(figure, "Simulated GPU.", &error), &error);
+    const char *note = info_of(figure).note;
+    assert_string_equal(note + strlen(note) - 14, "Simulated GPU.");
+    assert_int_equal(jm_figure_add_note(figure, NULL, NULL), JM_INVALID);
+    assert_int_equal(jm_figure_add_note(NULL, "", NULL), JM_INVALID);
     jm_figure_free(figure);
     fixture_ok(jm_figure_runs(&figure, groups, 2, JM_RUN_POWER, &error), &error);
     assert_near(mark_of(figure, JM_MARK_POINT, 2).x[0], 60);
