@@ -302,6 +302,8 @@ class Card {
     this.chart ??= echarts.init(this.place, null, { renderer: "svg" });
     this.chart.resize({ width, height: box.height });
     this.chart.setOption(optionOf(this.figure, this.data, box, width) as never, { notMerge: true });
+    // On paper it takes the width that there is.
+    this.place.querySelector("svg")?.setAttribute("viewBox", `0 0 ${width} ${box.height}`);
   }
 
   get drawn(): boolean {
