@@ -91,6 +91,39 @@ def record(path, spec, seconds=24):
     return report
 
 
+def numbers(joulemeter, folder, limits):
+    """Figures of runs, ratios and limits: two programs that sleep, and measured limits if they are there."""
+    import csv
+    import json
+
+    import _joulemeter
+
+    import joulemeter as jm
+    from joulemeter.figures import drawn
+
+    ab = folder / "ab.json"
+    subprocess.run([joulemeter, "compare", "-q", "-n", "8", "-c", "0", "--simulate", "a100,telegraph:80:300:20ms",
+                    "--names", "old,new", f"--json={ab}", "sleep 0.45", "sleep 0.4"], check=True)
+    subprocess.run([joulemeter, "plot", "-q", "--format", "png", "-o", folder / "gnuplot", ab], check=True)
+    results = json.loads(ab.read_text())
+    runs = [(one["name"], [(r["energy_j"], r["u_random_j"], r["u_systematic_j"], r["time_s"]) for r in one["runs"]])
+            for one in results["results"]]
+    (one,) = results["comparisons"]
+    ratios = [tuple(one[key][part] for part in ("ratio", "lower", "upper")) for key in ("energy", "time", "power")]
+    figures = {"runs_energy": drawn(_joulemeter.figure_runs(runs, "energy"), {}),
+               "ratios": drawn(_joulemeter.figure_ratios([("new", *ratios)]), {})}
+    if limits is not None:
+        with open(limits, encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if (row["workload"], row["batch_size"], row["optimizer"])
+                    == ("cifar100/shufflenetv2", "1024", "adadelta")]
+        figures["limits"] = jm.figures.limits([
+            (float(r["power_limit_w"]), float(r["mean_power_w"]) * float(r["epoch_time_s"]), 0, float(r["epoch_time_s"]))
+            for r in rows])
+    for name, (figure, _) in figures.items():
+        figure.savefig(folder / "matplotlib" / f"{name}.png", dpi=200)
+    return list(figures)
+
+
 def shrink(source, target, width=700):
     subprocess.run(["convert", source, "-resize", f"{width}x>", "-strip", "-dither", "None", "-colors", "160",
                     "-define", "png:compression-level=9", target], check=True)
@@ -105,9 +138,11 @@ def main():
     report = record(str(recording), f"a100,replay:{trace},loop")
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
-    names = [name for name in report.list_figures()]
+    names = report.list_figures()
     subprocess.run([joulemeter, "plot", "--all", "-q", "--format", "png", "-o", folder / "gnuplot", recording], check=True)
     report.plot(names, out_dir=folder / "matplotlib", dpi=200)
+    limits = Path(trace).parents[2] / "power-limit" / "v100.csv"
+    names += numbers(joulemeter, folder, limits if limits.exists() else None)
     subprocess.run([joulemeter, "report", "-q", "-o", folder / "cnn.html", recording], check=True)
     subprocess.run(["node", ROOT / "docs/shoot_page.mjs", folder / "cnn.html", folder / "page", ROOT / "docs/report.png"],
                    check=True)
@@ -116,7 +151,7 @@ def main():
             source = folder / drawer / f"{name}.png"
             if source.exists():
                 shrink(source, OUT / f"{name}-{drawer}.png")
-            else:
+            elif name in report.list_figures():
                 print(f"{drawer} drew no {name}", file=sys.stderr)
     shrink(ROOT / "docs/report.png", ROOT / "docs/report.png", 1200)
     print(f"{len(list(OUT.iterdir()))} pictures in {OUT}; the recording: {recording}")

@@ -56,6 +56,7 @@ find "$out" -maxdepth 1 -type f -printf '  %f (%s bytes)\n' | sort
 cat <<END
 
 Try next:
+  xdg-open $out/demo.html            the report page: timeline, tables, figures
   $command devices                  what this machine can measure
   $command doctor                   what is missing, and the least that would mend it
   $command run -- make -j2          any program of yours
