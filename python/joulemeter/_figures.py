@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._report import Report
 
 _USUAL = ("power_time", "util_time_dual", "cumulative_energy", "phase_energy_bar")
+_POWERDL = 17
 _FORMATS = ("png", "pdf", "svg")
 _COLUMNS = ("x", "x2", "y", "y2", "low", "high", "q1", "q3", "value")
 _UTILISATION = ("gpu_util_time", "mem_util_time", "util_time_dual", "util_hist", "util_ecdf",
@@ -78,12 +79,14 @@ def plot(report: Report, figs: Union[None, str, Sequence[str]], every: bool, sho
     if figs is not None and not every:
         wanted = [figs] if isinstance(figs, str) else list(figs)
     _check(wanted)
+    powerdl = names()[:_POWERDL]  # that others have nothing to show need not be said unless asked for
     figures, drawn, without = _Source(report, **source), {}, []
     for name in wanted:
         try:
             figure = figures.make(name)
         except ValueError as error:
-            without.append(str(error))
+            if not every or name in powerdl:
+                without.append(str(error))
             continue
         drawn[name] = draw(figure, show, file, **look)
     _show(show)

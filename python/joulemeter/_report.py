@@ -237,7 +237,7 @@ class Report:
         -------
         dict
             By name: the path where ``out_dir`` is given, else (Figure, Axes). What has no data is
-            left out, with a warning that says why.
+            left out, with a warning that says why (with ``all`` of the 17 alone).
 
         Raises
         ------

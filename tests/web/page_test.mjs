@@ -4,10 +4,10 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const [joulemeter, simgpu] = process.argv.slice(2);
+const [joulemeter, simgpu] = process.argv.slice(2).map((path) => resolve(path));
 const web = join(dirname(fileURLToPath(import.meta.url)), "../../web");
 const folder = mkdtempSync(join(tmpdir(), "joulemeter-page-"));
 const HOSTILE = ['"><img src=x onerror="window.__owned=1">', "</script><script>window.__owned=2</script>",
