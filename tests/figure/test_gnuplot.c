@@ -241,28 +241,39 @@ static void a_figure_without_marks_has_axes(void **state) {
     jm_figure_free(figure);
 }
 
+static unsigned big_endian(const char *bytes) {
+    unsigned value = 0;
+    for (int i = 0; i < 4; i++) value = value << 8 | (unsigned char)bytes[i];
+    return value;
+}
+
+/* 183 mm by 100 mm, in pixels of 1/96 inch and in dots of 1/300 inch. */
 static void sizes_are_as_asked(void **state) {
     (void)state;
     NEED_GNUPLOT();
     size_t length;
     jm_figure *figure = figure_of(false, false, "a label", "a name");
-    jm_gnuplot_options options = JM_GNUPLOT_OPTIONS_INIT;
-    char *script;
-    options.path = "picture";
-    options.width_mm = 183;
-    options.height_mm = 100;
-    assert_int_equal(jm_figure_gnuplot(figure, &options, &script, NULL), JM_OK);
-    run(script);
-    jm_free(script);
-    char *pdf = read_file("picture", &length), *box = NULL;
-    for (size_t i = 0; pdf != NULL && i + 9 < length && box == NULL; i++)
-        if (memcmp(pdf + i, "/MediaBox", 9) == 0) box = pdf + i;
-    assert_non_null(box);
-    double width = 0, height = 0;
-    assert_int_equal(sscanf(strchr(box, '[') + 1, " 0 0 %lf %lf", &width, &height), 2);
-    assert_true(fabs(width - 183 / 25.4 * 72) <= 1 && fabs(height - 100 / 25.4 * 72) <= 1);
-    free(pdf);
-    unlink("picture");
+    for (size_t k = 1; k < JMI_COUNT(formats); k++) {
+        jm_gnuplot_options options = {sizeof options, formats[k], "picture", 183, 100};
+        double width = 0, height = 0, each = k == 1 ? 25.4 / 96 : 25.4 / 300;
+        char *script;
+        assert_int_equal(jm_figure_gnuplot(figure, &options, &script, NULL), JM_OK);
+        run(script);
+        jm_free(script);
+        char *picture = read_file("picture", &length);
+        assert_true(picture != NULL && length > 24);
+        if (k == 1) {
+            const char *size = strstr(picture, "width=\"");
+            assert_true(size != NULL &&
+                        sscanf(size, "width=\"%lf\" height=\"%lf", &width, &height) == 2);
+        } else {
+            width = big_endian(picture + 16);
+            height = big_endian(picture + 20);
+        }
+        assert_true(fabs(width * each - 183) < each && fabs(height * each - 100) < each);
+        free(picture);
+        unlink("picture");
+    }
     jm_figure_free(figure);
 }
 
