@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double cap_points = 1.6, box_half = 0.3, dot_points = 1.5, small_dot_points = 0.75;
+static const double cap_points = 1.6, box_half = 0.3, dot_points = 1.5, small_dot_points = 0.85;
 enum { DENSE = 400, SHADES = 64 };
 
 /* ---- looks ---- */
