@@ -295,7 +295,7 @@ static const jmi_terminal *find_terminal(const char *format) {
 
 int jm_figure_gnuplot(const jm_figure *figure, const jm_gnuplot_options *options, char **script,
                       jm_error *error) {
-    jm_gnuplot_options ours;
+    jm_gnuplot_options ours = {.size = 0};
     jmi_sheet sheet;
     if (script != NULL) *script = NULL;
     if (figure == NULL || script == NULL)

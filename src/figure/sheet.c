@@ -143,9 +143,10 @@ static size_t place(const group *g, double left, double room) {
     if (g->count == 0 || (g->count + columns - 1) / columns > rows) return rows;
     double x = left;
     for (size_t c = 0; c < columns; c++) {
+        double row = 0;
         for (size_t i = c; i < g->count; i += columns) {
             g->entries[i].x = x;
-            g->entries[i].y = (double)(i / columns);
+            g->entries[i].y = row++;
         }
         x += column_width(g, columns, c);
     }
