@@ -93,15 +93,20 @@ class Sensitivity(_Figures):
     highest: float
 
 
-def _plot(figure: Dict[str, Any], look: Dict[str, Any]) -> Any:
+def _plot(figure: Dict[str, Any], look: Dict[str, Any], energies: "List[Energy]") -> Any:
     from .figures import drawn
 
+    told = {"simulated": "Simulated GPU.", "modelled": "CPU power is modelled, not measured."}
+    said = [sentence for word, sentence in told.items()
+            if any(word in energy.provenance for energy in energies)]
+    figure["note"] = " ".join([*filter(None, [figure["note"]]), *said])
     return drawn(figure, look)
 
 
 def _plot_runs(groups: "List[tuple[str, Repeat]]", which: str, look: Dict[str, Any]) -> Any:
     return _plot(_joulemeter.figure_runs(
-        [(name, [numbers_of(run) for run in group.runs]) for name, group in groups], which), look)
+        [(name, [numbers_of(run) for run in group.runs]) for name, group in groups], which), look,
+        [run for _, group in groups for run in group.runs])
 
 
 @dataclass(frozen=True)
@@ -258,7 +263,8 @@ class Comparison(_Figures):
         if which != "ratio":
             return _plot_runs([(run.name, run) for run in (self.a, self.b)], which, look)
         ratios = [(r.ratio, r.lower, r.upper) for r in (self.energy, self.time, self.power)]
-        return _plot(_joulemeter.figure_ratios([(self.b.name, *ratios)]), look)
+        return _plot(_joulemeter.figure_ratios([(self.b.name, *ratios)]), look,
+                     self.a.runs + self.b.runs)
 
     def __str__(self) -> str:
         lines = []

@@ -411,7 +411,9 @@ def test_repeats_and_comparisons():
     assert len(again.plot()[1].lines) >= 2 and again.plot("time")[1].get_xlabel().startswith("time")
     both = jm.compare(work, lambda: time.sleep(0.25), n=3, names=("short", "long"), **options)
     assert [text.get_text() for text in both.plot()[1].get_yticklabels()] == ["short", "long"]
-    assert both.plot("ratio")[1].get_xlabel() == "ratio to the first"
+    figure, axes = both.plot("ratio")
+    assert axes.get_xlabel() == "ratio to the first"
+    assert figure._supxlabel.get_text().endswith("Simulated GPU.")
     with pytest.raises(ValueError):
         both.plot("colour")
 
