@@ -29,7 +29,7 @@ export interface Timeline {
   lanes: Lane[];
   ranges: Ranges;
   marks: { t_s: number; name: string; meta: string }[];
-  marks_total: number;
+  marks_total: number; // recorded; more than are here: those that are are spread over all
 }
 
 // Readings of a sensor: each value holds until the next one. Thinned out where there are too many:
@@ -50,14 +50,16 @@ export interface Series {
   v: string; // base64 of little-endian uint16: min + v / 65534 * (max - min); 65535: no value
 }
 
-// Ranges of one thread (or of one stream of a device), nested.
+// Ranges of one thread (or of one stream of a device), nested. Of more than a hundred threads those
+// of a process are in one lane, and so on.
 export interface Lane {
   label: string; // "thread 0", "process 1234, thread 1", "gpu0, stream 7"
   depth: number; // rows
 }
 
-// Columns of equal length, by their beginning. Runs of ranges too short to be seen are one entry
-// with count > 1, called "several" where their names differ.
+// Columns of equal length, by their beginning. Runs of ranges of one row too short to be seen are
+// one entry with count > 1: `name` then has the names of all ("backward, forward"), or "several";
+// the category is the first one's, the energy the sum of theirs. No range is left out.
 export interface Ranges {
   total: number; // that were recorded
   names: string[];

@@ -21,6 +21,10 @@ int jmi_html_ranges(json_t *timeline, const jmi_html_source *source, jm_error *e
 json_t *jmi_html_tables(const jmi_html_source *source, jm_error *error);
 json_t *jmi_html_trust(const jmi_html_source *source);
 
+enum { JMI_HTML_NAME = 200 }; /* bytes of a name that are shown */
+/* Made UTF-8, and cut off after so many bytes; NULL is "". */
+json_t *jmi_html_text(const char *text, size_t most);
+
 /* Rounds all numbers to the digits that are worth sending. */
 void jmi_html_round(json_t *data, double duration_s);
 

@@ -1,202 +1,142 @@
-/* Ranges of the timeline in lanes, one for each thread and each stream, as boxes that nest; and
- * marks as instants. */
+/* Ranges of the timeline as columns, with the lanes that they lie in, and marks as instants. */
 #include "figure/page.h"
+#include "figure/page_boxes.h"
 
 #include "report/range_reader.h"
-#include "report/reader.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ENTRIES = 5000, MOST_DEPTH = 60, MOST_MARKS = 2000 };
-
-typedef struct box {
-    const char *name;
-    jm_category category;
-    uint32_t device; /* that ran it; UINT32_MAX: the host */
-    uint32_t pid, thread, stream;
-    int64_t begin_ns, end_ns;
-    uint32_t lane, depth;
-    uint32_t entry; /* that it is part of */
-} box;
+enum {
+    ENTRY_BYTES = 60, /* of an entry's columns, about */
+    LEAST_ENTRIES = 500,
+    MOST_MARKS = 1000,
+    MARK_BYTES = 80,
+    NAMES_TOLD = 3 /* of an entry */
+};
+static const double share_of_bytes = 0.25, share_of_marks = 0.05;
 
 typedef struct entry {
-    const box *first;
+    const jmi_box *first;
     int64_t end_ns;
     uint32_t count;
-    bool mixed; /* of several names */
+    uint32_t name_count; /* NAMES_TOLD + 1: there are more */
+    const char *names[NAMES_TOLD];
+    bool of_devices; /* of more than one */
     jm_energy energy;
 } entry;
 
-typedef struct boxes {
-    box *list;
-    size_t count;
-    entry *entries;
-    size_t entry_count;
-    uint32_t lane_count;
-} boxes;
+typedef struct entries {
+    jmi_boxes boxes;
+    entry *list;
+} entries;
 
-/* ---- reading, and where each lies ---- */
-
-static int by_lane(const void *left, const void *right) {
-    const box *a = left, *b = right;
-    if (a->device != b->device) return a->device > b->device ? -1 : 1; /* the host first */
-    if (a->pid != b->pid) return a->pid < b->pid ? -1 : 1;
-    if (a->thread != b->thread) return a->thread < b->thread ? -1 : 1;
-    if (a->stream != b->stream) return a->stream < b->stream ? -1 : 1;
-    if (a->begin_ns != b->begin_ns) return a->begin_ns < b->begin_ns ? -1 : 1;
-    return (a->end_ns < b->end_ns) - (a->end_ns > b->end_ns); /* the outer one first */
+static double seconds(const jmi_html_source *source, int64_t t_ns) {
+    return (double)(t_ns - source->begin_ns) * 1e-9;
 }
 
-static bool same_lane(const box *a, const box *b) {
-    return a->device == b->device && a->pid == b->pid && a->thread == b->thread &&
-           a->stream == b->stream;
+/* ---- what each entry is made of ---- */
+
+static void add_name(entry *e, const char *name) {
+    if (e->name_count > NAMES_TOLD) return;
+    for (uint32_t i = 0; i < e->name_count; i++)
+        if (e->names[i] == name || strcmp(e->names[i], name) == 0) return;
+    if (e->name_count < NAMES_TOLD) e->names[e->name_count] = name;
+    e->name_count++;
 }
 
-static int read_boxes(boxes *all, const jm_recording *recording, jm_error *error) {
-    uint64_t count = jm_recording_range_count(recording);
-    all->list = jmi_alloc((size_t)count + 1, sizeof *all->list);
-    all->entries = jmi_alloc((size_t)count + 1, sizeof *all->entries);
-    if (all->list == NULL || all->entries == NULL)
-        return jmi_fail(error, JM_MEMORY, "out of memory for ranges");
-    for (uint64_t i = 0; i < count; i++) {
-        jm_range range = JM_RANGE_INIT;
-        int status = jm_recording_range(recording, i, &range);
-        if (status != JM_OK) return jmi_fail(error, status, "cannot read a range");
-        bool on_host = range.device == NULL || range.device[0] == '\0';
-        /* Threads are told apart on the host, streams on devices. */
-        all->list[all->count++] =
-            (box){.name = range.name,
-                  .category = range.category,
-                  .device = on_host ? UINT32_MAX : jmi_device_named(recording, range.device),
-                  .pid = on_host ? range.pid : 0,
-                  .thread = on_host ? range.thread : 0,
-                  .stream = on_host ? 0 : range.stream,
-                  .begin_ns = range.begin_ns,
-                  .end_ns = range.end_ns};
+static int gather(entries *all, jm_error *error) {
+    all->list = jmi_alloc((size_t)all->boxes.entry_count + 1, sizeof *all->list);
+    if (all->list == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for ranges");
+    for (size_t i = 0; i < all->boxes.count; i++) {
+        const jmi_box *b = &all->boxes.list[i];
+        entry *e = &all->list[b->entry];
+        if (e->first == NULL) *e = (entry){.first = b, .end_ns = b->end_ns};
+        if (b->end_ns > e->end_ns) e->end_ns = b->end_ns;
+        e->count++;
+        e->of_devices |= b->device != e->first->device;
+        add_name(e, b->name);
     }
-    if (all->count > 1) qsort(all->list, all->count, sizeof *all->list, by_lane);
     return JM_OK;
-}
-
-/* Rows that ended are used again; what overlaps partly goes one row lower. */
-static void lay_out(boxes *all) {
-    int64_t ends[MOST_DEPTH];
-    uint32_t rows = 0;
-    for (size_t i = 0; i < all->count; i++) {
-        box *b = &all->list[i];
-        if (i == 0 || !same_lane(&all->list[i - 1], b)) {
-            all->lane_count++;
-            rows = 0;
-        }
-        while (rows > 0 && ends[rows - 1] <= b->begin_ns) rows--;
-        if (rows == MOST_DEPTH) rows--;
-        b->lane = all->lane_count - 1;
-        b->depth = rows;
-        ends[rows++] = b->end_ns;
-    }
-}
-
-/* ---- what is too short to be seen becomes one ---- */
-
-static bool same_name(const box *a, const box *b) {
-    return a->category == b->category && (a->name == b->name || strcmp(a->name, b->name) == 0);
-}
-
-/* Both are too short to be seen, lie close, and are not yet long together. */
-static bool goes_on(const entry *e, const box *b, int64_t least_ns) {
-    const box *f = e->first;
-    return (e->count > 1 || e->end_ns - f->begin_ns < least_ns) &&
-           b->end_ns - b->begin_ns < least_ns && b->begin_ns - e->end_ns < least_ns &&
-           e->end_ns - f->begin_ns < 4 * least_ns;
-}
-
-/* `mixed`: whatever their names. */
-static size_t join(boxes *all, int64_t least_ns, bool mixed) {
-    uint32_t last[MOST_DEPTH]; /* entry of each row of the lane */
-    uint32_t rows = 0;
-    all->entry_count = 0;
-    for (size_t i = 0; i < all->count; i++) {
-        box *b = &all->list[i];
-        if (i == 0 || all->list[i - 1].lane != b->lane) rows = 0;
-        bool seen = b->depth < rows && last[b->depth] != UINT32_MAX;
-        entry *e = seen ? &all->entries[last[b->depth]] : NULL;
-        bool same = seen && same_name(e->first, b);
-        if (seen && (same || mixed) && goes_on(e, b, least_ns)) {
-            e->mixed |= !same;
-            if (b->end_ns > e->end_ns) e->end_ns = b->end_ns;
-            e->count++;
-            b->entry = last[b->depth];
-            continue;
-        }
-        while (rows <= b->depth) last[rows++] = UINT32_MAX;
-        last[b->depth] = b->entry = (uint32_t)all->entry_count;
-        all->entries[all->entry_count++] = (entry){.first = b, .end_ns = b->end_ns, .count = 1};
-    }
-    return all->entry_count;
-}
-
-/* First those of a name, then of any, wider and wider, until few enough are left. Only where there
- * are thousands of lanes some stay too many; write_ranges cuts them off. */
-static void join_boxes(boxes *all, double duration_s) {
-    int64_t least_ns = (int64_t)(duration_s * 1e9 / 4000) + 1;
-    if (join(all, 0, false) <= MOST_ENTRIES || join(all, least_ns, false) <= MOST_ENTRIES) return;
-    for (int round = 0; join(all, least_ns, true) > MOST_ENTRIES && round < 13; round++)
-        least_ns *= 2;
 }
 
 /* ---- energies ---- */
 
+typedef struct asked {
+    jm_window *windows;
+    uint32_t *groups;
+    jm_energy *energies;
+} asked;
+
 /* Of the entries of one device (UINT32_MAX: the host, and then of all devices together). */
-static int measure_device(boxes *all, const jmi_html_source *source, uint32_t device,
-                          jm_window *windows, uint32_t *groups, jm_energy *energies,
+static int measure_device(entries *all, const jmi_html_source *source, uint32_t device, asked *ask,
                           jm_error *error) {
-    size_t count = 0;
+    size_t count = 0, groups = all->boxes.entry_count;
     jm_error why;
-    for (size_t i = 0; i < all->count; i++) {
-        if (all->list[i].device != device) continue;
-        windows[count] = (jm_window){all->list[i].begin_ns, all->list[i].end_ns};
-        groups[count++] = all->list[i].entry;
+    for (size_t i = 0; i < all->boxes.count; i++) {
+        const jmi_box *b = &all->boxes.list[i];
+        if (b->device != device || all->list[b->entry].of_devices) continue;
+        ask->windows[count] = (jm_window){b->begin_ns, b->end_ns};
+        ask->groups[count++] = b->entry;
     }
     if (count == 0) return JM_OK;
-    int status =
-        jm_energy_groups(source->recording, device == UINT32_MAX ? JM_DEVICE_TOTAL : device,
-                         windows, groups, count, source->energy, energies, all->entry_count, &why);
-    for (size_t i = 0; status == JM_OK && i < all->entry_count; i++)
-        if (all->entries[i].first->device == device) all->entries[i].energy = energies[i];
+    int status = jm_energy_groups(source->recording,
+                                  device == UINT32_MAX ? JM_DEVICE_TOTAL : device, ask->windows,
+                                  ask->groups, count, source->energy, ask->energies, groups, &why);
+    for (size_t i = 0; status == JM_OK && i < groups; i++)
+        if (all->list[i].first->device == device && !all->list[i].of_devices)
+            all->list[i].energy = ask->energies[i];
     if (status == JM_OK || status == JM_NO_DATA) return JM_OK;
     return jmi_fail(error, status, "%s", why.message);
 }
 
-static int measure(boxes *all, const jmi_html_source *source, jm_error *error) {
-    jm_window *windows = jmi_alloc(all->count + 1, sizeof *windows);
-    uint32_t *groups = jmi_alloc(all->count + 1, sizeof *groups);
-    jm_energy *energies = jmi_alloc(all->entry_count + 1, sizeof *energies);
+static int measure(entries *all, const jmi_html_source *source, jm_error *error) {
+    asked ask = {.windows = jmi_alloc(all->boxes.count + 1, sizeof *ask.windows),
+                 .groups = jmi_alloc(all->boxes.count + 1, sizeof *ask.groups),
+                 .energies = jmi_alloc((size_t)all->boxes.entry_count + 1, sizeof *ask.energies)};
     uint32_t devices = jm_recording_device_count(source->recording);
-    int status = windows == NULL || groups == NULL || energies == NULL
+    int status = ask.windows == NULL || ask.groups == NULL || ask.energies == NULL
                      ? jmi_fail(error, JM_MEMORY, "out of memory for ranges")
-                     : measure_device(all, source, UINT32_MAX, windows, groups, energies, error);
+                     : measure_device(all, source, UINT32_MAX, &ask, error);
     for (uint32_t d = 0; status == JM_OK && d < devices; d++)
-        status = measure_device(all, source, d, windows, groups, energies, error);
-    free(windows);
-    free(groups);
-    free(energies);
+        status = measure_device(all, source, d, &ask, error);
+    free(ask.windows);
+    free(ask.groups);
+    free(ask.energies);
     return status;
 }
 
-/* ---- as JSON ---- */
+/* ---- entries as JSON ---- */
 
 static int by_begin(const void *left, const void *right) {
-    const entry *a = left, *b = right;
-    int64_t a_ns = a->first->begin_ns, b_ns = b->first->begin_ns;
-    if (a_ns != b_ns) return a_ns < b_ns ? -1 : 1;
-    return (a->first->depth > b->first->depth) - (a->first->depth < b->first->depth);
+    const jmi_box *a = ((const entry *)left)->first, *b = ((const entry *)right)->first;
+    if (a->begin_ns != b->begin_ns) return a->begin_ns < b->begin_ns ? -1 : 1;
+    if (a->lane != b->lane) return a->lane < b->lane ? -1 : 1;
+    return (a->row > b->row) - (a->row < b->row);
 }
 
-/* Names are sent once. Entries of a lane often share theirs, so the last few are asked first. */
-static json_int_t name_index(json_t *names, json_t *places, const char *name) {
-    json_t *text = jmi_json_text(name);
+static int by_text(const void *left, const void *right) {
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* Its name, or those of all that were joined, in an order that does not depend on where it begins.
+ */
+static json_t *name_of(entry *e) {
+    if (e->name_count == 1) return jmi_html_text(e->names[0], JMI_HTML_NAME);
+    if (e->name_count > NAMES_TOLD) return json_string("several");
+    qsort(e->names, e->name_count, sizeof e->names[0], by_text);
+    jmi_text text = {0};
+    for (uint32_t i = 0; i < e->name_count; i++)
+        jmi_text_add(&text, "%s%s", i > 0 ? ", " : "", e->names[i]);
+    json_t *value = jmi_html_text(text.data, JMI_HTML_NAME);
+    jmi_text_free(&text);
+    return value;
+}
+
+/* Names are sent once. */
+static json_int_t name_index(json_t *names, json_t *places, entry *e) {
+    json_t *text = name_of(e);
     const char *clean = json_string_value(text);
     json_t *place = clean == NULL ? NULL : json_object_get(places, clean);
     if (place == NULL && clean != NULL) {
@@ -214,11 +154,7 @@ static json_t *column(json_t *object, const char *key) {
     return list;
 }
 
-static double seconds(const jmi_html_source *source, int64_t t_ns) {
-    return (double)(t_ns - source->begin_ns) * 1e-9;
-}
-
-static json_t *write_ranges(const boxes *all, const jmi_html_source *source) {
+static json_t *write_ranges(entries *all, const jmi_html_source *source) {
     json_t *object = json_object(), *places = json_object();
     json_t *names = column(object, "names"), *name = column(object, "name");
     json_t *category = column(object, "category"), *lane = column(object, "lane");
@@ -226,15 +162,14 @@ static json_t *write_ranges(const boxes *all, const jmi_html_source *source) {
     json_t *end = column(object, "end_s"), *count = column(object, "count");
     json_t *energy = column(object, "energy_j"), *u95 = column(object, "u95_j");
     json_t *bound = column(object, "bound_only");
-    jmi_json_set_count(object, "total", all->count);
-    for (size_t i = 0; i < all->entry_count && i < 2 * MOST_ENTRIES; i++) {
-        const entry *e = &all->entries[i];
+    jmi_json_set_count(object, "total", all->boxes.count);
+    for (size_t i = 0; i < all->boxes.entry_count; i++) {
+        entry *e = &all->list[i];
         bool known = jmi_energy_known(&e->energy);
-        json_array_append_new(
-            name, json_integer(name_index(names, places, e->mixed ? "several" : e->first->name)));
+        json_array_append_new(name, json_integer(name_index(names, places, e)));
         json_array_append_new(category, json_string(jm_category_name((int)e->first->category)));
         json_array_append_new(lane, json_integer(e->first->lane));
-        json_array_append_new(depth, json_integer(e->first->depth));
+        json_array_append_new(depth, json_integer(e->first->row));
         json_array_append_new(begin, json_real(seconds(source, e->first->begin_ns)));
         json_array_append_new(end, json_real(seconds(source, e->end_ns)));
         json_array_append_new(count, json_integer(e->count));
@@ -246,69 +181,93 @@ static json_t *write_ranges(const boxes *all, const jmi_html_source *source) {
     return object;
 }
 
-static json_t *lane_object(const boxes *all, const box *first, const jmi_html_source *source,
-                           uint32_t depth) {
-    json_t *object = json_object();
-    jmi_text label = {0};
+/* ---- lanes and marks as JSON ---- */
+
+static void label_device(jmi_text *label, const jmi_boxes *boxes, const jmi_box *first,
+                         const jm_recording *recording) {
     jm_device device = {.size = sizeof device, .name = "device"};
-    bool several = all->count > 0 && all->list[0].pid != all->list[all->count - 1].pid;
-    if (first->device != UINT32_MAX) {
-        jm_recording_device(source->recording, first->device, &device);
-        jmi_text_add(&label, "%s, stream %u", device.name, first->stream);
-    } else if (several) {
-        jmi_text_add(&label, "process %u, thread %u", first->pid, first->thread);
-    } else {
-        jmi_text_add(&label, "thread %u", first->thread);
-    }
-    jmi_json_set_text(object, "label", label.data);
-    jmi_json_set_count(object, "depth", depth + 1);
-    jmi_text_free(&label);
-    return object;
+    jm_recording_device(recording, first->device, &device);
+    if (boxes->devices == JMI_APART_NOT)
+        jmi_text_add(label, "all devices");
+    else if (boxes->devices != JMI_APART_THREADS)
+        jmi_text_add(label, "%s, all streams", device.name);
+    else
+        jmi_text_add(label, "%s, stream %u", device.name, first->thread);
 }
 
-static json_t *write_lanes(const boxes *all, const jmi_html_source *source) {
+static void label_host(jmi_text *label, const jmi_boxes *boxes, const jmi_box *first) {
+    if (boxes->host > JMI_APART_PROCESSES)
+        jmi_text_add(label, "all processes");
+    else if (boxes->many_processes)
+        jmi_text_add(label, "process %u, ", first->pid);
+    if (boxes->host == JMI_APART_PROCESSES)
+        jmi_text_add(label, "all threads");
+    else if (boxes->host == JMI_APART_THREADS)
+        jmi_text_add(label, "thread %u", first->thread);
+}
+
+static json_t *write_lanes(const jmi_boxes *boxes, const jmi_html_source *source) {
     json_t *lanes = json_array();
-    for (size_t i = 0; i < all->count;) {
-        const box *first = &all->list[i];
-        uint32_t depth = 0;
-        for (; i < all->count && all->list[i].lane == first->lane; i++)
-            if (all->list[i].depth > depth) depth = all->list[i].depth;
-        json_array_append_new(lanes, lane_object(all, first, source, depth));
+    for (size_t i = 0; i < boxes->count;) {
+        const jmi_box *first = &boxes->list[i];
+        json_t *object = json_object();
+        jmi_text label = {0};
+        uint32_t rows = 0;
+        for (; i < boxes->count && boxes->list[i].lane == first->lane; i++)
+            if (boxes->list[i].row >= rows) rows = boxes->list[i].row + 1;
+        if (first->device == UINT32_MAX)
+            label_host(&label, boxes, first);
+        else
+            label_device(&label, boxes, first, source->recording);
+        json_object_set_new(object, "label", jmi_html_text(label.data, JMI_HTML_NAME));
+        jmi_json_set_count(object, "depth", rows);
+        json_array_append_new(lanes, object);
+        jmi_text_free(&label);
     }
     return lanes;
 }
 
+/* Where there are too many, some at equal distances in their list. */
 static json_t *write_marks(const jmi_html_source *source) {
     json_t *list = json_array();
     uint64_t count = jm_recording_mark_count(source->recording);
-    for (uint64_t i = 0; i < count && i < MOST_MARKS; i++) {
+    uint64_t most = (uint64_t)(share_of_marks * (double)source->max_bytes / MARK_BYTES);
+    if (most > MOST_MARKS) most = MOST_MARKS;
+    uint64_t shown = count < most ? count : most;
+    for (uint64_t i = 0; i < shown; i++) {
         jm_mark_info mark = {.size = sizeof mark};
-        if (jm_recording_mark(source->recording, i, &mark) != JM_OK) break;
+        if (jm_recording_mark(source->recording, i * count / shown, &mark) != JM_OK) break;
         json_t *object = json_object();
         jmi_json_set_number(object, "t_s", seconds(source, mark.t_ns));
-        jmi_json_set_text(object, "name", mark.name);
-        jmi_json_set_text(object, "meta", mark.attributes);
+        json_object_set_new(object, "name", jmi_html_text(mark.name, JMI_HTML_NAME));
+        json_object_set_new(object, "meta", jmi_html_text(mark.attributes, JMI_HTML_NAME));
         json_array_append_new(list, object);
     }
     return list;
 }
 
+static size_t most_entries(const jmi_html_source *source) {
+    double most = share_of_bytes * (double)source->max_bytes / ENTRY_BYTES;
+    return (size_t)fmin(fmax(most, LEAST_ENTRIES), JMI_MOST_ENTRIES);
+}
+
 int jmi_html_ranges(json_t *timeline, const jmi_html_source *source, jm_error *error) {
-    boxes all = {.count = 0};
-    int status = read_boxes(&all, source->recording, error);
+    entries all = {.list = NULL};
+    int status = jmi_boxes_read(&all.boxes, source->recording, error);
     if (status == JM_OK) {
-        lay_out(&all);
-        join_boxes(&all, source->duration_s);
-        status = measure(&all, source, error);
+        jmi_boxes_join(&all.boxes, most_entries(source), (int64_t)(source->duration_s * 1e9));
+        status = gather(&all, error);
     }
+    if (status == JM_OK) status = measure(&all, source, error);
     if (status == JM_OK) {
-        json_object_set_new(timeline, "lanes", write_lanes(&all, source));
-        if (all.entry_count > 1) qsort(all.entries, all.entry_count, sizeof *all.entries, by_begin);
+        size_t count = all.boxes.entry_count;
+        json_object_set_new(timeline, "lanes", write_lanes(&all.boxes, source));
+        if (count > 1) qsort(all.list, count, sizeof *all.list, by_begin);
         json_object_set_new(timeline, "ranges", write_ranges(&all, source));
         json_object_set_new(timeline, "marks", write_marks(source));
         jmi_json_set_count(timeline, "marks_total", jm_recording_mark_count(source->recording));
     }
+    jmi_boxes_free(&all.boxes);
     free(all.list);
-    free(all.entries);
     return status;
 }

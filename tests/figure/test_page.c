@@ -179,24 +179,151 @@ static void ranges_nest(void **state) {
     jm_recording_free(recording);
 }
 
+/* The entries of a page, whatever they are of. */
+typedef struct entries {
+    json_t *root, *lanes, *ranges;
+    size_t count;
+} entries;
+
+static entries entries_of(const jm_recording *recording, uint64_t bytes) {
+    entries e = {.root = data_of(recording, bytes)};
+    e.lanes = at(at(e.root, "timeline"), "lanes");
+    e.ranges = at(at(e.root, "timeline"), "ranges");
+    e.count = json_array_size(at(e.ranges, "name"));
+    return e;
+}
+
+static double entry_number(const entries *e, const char *column, size_t i) {
+    return json_number_value(json_array_get(at(e->ranges, column), i));
+}
+
+static const char *entry_name(const entries *e, size_t i) {
+    return json_string_value(
+        json_array_get(at(e->ranges, "names"), (size_t)entry_number(e, "name", i)));
+}
+
+/* Index of the first entry of this name. */
+static size_t entry_called(const entries *e, const char *name) {
+    for (size_t i = 0; i < e->count; i++)
+        if (strcmp(entry_name(e, i), name) == 0) return i;
+    fail_msg("there is no entry %s", name);
+    return 0;
+}
+
+/* All ranges are in an entry, and each entry is in a row that its lane has. */
+static void check_entries(const entries *e, const jm_recording *recording) {
+    uint64_t total = jm_recording_range_count(recording);
+    double counted = 0;
+    assert_true(e->count <= 5000 && json_array_size(e->lanes) <= 100);
+    assert_near(number(e->ranges, "total"), (double)total);
+    for (size_t i = 0; i < e->count; i++) {
+        json_t *lane = json_array_get(e->lanes, (size_t)entry_number(e, "lane", i));
+        assert_true(entry_number(e, "depth", i) < number(lane, "depth"));
+        assert_true(entry_number(e, "begin_s", i) <= entry_number(e, "end_s", i));
+        assert_true(i == 0 || entry_number(e, "begin_s", i - 1) <= entry_number(e, "begin_s", i));
+        counted += entry_number(e, "count", i);
+    }
+    assert_near(counted, (double)total);
+}
+
 static void many_ranges_become_few(void **state) {
     (void)state;
     jm_recording *recording = with_power(3000);
-    fixture_range(recording, JM_CATEGORY_PHASE, "train", 0, 60, "");
+    fixture_range(recording, JM_CATEGORY_PHASE, "first", 0, 30, "");
+    fixture_range(recording, JM_CATEGORY_PHASE, "last", 30, 60, "");
     for (int i = 0; i < 40000; i++)
         fixture_range(recording, JM_CATEGORY_BATCH, i % 2 ? "a" : "b", 0.0015 * i,
                       0.0015 * i + 0.0007, "");
-    for (int i = 0; i < 40000; i++)
-        fixture_range(recording, JM_CATEGORY_LAYER, "same", 0.0015 * i, 0.0015 * i + 0.0005, "");
-    json_t *root = data_of(recording, 0), *r = at(at(root, "timeline"), "ranges");
-    size_t count = json_array_size(at(r, "name"));
-    double all = 0;
-    assert_in_range(count, 2, 5000);
-    assert_int_equal(number(r, "total"), 80001);
-    for (size_t i = 0; i < count; i++)
-        all += (double)json_integer_value(json_array_get(at(r, "count"), i));
-    assert_near(all, 80001); /* none is lost */
-    json_decref(root);
+    entries e = entries_of(recording, 0);
+    check_entries(&e, recording);
+    assert_true(e.count > 2000);
+    const char *const phases[] = {"first", "last"}; /* what is long stays what it is */
+    for (size_t i = 0; i < 2; i++) {
+        size_t phase = entry_called(&e, phases[i]);
+        assert_near(entry_number(&e, "count", phase), 1);
+        assert_near(entry_number(&e, "begin_s", phase), 30.0 * (double)i);
+        assert_near(entry_number(&e, "end_s", phase), 30.0 + 30.0 * (double)i);
+    }
+    assert_string_equal(entry_name(&e, e.count - 1), "a, b");
+    json_decref(e.root);
+    e = entries_of(recording, 100000); /* fewer where there is less room */
+    check_entries(&e, recording);
+    assert_true(e.count <= 500);
+    json_decref(e.root);
+    jm_recording_free(recording);
+}
+
+static void what_is_joined_has_the_energy_of_its_parts(void **state) {
+    (void)state;
+    enum { COUNT = 12000 };
+    jm_recording *recording = with_power(3000);
+    jm_window *windows = calloc(COUNT, sizeof *windows);
+    jm_energy whole;
+    jm_error error = {0};
+    for (int i = 0; i < COUNT; i++) {
+        fixture_range(recording, JM_CATEGORY_BATCH, "batch", 0.005 * i, 0.005 * i + 0.004, "");
+        windows[i] = (jm_window){FIXTURE_T0 + i * INT64_C(5000000),
+                                 FIXTURE_T0 + i * INT64_C(5000000) + INT64_C(4000000)};
+    }
+    entries e = entries_of(recording, 0);
+    check_entries(&e, recording);
+    for (size_t i = 0, first = 0; i < e.count; i++) {
+        size_t count = (size_t)entry_number(&e, "count", i);
+        assert_string_equal(entry_name(&e, i), "batch");
+        if (i % 100 == 0) {
+            fixture_ok(jm_energy_sum(recording, JM_DEVICE_TOTAL, windows + first, count, NULL,
+                                     &whole, &error),
+                       &error);
+            assert_true(fabs(entry_number(&e, "energy_j", i) - whole.energy_j) <
+                        1e-6 * whole.energy_j);
+            assert_true(fabs(entry_number(&e, "u95_j", i) - whole.u95_j) < 1e-6 * whole.u95_j);
+        }
+        first += count;
+    }
+    json_decref(e.root);
+    free(windows);
+    jm_recording_free(recording);
+}
+
+/* Transfers that overlap one another are in two rows in turn, not each below the one before. */
+static void rows_are_used_again(void **state) {
+    (void)state;
+    jm_recording *recording = with_power(600);
+    fixture_range(recording, JM_CATEGORY_PHASE, "around", 0, 11, "");
+    for (int i = 0; i < 100; i++)
+        fixture_range(recording, JM_CATEGORY_USER, "load", 0.1 * i, 0.1 * i + 0.15, "");
+    fixture_range(recording, JM_CATEGORY_USER, "inside", 0.01, 0.02, "");
+    entries e = entries_of(recording, 0);
+    check_entries(&e, recording);
+    assert_near(number(json_array_get(e.lanes, 0), "depth"), 3);
+    for (size_t i = 0; i < e.count; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_true(entry_number(&e, "depth", i) != entry_number(&e, "depth", k) ||
+                        entry_number(&e, "end_s", k) <= entry_number(&e, "begin_s", i) + 1e-9);
+    assert_near(entry_number(&e, "depth", entry_called(&e, "around")), 0);
+    assert_near(entry_number(&e, "depth", entry_called(&e, "inside")), 2);
+    json_decref(e.root);
+    jm_recording_free(recording);
+}
+
+static void thousands_of_threads_are_one_lane(void **state) {
+    (void)state;
+    jm_recording *recording = with_power(600);
+    for (uint32_t i = 0; i < 3000; i++) {
+        jm_range range = JM_RANGE_INIT;
+        range.begin_ns = FIXTURE_T0 + i * INT64_C(3000000);
+        range.end_ns = range.begin_ns + INT64_C(4000000);
+        range.pid = 7;
+        range.thread = i;
+        range.name = "request";
+        range.attributes = "";
+        assert_int_equal(jm_recording_add_range(recording, &range, NULL), JM_OK);
+    }
+    entries e = entries_of(recording, 0);
+    check_entries(&e, recording);
+    assert_int_equal(json_array_size(e.lanes), 1);
+    assert_string_equal(json_string_value(at(json_array_get(e.lanes, 0), "label")), "all threads");
+    json_decref(e.root);
     jm_recording_free(recording);
 }
 
@@ -295,7 +422,9 @@ static void any_recording(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 120; seed++) {
         jm_recording *recording = random_recording(seed);
-        json_t *root = data_of(recording, seed % 2 ? 0 : 50000);
+        entries e = entries_of(recording, seed % 2 ? 0 : 50000);
+        json_t *root = e.root;
+        check_entries(&e, recording);
         assert_int_equal(json_array_size(at(root, "figures")) +
                              json_array_size(at(root, "missing")),
                          jm_figure_count());
@@ -358,6 +487,9 @@ int main(void) {
         cmocka_unit_test(thinned_curves_keep_their_peaks),
         cmocka_unit_test(ranges_nest),
         cmocka_unit_test(many_ranges_become_few),
+        cmocka_unit_test(what_is_joined_has_the_energy_of_its_parts),
+        cmocka_unit_test(rows_are_used_again),
+        cmocka_unit_test(thousands_of_threads_are_one_lane),
         cmocka_unit_test(times_of_a_day_are_told_apart),
         cmocka_unit_test(digits_are_those_worth_sending),
         cmocka_unit_test(tables_are_the_tables),
