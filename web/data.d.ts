@@ -6,7 +6,8 @@ export interface PageData {
   title: string;
   begin_unix_s: number; // of time 0, UTC
   duration_s: number; // of the recording
-  summary: Summary; // as `joulemeter show --json` has it (docs/json.md), without its list of ranges
+  summary: Summary; // as `joulemeter show --json` has it (docs/json.md), without its list of ranges;
+                    // of its categories the ten names that took most energy, of each
   trust: Trust;
   timeline: Timeline;
   tables: Table[];
@@ -14,7 +15,7 @@ export interface PageData {
   missing: { name: string; title: string; why: string }[]; // figures that have no data
   palette: [string, string][]; // colours of devices in their order, on a light and a dark ground
   colormap: string[]; // of the colour axis, from its min to its max
-  facts: [string, string][]; // all that the recording knows of its machine, by name
+  facts: [string, string][]; // what the recording knows of its machine, by name; "and": "9 more"
 }
 
 // How much to believe the figures, in sentences, the gravest first.

@@ -1,14 +1,24 @@
 #include "figure/page.h"
 
 #include "energy/views.h"
-#include "figure/json.h"
 #include "report/json.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const char placeholder[] = "<!--joulemeter-data-->";
-enum { FIGURE_COLUMNS = 500, DEFAULT_BYTES = 1500000 };
+enum {
+    DEFAULT_BYTES = 1500000,
+    DUMP = JSON_COMPACT | JSON_REAL_PRECISION(15), /* numbers were rounded before */
+    MOST_TITLE = 300,
+    MOST_FACT = 1000, /* bytes */
+    MOST_GROUPS = 10  /* names of ranges in the summary, of each category */
+};
+static const double share_of_facts = 0.05;
+
+size_t jmi_html_bytes(const json_t *part) {
+    return json_dumpb(part, NULL, 0, DUMP);
+}
 
 /* ---- parts ---- */
 
@@ -20,62 +30,38 @@ static json_t *colormap(void) {
     return list;
 }
 
+static json_t *pair_of(json_t *first, json_t *second) {
+    json_t *pair = json_array();
+    json_array_append_new(pair, first);
+    json_array_append_new(pair, second);
+    return pair;
+}
+
 static json_t *palette(void) {
     json_t *list = json_array();
-    for (uint32_t i = 0; i < 8; i++) {
-        json_t *pair = json_array();
-        json_array_append_new(pair, json_string(jm_figure_color(i, false)));
-        json_array_append_new(pair, json_string(jm_figure_color(i, true)));
-        json_array_append_new(list, pair);
-    }
+    for (uint32_t i = 0; i < 8; i++)
+        json_array_append_new(list, pair_of(json_string(jm_figure_color(i, false)),
+                                            json_string(jm_figure_color(i, true))));
     return list;
 }
 
-static json_t *facts(const jm_recording *recording) {
+/* Programs may add any number of facts. */
+static json_t *facts(const jmi_html_source *source) {
+    const size_t most = (size_t)(share_of_facts * (double)source->max_bytes);
     json_t *list = json_array();
     const char *key, *value;
-    for (uint32_t i = 0; jm_recording_info_at(recording, i, &key, &value) == JM_OK; i++) {
-        json_t *pair = json_array();
-        json_array_append_new(pair, jmi_json_text(key));
-        json_array_append_new(pair, jmi_json_text(value));
-        json_array_append_new(list, pair);
+    size_t bytes = 0;
+    uint32_t i = 0;
+    for (; jm_recording_info_at(source->recording, i, &key, &value) == JM_OK && bytes < most; i++) {
+        json_t *fact = pair_of(jmi_html_text(key, JMI_HTML_NAME), jmi_html_text(value, MOST_FACT));
+        bytes += jmi_html_bytes(fact);
+        json_array_append_new(list, fact);
     }
+    uint32_t count = jm_recording_info_count(source->recording);
+    char text[32];
+    snprintf(text, sizeof text, "%u more", count - i);
+    if (i < count) json_array_append_new(list, pair_of(json_string("and"), json_string(text)));
     return list;
-}
-
-static json_t *missing_object(uint32_t index, const char *why) {
-    json_t *object = json_object();
-    const char *reason = strstr(why, ": ");
-    jmi_json_set_text(object, "name", jm_figure_name(index));
-    jmi_json_set_text(object, "title", jm_figure_title(index));
-    jmi_json_set_text(object, "why", reason != NULL ? reason + 2 : why);
-    return object;
-}
-
-static int add_figures(json_t *root, const jmi_html_source *source, jm_error *error) {
-    json_t *list = json_array(), *missing = json_array();
-    jm_figure_options options = JM_FIGURE_OPTIONS_INIT;
-    jm_figures *figures;
-    options.columns = FIGURE_COLUMNS;
-    options.energy = source->energy;
-    json_object_set_new(root, "figures", list);
-    json_object_set_new(root, "missing", missing);
-    int status = jm_figures_open(&figures, source->recording, &options, error);
-    for (uint32_t i = 0; status == JM_OK && i < jm_figure_count(); i++) {
-        jm_figure *figure;
-        jm_error why;
-        status = jm_figures_make(figures, jm_figure_name(i), &figure, &why);
-        if (status == JM_OK)
-            json_array_append_new(list, jmi_figure_object(figure));
-        else if (status == JM_NO_DATA)
-            json_array_append_new(missing, missing_object(i, why.message));
-        else
-            jmi_fail(error, status, "%s", why.message);
-        if (status == JM_NO_DATA) status = JM_OK;
-        jm_figure_free(figure);
-    }
-    jm_figures_close(figures);
-    return status;
 }
 
 static int set_part(json_t *root, const char *key, json_t *part) {
@@ -84,15 +70,20 @@ static int set_part(json_t *root, const char *key, json_t *part) {
     return JM_OK;
 }
 
-static int add_parts(json_t *root, const jmi_html_source *source, jm_error *error) {
+/* Curves come last: they may have what room the others leave. */
+static int add_parts(json_t *root, jmi_html_source *source, jm_error *error) {
     json_t *timeline = json_object();
     jm_error why = {.status = JM_OK};
     json_object_set_new(root, "timeline", timeline);
-    int status = set_part(timeline, "series", jmi_html_series(source, &why));
-    if (status == JM_OK) status = jmi_html_ranges(timeline, source, &why);
+    int status = jmi_html_ranges(timeline, source, &why);
     if (status == JM_OK) status = set_part(root, "tables", jmi_html_tables(source, &why));
     if (status == JM_OK) status = set_part(root, "trust", jmi_html_trust(source));
-    if (status == JM_OK) status = add_figures(root, source, &why);
+    if (status == JM_OK) status = jmi_html_figures(root, source, &why);
+    if (status == JM_OK) {
+        jmi_html_round(root, source->duration_s);
+        source->used_bytes = jmi_html_bytes(root);
+        status = set_part(timeline, "series", jmi_html_series(source, &why));
+    }
     if (status == JM_OK) return JM_OK;
     return why.status != JM_OK ? jmi_fail(error, why.status, "%s", why.message)
                                : jmi_fail(error, status, "out of memory for a page");
@@ -105,13 +96,32 @@ static json_t *head(const jmi_html_source *source, const char *title) {
                         : source->summary->command != NULL ? source->summary->command
                                                            : "Recording";
     json_object_set_new(root, "format", json_integer(1));
-    jmi_json_set_text(root, "title", named);
+    json_object_set_new(root, "title", jmi_html_text(named, MOST_TITLE));
     jmi_json_set_number(root, "begin_unix_s", (double)utc * 1e-9);
     jmi_json_set_number(root, "duration_s", source->duration_s);
     json_object_set_new(root, "palette", palette());
     json_object_set_new(root, "colormap", colormap());
-    json_object_set_new(root, "facts", facts(source->recording));
+    json_object_set_new(root, "facts", facts(source));
     return root;
+}
+
+/* The summary, with the names of ranges that took most energy: there may be any number of them. */
+static json_t *short_summary(const jmi_summary *summary, jm_error *error) {
+    jmi_summary shown = *summary;
+    shown.group_count = 0;
+    shown.groups = jmi_alloc(summary->group_count + 1, sizeof *shown.groups);
+    if (shown.groups == NULL) {
+        jmi_fail(error, JM_MEMORY, "out of memory for a page");
+        return NULL;
+    }
+    for (size_t i = 0, of_category = 0; i < summary->group_count; i++) {
+        bool another = i == 0 || summary->groups[i].category != summary->groups[i - 1].category;
+        of_category = another ? 0 : of_category + 1;
+        if (of_category < MOST_GROUPS) shown.groups[shown.group_count++] = summary->groups[i];
+    }
+    json_t *object = jmi_json_summary(&shown);
+    free(shown.groups);
+    return object;
 }
 
 /* ---- the whole ---- */
@@ -122,18 +132,17 @@ static int make_data(const jm_recording *recording, const jm_page_options *optio
     int status = jmi_summary_make(&summary, recording, energy, error);
     if (status != JM_OK) return status;
     int64_t begin = jm_recording_begin_ns(recording), end = jm_recording_end_ns(recording);
-    const jmi_html_source source = {
-        .recording = recording,
-        .energy = energy,
-        .summary = &summary,
-        .begin_ns = begin,
-        .duration_s = end > begin ? (double)(end - begin) * 1e-9 : 1e-9,
-        .max_bytes = options->max_data_bytes == 0 ? DEFAULT_BYTES : options->max_data_bytes};
+    jmi_html_source source = {.recording = recording,
+                              .energy = energy,
+                              .summary = &summary,
+                              .begin_ns = begin,
+                              .duration_s = end > begin ? (double)(end - begin) * 1e-9 : 1e-9,
+                              .max_bytes = options->max_data_bytes == 0 ? DEFAULT_BYTES
+                                                                        : options->max_data_bytes};
     *root = head(&source, options->title);
-    json_object_set_new(*root, "summary", jmi_json_summary(&summary));
-    status = add_parts(*root, &source, error);
+    status = set_part(*root, "summary", short_summary(&summary, error));
+    if (status == JM_OK) status = add_parts(*root, &source, error);
     jmi_summary_free(&summary);
-    if (status == JM_OK) jmi_html_round(*root, source.duration_s);
     if (status == JM_OK) return JM_OK;
     json_decref(*root);
     return status;
@@ -168,8 +177,7 @@ int jmi_html_data(const jm_recording *recording, const jm_page_options *options,
     int status = jmi_take_struct(&ours, sizeof ours, options, "jm_page_options", error);
     if (status == JM_OK) status = jmi_energy_options_take(&energy, ours.energy, error);
     if (status == JM_OK) status = make_data(recording, &ours, &energy, &root, error);
-    if (status == JM_OK)
-        status = jmi_json_dump(root, JSON_COMPACT | JSON_REAL_PRECISION(15), &dumped, error);
+    if (status == JM_OK) status = jmi_json_dump(root, DUMP, &dumped, error);
     if (status != JM_OK) return status;
     make_inert(&text, dumped);
     jm_free(dumped);

@@ -5,9 +5,24 @@
 #include "report/frame_cell.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ROWS = 3000 };
+enum { MOST_ROWS = 3000, LEAST_ROWS = 20 };
+static const double share_of_bytes = 0.35;
+
+typedef struct tables {
+    const jmi_html_source *source;
+    json_t *list;
+    double left; /* bytes that they may yet take */
+} tables;
+
+/* Rows of one table, as many as there is room for. */
+typedef struct rows {
+    json_t *list;
+    uint64_t total; /* that there are */
+    double bytes, most;
+} rows;
 
 typedef struct column {
     const char *name, *title, *unit, *kind;
@@ -31,16 +46,38 @@ static json_t *column_object(const column *c) {
     return object;
 }
 
-static json_t *table_object(const char *name, const char *title, const column *columns,
-                            size_t count, json_t *rows, uint64_t total) {
+/* A table may have half of the room that is left: there are more to come. */
+static rows begin_rows(const tables *t) {
+    return (rows){.list = json_array(), .most = t->left / 2};
+}
+
+static bool has_room(const rows *r) {
+    size_t count = json_array_size(r->list);
+    return count < LEAST_ROWS || (count < MOST_ROWS && r->bytes < r->most);
+}
+
+static void add_row(const tables *t, rows *r, json_t *row) {
+    jmi_html_round(row, t->source->duration_s);
+    r->bytes += (double)jmi_html_bytes(row) + 1;
+    json_array_append_new(r->list, row);
+}
+
+/* Takes the rows; no table without any. */
+static void add_table(tables *t, const char *name, const char *title, const column *columns,
+                      size_t count, rows *r) {
+    if (r->total == 0) {
+        json_decref(r->list);
+        return;
+    }
     json_t *object = json_object(), *list = json_array();
     for (size_t i = 0; i < count; i++) json_array_append_new(list, column_object(&columns[i]));
     jmi_json_set_text(object, "name", name);
     jmi_json_set_text(object, "title", title);
     json_object_set_new(object, "columns", list);
-    json_object_set_new(object, "rows", rows);
-    jmi_json_set_count(object, "total", total);
-    return object;
+    json_object_set_new(object, "rows", r->list);
+    jmi_json_set_count(object, "total", r->total);
+    json_array_append_new(t->list, object);
+    t->left -= r->bytes;
 }
 
 /* ---- from the tables of the recording ---- */
@@ -81,46 +118,60 @@ static const column batch_columns[] = {
     {"loss", "loss", "", "number"},
 };
 
+static json_t *text_of(const char *text, size_t length) {
+    char *ended = malloc(length + 1);
+    if (ended == NULL) return json_null();
+    memcpy(ended, text, length);
+    ended[length] = '\0';
+    json_t *value = jmi_html_text(ended, JMI_HTML_NAME);
+    free(ended);
+    return value;
+}
+
 static json_t *cell(const jmi_batch *batch, size_t index, size_t row) {
     size_t length = 0;
     if (index == SIZE_MAX) return json_null();
     const char *text = jmi_cell_text(batch, index, row, &length);
-    if (text == NULL) return jmi_json_number(jmi_cell_number(batch, index, row));
-    json_t *value = json_stringn(text, length);
-    return value != NULL ? value : json_string("?"); /* no UTF-8 */
+    return text == NULL ? jmi_json_number(jmi_cell_number(batch, index, row))
+                        : text_of(text, length);
 }
 
-static void add_rows(json_t *rows, const jmi_frame *frame, const jmi_batch *batch,
+static void add_rows(const tables *t, rows *r, const jmi_frame *frame, const jmi_batch *batch,
                      const column *columns, size_t count) {
-    for (size_t row = 0; row < batch->rows && json_array_size(rows) < MOST_ROWS; row++) {
+    for (size_t row = 0; row < batch->rows && has_room(r); row++) {
         json_t *list = json_array();
         for (size_t i = 0; i < count; i++)
             json_array_append_new(list, cell(batch, jmi_frame_column(frame, columns[i].name), row));
-        json_array_append_new(rows, list);
+        add_row(t, r, list);
     }
 }
 
-static int add_table(json_t *tables, const jmi_html_source *source, jm_table table,
-                     const char *name, const char *title, const column *columns, size_t count,
-                     jm_error *error) {
+/* Looking for what is not there would cost a pass over all samples. */
+static bool has_ranges(const tables *t, jm_category category) {
+    for (size_t i = 0; i < t->source->summary->group_count; i++)
+        if (t->source->summary->groups[i].category == category) return true;
+    return false;
+}
+
+static int add_frame(tables *t, jm_table table, const char *name, const char *title,
+                     const column *columns, size_t count, jm_error *error) {
     jm_table_options options = JM_TABLE_OPTIONS_INIT;
-    options.energy = source->energy;
+    options.energy = t->source->energy;
     jmi_frame *frame;
     jmi_batch *batch = NULL;
-    json_t *rows = json_array();
-    uint64_t total = 0;
-    int status = jmi_frame_open(&frame, source->recording, table, &options, error);
+    rows r = begin_rows(t);
+    int status = jmi_frame_open(&frame, t->source->recording, table, &options, error);
     while (status == JM_OK && (status = jmi_frame_next(frame, &batch, error)) == JM_OK &&
            batch != NULL) {
-        total += batch->rows;
-        add_rows(rows, frame, batch, columns, count);
+        r.total += batch->rows;
+        add_rows(t, &r, frame, batch, columns, count);
         jmi_batch_free(batch);
     }
     jmi_frame_close(frame);
-    if (status == JM_OK && total > 0)
-        json_array_append_new(tables, table_object(name, title, columns, count, rows, total));
+    if (status == JM_OK)
+        add_table(t, name, title, columns, count, &r);
     else
-        json_decref(rows);
+        json_decref(r.list);
     return status;
 }
 
@@ -139,7 +190,7 @@ static json_t *group_row(const jmi_html_source *source, const jmi_group *g) {
     json_t *row = json_array();
     const jm_energy *e = &g->energy;
     bool known = jmi_is_measured(e), on_host = g->device == JM_DEVICE_TOTAL;
-    json_array_append_new(row, jmi_json_text(g->name));
+    json_array_append_new(row, jmi_html_text(g->name, JMI_HTML_NAME));
     json_array_append_new(
         row, jmi_json_text(on_host ? "" : source->summary->devices[g->device].device.name));
     json_array_append_new(row, json_integer((json_int_t)g->calls));
@@ -152,40 +203,42 @@ static json_t *group_row(const jmi_html_source *source, const jmi_group *g) {
     return row;
 }
 
-static void add_names(json_t *tables, const jmi_html_source *source, jm_category category,
-                      const char *title) {
-    json_t *rows = json_array();
-    uint64_t total = 0;
-    for (size_t i = 0; i < source->summary->group_count; i++) {
-        const jmi_group *g = &source->summary->groups[i];
+/* Those that took most energy first. */
+static void add_names(tables *t, jm_category category, const char *title) {
+    rows r = begin_rows(t);
+    for (size_t i = 0; i < t->source->summary->group_count; i++) {
+        const jmi_group *g = &t->source->summary->groups[i];
         if (g->category != category) continue;
-        if (total++ < MOST_ROWS) json_array_append_new(rows, group_row(source, g));
+        r.total++;
+        if (has_room(&r)) add_row(t, &r, group_row(t->source, g));
     }
-    if (total > 0)
-        json_array_append_new(tables,
-                              table_object(jm_category_name((int)category), title, name_columns,
-                                           JMI_COUNT(name_columns), rows, total));
-    else
-        json_decref(rows);
+    add_table(t, jm_category_name((int)category), title, name_columns, JMI_COUNT(name_columns), &r);
+}
+
+static int add_frames(tables *t, jm_error *error) {
+    int status = JM_OK;
+    if (has_ranges(t, JM_CATEGORY_PHASE) || has_ranges(t, JM_CATEGORY_WARMUP))
+        status = add_frame(t, JM_TABLE_PHASES, "phases", "Phases", phase_columns,
+                           JMI_COUNT(phase_columns), error);
+    if (status == JM_OK && has_ranges(t, JM_CATEGORY_EPOCH))
+        status = add_frame(t, JM_TABLE_EPOCHS, "epochs", "Epochs", epoch_columns,
+                           JMI_COUNT(epoch_columns), error);
+    if (status == JM_OK && has_ranges(t, JM_CATEGORY_BATCH))
+        status = add_frame(t, JM_TABLE_BATCHES, "batches", "Batches", batch_columns,
+                           JMI_COUNT(batch_columns), error);
+    return status;
 }
 
 json_t *jmi_html_tables(const jmi_html_source *source, jm_error *error) {
-    json_t *tables = json_array();
-    int status = add_table(tables, source, JM_TABLE_PHASES, "phases", "Phases", phase_columns,
-                           JMI_COUNT(phase_columns), error);
-    if (status == JM_OK)
-        status = add_table(tables, source, JM_TABLE_EPOCHS, "epochs", "Epochs", epoch_columns,
-                           JMI_COUNT(epoch_columns), error);
-    if (status == JM_OK)
-        status = add_table(tables, source, JM_TABLE_BATCHES, "batches", "Batches", batch_columns,
-                           JMI_COUNT(batch_columns), error);
-    if (status != JM_OK) {
-        json_decref(tables);
+    tables t = {
+        .source = source, .list = json_array(), .left = share_of_bytes * (double)source->max_bytes};
+    if (add_frames(&t, error) != JM_OK) {
+        json_decref(t.list);
         return NULL;
     }
-    add_names(tables, source, JM_CATEGORY_LAYER, "Layers");
-    add_names(tables, source, JM_CATEGORY_KERNEL, "Kernels");
-    add_names(tables, source, JM_CATEGORY_NVTX, "NVTX ranges");
-    add_names(tables, source, JM_CATEGORY_USER, "Ranges");
-    return tables;
+    add_names(&t, JM_CATEGORY_LAYER, "Layers");
+    add_names(&t, JM_CATEGORY_KERNEL, "Kernels");
+    add_names(&t, JM_CATEGORY_NVTX, "NVTX ranges");
+    add_names(&t, JM_CATEGORY_USER, "Ranges");
+    return t.list;
 }

@@ -8,9 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the page's bytes the curves get this share; a point takes 6 bytes, 8 in base64. */
-static const double share_of_bytes = 0.6;
-enum { POINT_BYTES = 8, LEAST_POINTS = 2000, MISSING = 65535 };
+/* Curves get what the other parts leave, but at least this share of the page's bytes. */
+static const double least_share = 0.25;
+enum {
+    POINT_BYTES = 8, /* 6 before base64 */
+    SERIES_BYTES = 250,
+    LEAST_POINTS = 2000, /* of a series, where there is room for so many of each */
+    TRIES = 4,
+    MISSING = 65535
+};
 
 static const struct {
     jm_quantity quantity;
@@ -96,24 +102,33 @@ static int add_device(all_series *all, const jmi_html_source *source, uint32_t d
 
 /* ---- how many points each may have ---- */
 
-/* What one series does not need the others share. */
+/* A few points for each; then by weight, and what one series does not need the others share. */
 static void share_points(all_series *all, double points) {
-    for (int round = 0; round < 4; round++) {
-        double weights = 0, left = points;
+    double left = points;
+    for (size_t i = 0; i < all->count; i++) {
+        series *s = &all->list[i];
+        double least = fmin(LEAST_POINTS, points / (double)all->count);
+        s->points = s->curve.count < (size_t)least ? s->curve.count : (size_t)least;
+        left -= (double)s->points;
+    }
+    for (int round = 0; round < 4 && left >= 1; round++) {
+        double weights = 0, shared = left;
+        for (size_t i = 0; i < all->count; i++)
+            if (all->list[i].points < all->list[i].curve.count) weights += all->list[i].weight;
         for (size_t i = 0; i < all->count; i++) {
             series *s = &all->list[i];
-            bool whole = s->points >= s->curve.count;
-            if (whole)
-                left -= (double)s->curve.count;
-            else
-                weights += s->weight;
-        }
-        for (size_t i = 0; i < all->count; i++) {
-            series *s = &all->list[i];
-            if (s->points >= s->curve.count) continue;
-            s->points = (size_t)fmax(left * s->weight / weights, LEAST_POINTS);
+            double wanted = (double)(s->curve.count - s->points);
+            double more = weights > 0 ? fmin(wanted, floor(shared * s->weight / weights)) : 0;
+            s->points += (size_t)more;
+            left -= more;
         }
     }
+}
+
+static double points_of(const jmi_html_source *source, size_t series_count) {
+    double most = (double)source->max_bytes, used = (double)source->used_bytes;
+    double bytes = fmax(most - used, least_share * most) - SERIES_BYTES * (double)series_count;
+    return fmax(bytes / POINT_BYTES, 0);
 }
 
 /* ---- as text ---- */
@@ -164,38 +179,62 @@ static json_t *pack(const double *values, size_t count, double low, double high,
     return text;
 }
 
-static json_t *series_object(const series *s, double duration_s) {
-    size_t pixels = s->points >= s->curve.count ? 0 : s->points / 4;
-    jm_figure *figure = jmi_figure_new("", "");
-    json_t *object = figure == NULL ? NULL : json_object();
-    if (object == NULL) return NULL;
-    jmi_mark *mark = jmi_figure_add(figure, JM_MARK_LINE, "", 0, 0, false);
-    jmi_curve_draw(&s->curve, pixels, mark);
-    bool good = mark != NULL && !mark->failed;
-    double min = 0, max = 0;
-    if (good) range_of(mark->column[JMI_Y], mark->count, &min, &max);
+/* What is shown of a curve: a mark of a figure that nobody sees. Each cell shows four points, some
+ * more where there are gaps in it: then there are fewer cells. */
+static bool draw(const series *s, jm_figure **figure, jmi_mark **mark, size_t *cells) {
+    bool whole = s->points >= s->curve.count;
+    *cells = whole ? 0 : s->points / 4 + 1;
+    for (int i = 0; i < TRIES; i++) {
+        *figure = jmi_figure_new("", "");
+        if (*figure == NULL) return false;
+        *mark = jmi_figure_add(*figure, JM_MARK_LINE, "", 0, 0, false);
+        jmi_curve_draw(&s->curve, *cells, *mark);
+        if (*mark == NULL || (*mark)->failed) return false;
+        if (whole || (*mark)->count <= s->points + 8 || i + 1 == TRIES) return true;
+        *cells = *cells * s->points / (*mark)->count + 1;
+        jm_figure_free(*figure);
+    }
+    return true;
+}
+
+static void set_head(json_t *object, const series *s) {
+    int quantity = s->from_counter ? JM_QUANTITY_POWER : (int)s->sensor.quantity;
+    bool counter = s->from_counter;
     jmi_json_set_text(object, "device", s->device);
-    jmi_json_set_text(object, "quantity",
-                      s->from_counter ? "power" : jm_quantity_name((int)s->sensor.quantity));
-    jmi_json_set_text(object, "unit",
-                      s->from_counter ? "W" : jm_quantity_unit((int)s->sensor.quantity));
-    jmi_json_set_text(object, "source", s->sensor.source);
+    jmi_json_set_text(object, "quantity", jm_quantity_name(quantity));
+    jmi_json_set_text(object, "unit", jm_quantity_unit(quantity));
+    jmi_json_set_text(object, "source", counter ? "energy counter" : s->sensor.source);
     jmi_json_set_bool(object, "modelled", s->sensor.modelled);
     jmi_json_set_bool(object, "simulated", s->simulated);
     jmi_json_set_count(object, "readings", s->readings);
-    jmi_json_set_number(object, "cell_s", pixels == 0 ? 0 : duration_s / (double)pixels);
-    jmi_json_set_count(object, "count", good ? mark->count : 0);
-    jmi_json_set_number(object, "min", min);
-    jmi_json_set_number(object, "max", max);
-    json_t *t = good ? pack(mark->column[JMI_X], mark->count, 0, duration_s, 4) : NULL;
-    json_t *v = good ? pack(mark->column[JMI_Y], mark->count, min, max, 2) : NULL;
-    good = t != NULL && v != NULL;
-    if (t != NULL) json_object_set_new(object, "t", t);
-    if (v != NULL) json_object_set_new(object, "v", v);
+}
+
+/* NULL: out of memory. */
+static json_t *series_object(const series *s, double duration_s) {
+    jm_figure *figure = NULL;
+    jmi_mark *mark = NULL;
+    json_t *object = NULL, *t = NULL, *v = NULL;
+    size_t cells;
+    double min = 0, max = 0;
+    if (draw(s, &figure, &mark, &cells)) {
+        range_of(mark->column[JMI_Y], mark->count, &min, &max);
+        t = pack(mark->column[JMI_X], mark->count, 0, duration_s, 4);
+        v = pack(mark->column[JMI_Y], mark->count, min, max, 2);
+    }
+    if (t != NULL && v != NULL) {
+        object = json_object();
+        set_head(object, s);
+        jmi_json_set_number(object, "cell_s", cells == 0 ? 0 : duration_s / (double)cells);
+        jmi_json_set_count(object, "count", mark->count);
+        jmi_json_set_number(object, "min", min);
+        jmi_json_set_number(object, "max", max);
+        json_object_set(object, "t", t);
+        json_object_set(object, "v", v);
+    }
+    json_decref(t);
+    json_decref(v);
     jm_figure_free(figure);
-    if (good) return object;
-    json_decref(object);
-    return NULL;
+    return object;
 }
 
 json_t *jmi_html_series(const jmi_html_source *source, jm_error *error) {
@@ -204,7 +243,7 @@ json_t *jmi_html_series(const jmi_html_source *source, jm_error *error) {
     int status = JM_OK;
     for (uint32_t i = 0; status == JM_OK && i < jm_recording_device_count(source->recording); i++)
         status = add_device(&all, source, i, error);
-    share_points(&all, share_of_bytes * (double)source->max_bytes / POINT_BYTES);
+    share_points(&all, points_of(source, all.count));
     for (size_t i = 0; i < all.count; i++) {
         json_t *object = status == JM_OK ? series_object(&all.list[i], source->duration_s) : NULL;
         if (object != NULL)
