@@ -51,14 +51,6 @@ static void tell_warnings(const jm_recording *recording, uint32_t known) {
         cli_fail(&cli_export, CLI_OK, "%s", jm_recording_warning(recording, i));
 }
 
-/* A slip of the keyboard must not cost a recording. */
-static bool is_recording(const char *path) {
-    jm_recording *recording = NULL;
-    bool is = jm_recording_open(&recording, path, NULL) == JM_OK;
-    jm_recording_free(recording);
-    return is;
-}
-
 static int check(const settings *s, int operands, char **argv) {
     if (operands != 2 && s->perfetto)
         return cli_fail(&cli_export, CLI_USAGE,
@@ -69,7 +61,7 @@ static int check(const settings *s, int operands, char **argv) {
                         "a recording and a folder are needed: joulemeter export FILE.jm DIR");
     if (strcmp(s->clock, "monotonic") != 0 && strcmp(s->clock, "utc") != 0)
         return cli_fail(&cli_export, CLI_USAGE, "--clock is monotonic or utc, not %s", s->clock);
-    if (s->perfetto && is_recording(argv[2]))
+    if (s->perfetto && holds_recording(argv[2]))
         return cli_fail(&cli_export, CLI_USAGE, "%s is a recording; give the trace another name",
                         argv[2]);
     return CLI_OK;

@@ -40,6 +40,15 @@ int check_writable(const char *path) {
     return errnum;
 }
 
+bool holds_recording(const char *path) {
+    jm_recording *recording = NULL;
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return false;
+    bool holds = jm_recording_open(&recording, path, NULL) == JM_OK;
+    jm_recording_free(recording);
+    return holds;
+}
+
 int write_file(const char *path, const char *bytes, size_t length) {
     size_t size = strlen(path) + 32;
     char *temporary = malloc(size);

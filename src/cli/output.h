@@ -29,6 +29,8 @@ int output_close(output *out, const cli_command *command);
 int write_all(int fd, const char *bytes, size_t length);
 /* 0, or errno that says why a file at path could not be written. */
 int check_writable(const char *path);
+/* There is a recording at path: a slip of the keyboard must not cost it. */
+bool holds_recording(const char *path);
 /* Replaces or makes a file, which is complete or not there: 0 or errno. */
 int write_file(const char *path, const char *bytes, size_t length);
 

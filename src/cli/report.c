@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef struct settings {
     const char *path, *title;
@@ -20,12 +19,6 @@ static char *default_path(const char *recording) {
     char *path = NULL;
     if (length > 3 && strcmp(recording + length - 3, ".jm") == 0) length -= 3;
     return asprintf(&path, "%.*s.html", (int)length, recording) < 0 ? NULL : path;
-}
-
-static bool is_same_file(const char *a, const char *b) {
-    struct stat first, second;
-    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
 }
 
 static int open_in_browser(const char *path) {
@@ -59,8 +52,12 @@ static int report(const char *file, const char *path, const settings *set) {
     jm_recording *recording = NULL;
     jm_error error = {0};
     char *html = NULL;
-    if (strcmp(path, "-") != 0 && is_same_file(file, path))
-        return cli_fail(&cli_report, CLI_USAGE, "%s is the recording itself", path);
+    if (strcmp(path, "-") != 0 && holds_recording(path))
+        return cli_fail(&cli_report, CLI_USAGE, "%s is a recording; give the page another name",
+                        path);
+    int errnum = strcmp(path, "-") == 0 ? 0 : check_writable(path); /* before the work */
+    if (errnum != 0)
+        return cli_fail(&cli_report, CLI_FAILED, "cannot write %s: %s", path, strerror(errnum));
     options.title = set->title;
     options.max_data_bytes = (uint64_t)(set->max_mb * 1e6);
     int status = jm_recording_open(&recording, file, &error);
