@@ -3,16 +3,36 @@
 
 #include "report/text.h"
 
+static void tell(const jmi_notes *p, bool heed, double share, const char *format, va_list args) {
+    jmi_text text = {0};
+    jmi_text_add_v(&text, format, args);
+    const jmi_note note = {heed, share, text.data};
+    if (text.data != NULL) p->take(p->user, &note);
+    jmi_text_free(&text);
+}
+
 /* "!" for what should be heeded, "-" for the rest. */
 static void note_f(const jmi_notes *p, const char *mark, const char *format, ...) JMI_PRINTF(3, 4);
 static void note_f(const jmi_notes *p, const char *mark, const char *format, ...) {
-    jmi_text text = {0};
     va_list args;
     va_start(args, format);
-    jmi_text_add_v(&text, format, args);
+    tell(p, mark[0] == '!', 1, format, args);
     va_end(args);
-    if (text.data != NULL) p->take(p->user, mark[0] == '!', text.data);
-    jmi_text_free(&text);
+}
+
+/* What should be heeded of one device's energy. */
+static void note_of(const jmi_notes *p, const jmi_summary_device *entry, const char *format, ...)
+    JMI_PRINTF(3, 4);
+static void note_of(const jmi_notes *p, const jmi_summary_device *entry, const char *format, ...) {
+    const jm_energy *total = &p->summary->total.energy;
+    bool known = p->summary->total.has_energy && total->energy_j > 0;
+    double share = !known                   ? 1
+                   : entry->device.in_total ? entry->energy.energy_j / total->energy_j
+                                            : 0;
+    va_list args;
+    va_start(args, format);
+    tell(p, true, share, format, args);
+    va_end(args);
 }
 
 static void note_device(const jmi_notes *p, const jmi_summary_device *entry) {
@@ -20,17 +40,17 @@ static void note_device(const jmi_notes *p, const jmi_summary_device *entry) {
     const char *name = entry->device.name;
     if (!entry->has_energy) return;
     if (e->flags & JM_ENERGY_CONFLICT)
-        note_f(p, "!", "%s: energy counter and power readings disagree; the interval holds both.",
-               name);
+        note_of(p, entry,
+                "%s: energy counter and power readings disagree; the interval holds both.", name);
     if ((e->flags & JM_ENERGY_PARTIAL) && e->measured < 0.995)
-        note_f(p, "!", "%s: only %.0f %% of the time was measured.", name, 100 * e->measured);
+        note_of(p, entry, "%s: only %.0f %% of the time was measured.", name, 100 * e->measured);
     if (e->flags & JM_ENERGY_LOCKED)
-        note_f(p, "!",
-               "%s: the load repeats in step with the sensor, which then sees the same part of it "
-               "each time; the interval allows for that.",
-               name);
+        note_of(p, entry,
+                "%s: the load repeats in step with the sensor, which then sees the same part of it "
+                "each time; the interval allows for that.",
+                name);
     if (e->flags & JM_ENERGY_RESET)
-        note_f(p, "!", "%s: its energy counter began anew while measuring.", name);
+        note_of(p, entry, "%s: its energy counter began anew while measuring.", name);
 }
 
 /* Share of the time that is seen by the power sensor of a device that sees most; 1 where that is
@@ -56,11 +76,11 @@ static void note_part_time(const jmi_notes *p, uint32_t device) {
     double seen = seen_share(p->summary, device);
     bool alone = (e->provenance & JM_FROM_POWER) && !(e->provenance & JM_FROM_COUNTER);
     if (!entry->has_energy || !alone || seen >= 0.98 || (e->flags & JM_ENERGY_ACTIVITY)) return;
-    note_f(p, "!",
-           "%s: its sensor looks %.0f %% of the time, and there is no energy counter: a load that "
-           "repeats in step with it would look steady, and the interval would not hold. Ranges "
-           "around the load tell.",
-           entry->device.name, 100 * seen);
+    note_of(p, entry,
+            "%s: its sensor looks %.0f %% of the time, and there is no energy counter: a load that "
+            "repeats in step with it would look steady, and the interval would not hold. Ranges "
+            "around the load tell.",
+            entry->device.name, 100 * seen);
 }
 
 static void note_bounds(const jmi_notes *p) {
@@ -169,7 +189,7 @@ static void note_sampler(const jmi_notes *p) {
 void jmi_notes_tell(const jmi_notes *p) {
     const jmi_summary *s = p->summary;
     for (uint32_t i = 0; i < jm_recording_warning_count(s->recording); i++)
-        p->take(p->user, true, jm_recording_warning(s->recording, i));
+        note_f(p, "!", "%s", jm_recording_warning(s->recording, i));
     for (uint32_t i = 0; i < s->device_count; i++) {
         note_device(p, &s->devices[i]);
         note_part_time(p, i);
@@ -177,9 +197,9 @@ void jmi_notes_tell(const jmi_notes *p) {
     for (uint32_t i = 0; i < s->device_count; i++) {
         const jmi_summary_device *entry = &s->devices[i];
         if (entry->has_energy && entry->energy.provenance & JM_FROM_MODEL)
-            note_f(p, "!",
-                   "%s is modelled: nothing measures it here; it is an estimate from utilisation.",
-                   entry->device.name);
+            note_of(p, entry,
+                    "%s is modelled: nothing measures it here; it is an estimate from utilisation.",
+                    entry->device.name);
     }
     note_bounds(p);
     note_idle(p);

@@ -4,11 +4,16 @@
 #include "report/format.h"
 #include "report/summary.h"
 
+typedef struct jmi_note {
+    bool heed;    /* it limits what the figures are good for */
+    double share; /* of the total energy that it is about */
+    const char *text;
+} jmi_note;
+
 typedef struct jmi_notes {
     const jmi_summary *summary;
     jmi_style style; /* of the numbers in them */
-    /* `heed`: it limits what the figures are good for. */
-    void (*take)(void *user, bool heed, const char *text);
+    void (*take)(void *user, const jmi_note *note);
     void *user;
 } jmi_notes;
 

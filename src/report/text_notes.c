@@ -4,10 +4,10 @@
 #include <stdlib.h>
 
 /* A sentence as a bullet. */
-static void take(void *user, bool heed, const char *text) {
+static void take(void *user, const jmi_note *note) {
     jmi_page *p = user;
-    char *clean = jmi_text_clean(text, p->style.utf8);
-    if (clean != NULL) jmi_text_wrap(&p->out, heed ? "  ! " : "  - ", clean, 4, p->width);
+    char *clean = jmi_text_clean(note->text, p->style.utf8);
+    if (clean != NULL) jmi_text_wrap(&p->out, note->heed ? "  ! " : "  - ", clean, 4, p->width);
     free(clean);
 }
 

@@ -163,6 +163,80 @@ static void tables_are_the_tables(void **state) {
     jm_recording_free(recording);
 }
 
+/* ---- trust ---- */
+
+static double hundred(int i) {
+    (void)i;
+    return 100;
+}
+
+static double one(int i) {
+    (void)i;
+    return 1;
+}
+
+/* Grade of the first point with these words; NULL: there is none. */
+static const char *grade_of(json_t *trust, const char *words) {
+    json_t *points = at(trust, "points");
+    for (size_t i = 0; i < json_array_size(points); i++) {
+        json_t *point = json_array_get(points, i);
+        if (strstr(json_string_value(at(point, "text")), words) != NULL)
+            return json_string_value(at(point, "grade"));
+    }
+    return NULL;
+}
+
+static void check_trust(bool simulated, double (*cpu_w)(int), const char *level,
+                        const char *modelled, const char *simulation) {
+    jm_recording *recording;
+    assert_int_equal(jm_recording_new(&recording, NULL), JM_OK);
+    uint32_t gpu = fixture_device(recording, "gpu0", "", simulated);
+    uint32_t cpu = fixture_device(recording, "cpu0", "", false);
+    fixture_samples(recording, fixture_sensor(recording, gpu, JM_QUANTITY_POWER, "p", false), 1000,
+                    hundred);
+    fixture_samples(recording, fixture_sensor(recording, cpu, JM_QUANTITY_POWER, "m", true), 1000,
+                    cpu_w);
+    json_t *root = data_of(recording, 0), *trust = at(root, "trust");
+    assert_string_equal(json_string_value(at(trust, "level")), level);
+    assert_string_equal(grade_of(trust, "cpu0 is modelled"), modelled);
+    if (simulation == NULL)
+        assert_null(grade_of(trust, "simulated:"));
+    else
+        assert_string_equal(grade_of(trust, "simulated:"), simulation);
+    assert_string_equal(grade_of(trust, "gpu0: the energy rests on power readings"), "good");
+    assert_string_equal(grade_of(trust, "against a meter"), "note");
+    assert_non_null(strstr(json_string_value(at(trust, "headline")), "known to \xC2\xB1 "));
+    json_t *points = at(trust, "points");
+    bool all = true; /* so far: the gravest come first */
+    for (size_t i = 0; i < json_array_size(points); i++) {
+        bool bad = strcmp(json_string_value(at(json_array_get(points, i), "grade")), "bad") == 0;
+        assert_true(all || !bad);
+        all = bad;
+    }
+    json_decref(root);
+    jm_recording_free(recording);
+}
+
+static void trust_weighs_what_is_said_by_its_energy(void **state) {
+    (void)state;
+    check_trust(false, one, "good", "note", NULL);
+    check_trust(false, hundred, "low", "bad", NULL); /* half of it: nobody knows by how much */
+    check_trust(true, one, "fair", "note", "bad");
+}
+
+static void there_is_no_trust_in_nothing(void **state) {
+    (void)state;
+    jm_recording *recording;
+    assert_int_equal(jm_recording_new(&recording, NULL), JM_OK);
+    json_t *root = data_of(recording, 0), *trust = at(root, "trust");
+    assert_string_equal(json_string_value(at(trust, "level")), "low");
+    assert_string_equal(grade_of(trust, "joulemeter doctor"), "note");
+    assert_int_equal(json_array_size(at(at(root, "timeline"), "series")), 0);
+    assert_int_equal(json_array_size(at(root, "tables")), 0);
+    json_decref(root);
+    jm_recording_free(recording);
+}
+
 /* ---- size ---- */
 
 static void assert_fits(const jm_recording *recording, uint64_t bytes) {
@@ -347,6 +421,8 @@ int main(void) {
         cmocka_unit_test(times_of_a_day_are_told_apart),
         cmocka_unit_test(digits_are_those_worth_sending),
         cmocka_unit_test(tables_are_the_tables),
+        cmocka_unit_test(trust_weighs_what_is_said_by_its_energy),
+        cmocka_unit_test(there_is_no_trust_in_nothing),
         cmocka_unit_test(many_devices_share_the_room),
         cmocka_unit_test(many_names_and_facts_are_cut_off),
         cmocka_unit_test(texts_are_inert),
