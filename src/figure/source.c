@@ -99,6 +99,7 @@ void jm_figures_close(jm_figures *f) {
     for (size_t i = 0; i < f->phase_count; i++) free(f->phases[i].windows);
     free(f->lanes);
     free(f->phases);
+    free(f->phase_windows);
     free_energies(&f->energies);
     free(f);
 }

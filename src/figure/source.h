@@ -31,6 +31,14 @@ typedef struct jmi_phase {
     jm_energy energy; /* once energies were asked for */
 } jmi_phase;
 
+/* Phases by this many names are told apart by colours; those that begin later are "others". */
+enum { JMI_NAMED_PHASES = 7 };
+
+typedef struct jmi_phase_window {
+    jm_window window;
+    size_t phase;
+} jmi_phase_window;
+
 /* Energies over equal stretches of time; with them come those of the phases. */
 typedef struct jmi_energies {
     size_t count;       /* stretches */
@@ -59,6 +67,8 @@ struct jm_figures {
     bool has_read[JMI_SHOWN];
     jmi_phase *phases; /* by their beginning */
     size_t phase_count;
+    jmi_phase_window *phase_windows; /* of all phases, by their beginnings */
+    size_t phase_window_count;
     bool has_phases; /* they were read */
     jmi_energies energies;
     bool has_energies;
@@ -85,6 +95,17 @@ double jmi_refresh_s(const jm_figures *f);
 /* Stretches of a lane's curve, to be freed: all of it; while a phase ran. NULL: out of memory. */
 jmi_stretch *jmi_whole(const jm_figures *f, const jmi_curve *curve);
 jmi_stretch *jmi_while(const jm_figures *f, const jmi_curve *curve, const jmi_phase *phase);
+
+/* Which phase runs, at times that rise. Those that run at once: the one that began last. */
+typedef struct jmi_phase_walk {
+    const jm_figures *f;
+    size_t next, *running, depth;
+} jmi_phase_walk;
+/* False: out of memory. */
+bool jmi_phase_walk_begin(jmi_phase_walk *walk, const jm_figures *f);
+/* SIZE_MAX: none runs. */
+size_t jmi_phase_walk_at(jmi_phase_walk *walk, int64_t t_ns);
+void jmi_phase_walk_end(jmi_phase_walk *walk);
 
 /* Shades the phases in a figure over time, behind what is added later. */
 int jmi_shade_phases(jm_figures *f, jm_figure *figure, jm_error *error);

@@ -3,9 +3,8 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { HEXAGONS = 30 /* across */, MOST_PHASES = 7 };
+enum { HEXAGONS = 30 /* across */ };
 
 /* Readings of power one by one, with what held then. */
 typedef struct pairs {
@@ -69,62 +68,48 @@ static int need_pairs(jm_figures *f, jm_error *error) {
 /* One point for each cell of a fine grid, each phase on its own. */
 typedef struct grid {
     size_t columns, rows;
-    uint8_t *taken[MOST_PHASES + 2];
-    jmi_mark *mark[MOST_PHASES + 2]; /* phases, others, none */
+    uint8_t *taken[JMI_NAMED_PHASES + 2];
+    jmi_mark *mark[JMI_NAMED_PHASES + 2]; /* phases, others, none */
 } grid;
 
 static bool open_grid(const jm_figures *f, grid *g, jm_figure *figure) {
     size_t pixels = jmi_pixels(f);
-    size_t named = f->phase_count < MOST_PHASES ? f->phase_count : MOST_PHASES;
+    size_t named = f->phase_count < JMI_NAMED_PHASES ? f->phase_count : JMI_NAMED_PHASES;
     *g = (grid){.columns = pixels / 4 + 1, .rows = 3 * pixels / 16 + 1};
-    for (size_t k = 0; k < MOST_PHASES + 2; k++) {
+    for (size_t k = 0; k < JMI_NAMED_PHASES + 2; k++) {
         g->taken[k] = jmi_alloc(g->columns * g->rows, 1);
         if (g->taken[k] == NULL) return false;
     }
-    g->mark[MOST_PHASES + 1] =
+    g->mark[JMI_NAMED_PHASES + 1] =
         jmi_figure_add(figure, JM_MARK_POINT, f->phase_count > 0 ? "no phase" : "",
                        f->phase_count > 0 ? 6 : 0, JM_STYLE_SMALL, false);
     for (size_t k = 0; k < named; k++)
         g->mark[k] = jmi_figure_add(figure, JM_MARK_POINT, f->phases[k].name, f->phases[k].color,
                                     JM_STYLE_SMALL, false);
-    if (f->phase_count > MOST_PHASES)
-        g->mark[MOST_PHASES] =
+    if (f->phase_count > JMI_NAMED_PHASES)
+        g->mark[JMI_NAMED_PHASES] =
             jmi_figure_add(figure, JM_MARK_POINT, "other phases", 6, JM_STYLE_SMALL, false);
     return true;
 }
 
+static size_t within(double place, size_t count) {
+    if (!(place > 0)) return 0;
+    return place < (double)count ? (size_t)place : count - 1;
+}
+
 static size_t cell(double value, double low, double high, size_t cells) {
-    if (!(high > low)) return 0;
-    size_t i = (size_t)((value - low) / (high - low) * (double)cells);
-    return i < cells ? i : cells - 1;
+    return high > low ? within((value - low) / (high - low) * (double)cells, cells) : 0;
 }
 
-/* Of the phases that ran then the one that began last; SIZE_MAX: none. `next`: where each phase's
- * windows were looked at last; times rise. */
-static size_t phase_at(const jm_figures *f, int64_t t_ns, size_t *next) {
-    size_t found = SIZE_MAX;
-    int64_t latest = INT64_MIN;
-    for (size_t k = 0; k < f->phase_count; k++) {
-        const jmi_phase *phase = &f->phases[k];
-        while (next[k] < phase->count && phase->windows[next[k]].end_ns < t_ns) next[k]++;
-        if (next[k] == phase->count) continue;
-        int64_t begin = phase->windows[next[k]].begin_ns;
-        if (begin > t_ns || begin <= latest) continue;
-        latest = begin;
-        found = k;
-    }
-    return found;
-}
-
-static void scatter_lane(const jm_figures *f, const jmi_lane *lane, const jmi_extent *e, grid *g,
-                         size_t *next) {
-    memset(next, 0, f->phase_count * sizeof *next);
+static int scatter_lane(const jm_figures *f, const jmi_lane *lane, const jmi_extent *e, grid *g,
+                        jm_error *error) {
+    jmi_phase_walk walk;
+    if (!jmi_phase_walk_begin(&walk, f))
+        return jmi_fail(error, JM_MEMORY, "out of memory for a scatter plot");
     for (pairs p = begin_pairs(lane); next_pair(&p);) {
-        size_t k = MOST_PHASES + 1;
-        if (f->phase_count > 0) {
-            size_t found = phase_at(f, f->begin_ns + (int64_t)(p.t_s * 1e9), next);
-            if (found != SIZE_MAX) k = found < MOST_PHASES ? found : MOST_PHASES;
-        }
+        size_t found = jmi_phase_walk_at(&walk, f->begin_ns + (int64_t)(p.t_s * 1e9));
+        size_t k = found == SIZE_MAX ? JMI_NAMED_PHASES + 1
+                                     : (found < JMI_NAMED_PHASES ? found : JMI_NAMED_PHASES);
         if (!f->options.raw) {
             size_t x = cell(p.util_pct, e->low_x, e->high_x, g->columns);
             size_t y = cell(p.power_w, e->low_y, e->high_y, g->rows);
@@ -133,6 +118,8 @@ static void scatter_lane(const jm_figures *f, const jmi_lane *lane, const jmi_ex
         }
         JMI_PUT(g->mark[k], p.util_pct, p.power_w);
     }
+    jmi_phase_walk_end(&walk);
+    return JM_OK;
 }
 
 static void utilisation_axes(jm_figure *figure, const jmi_extent *e) {
@@ -147,13 +134,11 @@ int jmi_make_power_util_scatter(jm_figures *f, jm_figure *figure, jm_error *erro
     int status = need_pairs(f, error);
     if (status == JM_OK) status = jmi_need_phases(f, error);
     if (status != JM_OK) return status;
-    size_t *next = jmi_alloc(f->phase_count + 1, sizeof *next);
-    if (next == NULL || !open_grid(f, &g, figure))
+    if (!open_grid(f, &g, figure))
         status = jmi_fail(error, JM_MEMORY, "out of memory for a scatter plot");
     for (size_t i = 0; status == JM_OK && i < f->lane_count; i++)
-        if (has_pairs(&f->lanes[i])) scatter_lane(f, &f->lanes[i], e, &g, next);
-    for (size_t k = 0; k < MOST_PHASES + 2; k++) free(g.taken[k]);
-    free(next);
+        if (has_pairs(&f->lanes[i])) status = scatter_lane(f, &f->lanes[i], e, &g, error);
+    for (size_t k = 0; k < JMI_NAMED_PHASES + 2; k++) free(g.taken[k]);
     if (status == JM_OK) utilisation_axes(figure, e);
     return status;
 }
@@ -185,8 +170,8 @@ static void add_to_lattice(lattice *l, const jmi_extent *e, double x, double y, 
     double whole = (u - whole_u) * (u - whole_u) + 3 * (v - whole_v) * (v - whole_v);
     double half = (u - half_u) * (u - half_u) + 3 * (v - half_v) * (v - half_v);
     int k = whole < half ? 0 : 1;
-    size_t column = (size_t)(k == 0 ? whole_u : half_u - 0.5);
-    size_t row = (size_t)(k == 0 ? whole_v : half_v - 0.5);
+    size_t column = within(k == 0 ? whole_u : half_u - 0.5, l->columns);
+    size_t row = within(k == 0 ? whole_v : half_v - 0.5, l->rows);
     l->time_s[k][column * l->rows + row] += time_s;
 }
 
