@@ -11,14 +11,26 @@ enum { DEFAULT_TOP = 15, MOST_TOP = 200, MOST_TILES = 80, MOST_BLOCKS = 7 };
 
 /* ---- bars ---- */
 
+/* What is not shown: energies, and bounds of those of which nothing more is known. */
 static void note_rest(jm_figure *figure, const jmi_parts *parts, size_t shown, const char *what) {
-    double rest = 0;
+    double rest_j = 0, most_j = 0;
+    size_t estimated = 0, bounds = 0;
     char text[64];
-    if (shown >= parts->count) return;
-    for (size_t i = shown; i < parts->count; i++)
-        if (jmi_energy_estimated(&parts->list[i].energy)) rest += parts->list[i].energy.energy_j;
-    jmi_figure_note(figure, "%zu more %s took %s in all.", parts->count - shown, what,
-                    jm_value_text(rest, (double)NAN, "J", text, sizeof text));
+    for (size_t i = shown; i < parts->count; i++) {
+        const jm_energy *e = &parts->list[i].energy;
+        if (jmi_energy_estimated(e))
+            rest_j += e->energy_j, estimated++;
+        else
+            most_j += e->upper_j, bounds++;
+    }
+    if (estimated > 0)
+        jmi_figure_note(figure, "%zu more %s took %s in all.", estimated, what,
+                        jm_value_text(rest_j, (double)NAN, "J", text, sizeof text));
+    if (bounds > 0 && isfinite(most_j))
+        jmi_figure_note(figure, "Of %zu more %s only bounds are known: %s at most in all.", bounds,
+                        what, jm_value_text(most_j, (double)NAN, "J", text, sizeof text));
+    else if (bounds > 0)
+        jmi_figure_note(figure, "Of %zu more %s only bounds are known.", bounds, what);
 }
 
 static int make_bars(jm_figures *f, jm_figure *figure, jm_category category, const char *what,
@@ -203,8 +215,10 @@ int jmi_make_layer_energy_treemap(jm_figures *f, jm_figure *figure, jm_error *er
     size_t known = 0, bounds = 0;
     for (size_t i = 0; i < parts.count; i++) {
         const jm_energy *e = &parts.list[i].energy;
-        if (!jmi_energy_estimated(e) || !(e->energy_j > 0))
+        if (!jmi_energy_estimated(e))
             bounds++;
+        else if (!(e->energy_j > 0))
+            continue;
         else if (known < MOST_TILES)
             areas[known++] = e->energy_j;
         else

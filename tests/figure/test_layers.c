@@ -1,4 +1,5 @@
 /* Energy by layer and kernel: own time, and areas. */
+#include "figure/energy_bars.h"
 #include "figure/own_time.h"
 #include "look.h"
 
@@ -123,6 +124,36 @@ static void only_the_top_is_shown(void **state) {
     jm_recording_free(recording);
 }
 
+/* What is not shown is summed, but for layers of which only bounds are known. */
+static void bounds_are_not_told_as_energies(void **state) {
+    (void)state;
+    jm_recording *recording = recording_new();
+    char name[32];
+    fixture_range(recording, JM_CATEGORY_LAYER, "long", 0, 9, "");
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "short%d", i);
+        fixture_range(recording, JM_CATEGORY_LAYER, name, 10 + 0.1 * i, 10.001 + 0.1 * i, "");
+    }
+    jmi_parts parts = parts_of(recording, JM_CATEGORY_LAYER, true);
+    double most_j = 0;
+    size_t bounds = 0;
+    for (size_t i = 15; i < parts.count; i++) {
+        if (jmi_energy_estimated(&parts.list[i].energy)) continue;
+        most_j += parts.list[i].energy.upper_j;
+        bounds++;
+    }
+    assert_int_equal(bounds, 6);
+    jm_figure *figure = make(recording, "layer_energy_bar", NULL);
+    char wanted[128], text[64];
+    snprintf(wanted, sizeof wanted, "Of 6 more layers only bounds are known: %s at most in all.",
+             jm_value_text(most_j, (double)NAN, "J", text, sizeof text));
+    assert_non_null(strstr(info_of(figure).note, wanted));
+    assert_null(strstr(info_of(figure).note, " took "));
+    jm_figure_free(figure);
+    jmi_parts_free(&parts);
+    jm_recording_free(recording);
+}
+
 /* Tiles fill the square, do not overlap, and their areas are as the energies. */
 static void tiles_fill_the_square(void **state) {
     (void)state;
@@ -172,6 +203,7 @@ int main(void) {
         cmocka_unit_test(ranges_that_overlap_partly_share_no_time),
         cmocka_unit_test(kernels_belong_to_their_device),
         cmocka_unit_test(only_the_top_is_shown),
+        cmocka_unit_test(bounds_are_not_told_as_energies),
         cmocka_unit_test(tiles_fill_the_square),
     };
     return cmocka_run_group_tests_name("figure: layers", tests, NULL, NULL);
