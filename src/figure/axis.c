@@ -80,7 +80,7 @@ static double si_scale(double largest, const char *unit, const char **prefix) {
 void jmi_axis_numbers(jm_figure *figure, jmi_axis *axis, const char *label, const char *unit,
                       double min, double max, uint32_t flags) {
     const char *prefix;
-    if (!isfinite(min) || !isfinite(max)) min = 0, max = 1;
+    if (!isfinite(max - min)) min = 0, max = 1;
     if (flags & JMI_AXIS_ZERO) min = fmin(min, 0), max = fmax(max, 0);
     double span = max - min;
     /* Nothing to tell apart, but for what the numbers' own digits can. */

@@ -53,8 +53,13 @@ static int64_t known_until(const reading *r, const jm_samples *block, size_t i) 
     return told ? last_poll : r->last_ns;
 }
 
+/* No sensor shows such numbers, and spans of them would be no numbers. */
+static bool sensible(double value) {
+    return fabs(value) < 1e100;
+}
+
 static void add_gauge(reading *r, const jm_samples *block, size_t i) {
-    bool missing = (block->flags[i] & JM_SAMPLE_MISSING) != 0 || !isfinite(block->value[i]);
+    bool missing = (block->flags[i] & JM_SAMPLE_MISSING) != 0 || !sensible(block->value[i]);
     if (r->any && (block->flags[i] & JM_SAMPLE_GAP) != 0)
         push(r->curve, seconds(r, known_until(r, block, i)), (double)NAN);
     push(r->curve, seconds(r, block->t_ns[i]), missing ? (double)NAN : block->value[i]);
@@ -67,7 +72,7 @@ static void add_counter(reading *r, const jm_samples *block, size_t i) {
     uint8_t flags = block->flags[i];
     double value = flags & JM_SAMPLE_MISSING ? (double)NAN : block->value[i];
     bool apart = (flags & (JM_SAMPLE_GAP | JM_SAMPLE_RESET)) != 0;
-    bool known = !apart && isfinite(value) && isfinite(r->last);
+    bool known = !apart && sensible(value) && sensible(r->last);
     if (known && value == r->last) return;
     double dt_s = (double)(block->t_ns[i] - r->last_ns) * 1e-9;
     if (r->any)
@@ -138,12 +143,13 @@ static bool like(jmi_curve *out, const jmi_curve *curve, size_t count) {
 static void smooth_run(jmi_curve *out, const jmi_curve *curve, size_t from, size_t to,
                        size_t readings) {
     size_t before = (readings - 1) / 2, low = from, high = from;
+    size_t each = readings > 4096 ? readings : 4096, renewal = from;
     double sum = 0;
     for (size_t i = from; i < to; i++) {
         size_t begin = i - from > before ? i - before : from;
         size_t end = to - begin < readings ? to : begin + readings;
         if (i - from < before) end = i + readings / 2 + 1 < to ? i + readings / 2 + 1 : to;
-        if ((i & 4095) == 0) sum = 0, low = high = begin;
+        if (i >= renewal) sum = 0, low = high = begin, renewal = i + each;
         while (high < end) sum += curve->value[high++];
         while (low < begin) sum -= curve->value[low++];
         push(out, curve->t_s[i], sum / (double)(end - begin));

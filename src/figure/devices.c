@@ -86,30 +86,32 @@ static int add_devices(const jm_figures *f, table *t, jm_figure *figure, jm_erro
     return t->any ? JM_OK : jmi_fail(error, JM_NO_DATA, "no energy was measured");
 }
 
-/* The sums with their intervals. */
-static double finish(table *t, jm_figure *figure) {
+/* The sums with their intervals. JM_NO_DATA: no energy is a number. */
+static int finish(table *t, jm_figure *figure, double *highest, jm_error *error) {
     jmi_mark *mark = jmi_figure_add(figure, JM_MARK_POINT, "sum, 95 % interval", 6, 0, true);
-    double highest = 0;
+    bool any = false;
     for (size_t r = 0; r < t->rows; r++) {
         jm_energy *sum = &t->sums[r];
         jmi_energy_finish(sum, 0);
         if (!jmi_energy_shown(sum) || !isfinite(sum->upper_j)) continue;
         double value = jmi_energy_estimated(sum) ? sum->energy_j : (double)NAN;
         JMI_PUT(mark, value, (double)r, sum->lower_j, sum->upper_j);
-        highest = fmax(highest, sum->upper_j);
+        *highest = fmax(*highest, sum->upper_j);
+        any = true;
     }
-    return highest;
+    return any ? JM_OK : jmi_fail(error, JM_NO_DATA, "no energy was measured");
 }
 
 int jmi_make_energy_by_device(jm_figures *f, jm_figure *figure, jm_error *error) {
     table t = {.rows = 0};
+    double highest = 0;
     int status = jmi_need_phases(f, error);
     if (status != JM_OK) return status;
     if (!open_table(f, &t))
         status = jmi_fail(error, JM_MEMORY, "out of memory for energies by device");
     if (status == JM_OK) status = add_devices(f, &t, figure, error);
+    if (status == JM_OK) status = finish(&t, figure, &highest, error);
     if (status == JM_OK) {
-        double highest = finish(&t, figure);
         if (!f->modelled && t.sums[0].provenance & JM_FROM_MODEL)
             jmi_figure_note(figure, "CPU power is modelled, not measured.");
         jmi_axis_categories(figure, &figure->y, "", t.names, t.rows);

@@ -121,11 +121,29 @@ static void draw_hist(jm_figure *figure, const items *all, double low, double hi
     jmi_axis_numbers(figure, &figure->y, "time", "s", 0, highest, JMI_AXIS_ZERO);
 }
 
+/* A reading that held for no time has no place in a figure of times. */
+static int drop_unweighed(items *all, jm_error *error) {
+    size_t kept = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        if (all->list[i].distribution.unweighed) {
+            jmi_distribution_free(&all->list[i].distribution);
+            free(all->list[i].stretch);
+            continue;
+        }
+        all->all[kept] = all->all[i];
+        all->list[kept++] = all->list[i];
+    }
+    all->count = kept;
+    if (kept > 0) return JM_OK;
+    return jmi_fail(error, JM_NO_DATA, "no reading held for any time: the recording is too short");
+}
+
 static int make_hist(jm_figures *f, jm_figure *figure, bool utilisations, jm_error *error) {
     items all;
     double low = 0, high = 1;
     size_t bins = 1;
     int status = make_items(f, utilisations, &all, error);
+    if (status == JM_OK) status = drop_unweighed(&all, error);
     if (status == JM_OK) status = choose_bins(&all, &low, &high, &bins, error);
     double *time_s = status == JM_OK ? jmi_alloc(bins, sizeof *time_s) : NULL;
     if (status == JM_OK && time_s == NULL)
