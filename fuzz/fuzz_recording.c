@@ -1,5 +1,5 @@
 /* A recording file that may hold anything: as it is, or a good one with pieces changed. All of it
- * is read, made into tables and a trace, and asked by SQL. */
+ * is read, made into tables, a trace, figures and a page, and asked by SQL. */
 #include "joulemeter.h"
 
 #include <fcntl.h>
@@ -171,6 +171,29 @@ static void write_trace(const jm_recording *r) {
     if (jm_perfetto(r, trace, NULL, NULL) == JM_OK) unlink(trace);
 }
 
+static void draw(const jm_recording *r) {
+    jm_figures *figures;
+    jm_error error;
+    if (jm_figures_open(&figures, r, NULL, &error) != JM_OK) return;
+    for (uint32_t i = 0; i < jm_figure_count(); i++) {
+        jm_figure *figure;
+        char *json = NULL;
+        int status = jm_figures_make(figures, jm_figure_name(i), &figure, &error);
+        if (status == JM_OK && jm_figure_json(figure, &json, &error) != JM_OK) abort();
+        jm_free(json);
+        jm_figure_free(figure);
+    }
+    jm_figures_close(figures);
+}
+
+static void make_page(const jm_recording *r) {
+    char *page = NULL;
+    jm_error error;
+    int status = jm_report_html(r, NULL, &page, &error);
+    if (status == JM_OK && strstr(page, "</html>") == NULL) abort();
+    jm_free(page);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 1) return 0;
     start();
@@ -185,6 +208,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         /* Not each time: that takes longer than all the rest. */
         if ((data[0] & 6) == 6) read_tables(r);
         if ((data[0] & 14) == 14) write_trace(r);
+        if ((data[0] & 22) == 20) draw(r);
+        if ((data[0] & 62) == 52) make_page(r);
         jm_recording_free(r);
     }
     size_t rows = 0;
