@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from ._frames import Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
     import _joulemeter
@@ -304,12 +305,15 @@ class Report:
         ------
         RuntimeError
             This build of joulemeter has no page; the message says why.
+        ValueError
+            There is a recording at ``path``: it is not overwritten.
         """
+        if path is not None and _holds_recording(path):
+            raise ValueError(f"{os.fspath(path)!r} is a recording; give the page another name, "
+                             "such as train.html")
         html = self.recording.html(title if title is not None else self.name or None)
         if path is None:
             return html
-        import os
-
         draft = f"{os.fspath(path)}.{os.getpid()}.part"
         try:
             with open(draft, "w", encoding="utf-8") as file:
@@ -338,8 +342,6 @@ class Report:
 
         export(self, out_dir)
         if figures:
-            import os
-
             self.plot(all=True, out_dir=os.path.join(out_dir, "figures"), **options)
 
     # ---- looks ----
@@ -366,6 +368,14 @@ def _main_device(recording: "_joulemeter.Recording") -> str:
     gpus = [d for d in recording.devices()
             if d["in_total"] and d["name"].startswith("gpu") and d["name"][3:].isdigit()]
     return "gpus" if gpus else "total"
+
+
+def _holds_recording(path: "Path") -> bool:
+    """A slip of the keyboard must not cost a measurement; no database is lost either."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
 
 
 def _finished_epochs(recording: "_joulemeter.Recording",

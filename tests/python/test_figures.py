@@ -590,3 +590,12 @@ def test_a_page(report, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out.html"]
     with pytest.raises(OSError):
         report.to_html(tmp_path / "none" / "out.html")
+
+
+def test_a_page_overwrites_no_recording(report, tmp_path):
+    path = tmp_path / "x.jm"
+    report.save(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="x.jm' is a recording; give the page another name"):
+        jm.open(path).to_html(path)
+    assert path.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == ["x.jm"]
