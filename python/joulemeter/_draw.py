@@ -3,11 +3,12 @@ where things go."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple, Union
+    from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
     import numpy
 
@@ -26,11 +27,11 @@ _STYLE = {
     "legend.frameon": False, "legend.handlelength": 1.4, "legend.columnspacing": 1.2,
     "legend.handletextpad": 0.5, "legend.labelspacing": 0.3, "legend.borderaxespad": 0.2,
     "axes.unicode_minus": True, "text.usetex": False, "text.parse_math": False,
-    "pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "joulemeter",
+    "pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "joulemeter", "savefig.facecolor": "auto",
     "figure.constrained_layout.h_pad": 0.02, "figure.constrained_layout.w_pad": 0.02,
 }
 _DARK = {
-    "figure.facecolor": "#14171c", "axes.facecolor": "#14171c", "savefig.facecolor": "#14171c",
+    "figure.facecolor": "#14171c", "axes.facecolor": "#14171c",
     "text.color": "#e6e6e6", "axes.labelcolor": "#e6e6e6", "axes.edgecolor": "#a0a0a0",
     "xtick.color": "#d0d0d0", "ytick.color": "#d0d0d0", "grid.color": "#333941",
 }
@@ -42,6 +43,7 @@ def _matplotlib() -> Any:
         import matplotlib
 
         import matplotlib.figure  # noqa: F401
+        import matplotlib.font_manager  # noqa: F401
         return matplotlib
     except ImportError as error:
         raise ImportError("figures need matplotlib: pip install joulemeter[viz]; without it "
@@ -51,18 +53,35 @@ def _matplotlib() -> Any:
 def draw(figure: Dict[str, Any], *, ax: Any = None, show: bool = False,
          width: Union[str, float] = "column", dark: bool = False,
          style: Optional[Dict[str, Any]] = None) -> Tuple[Any, Any]:
-    matplotlib = _matplotlib()
-    settings = {**_STYLE, **(_DARK if dark else {}), **(style or {})}
-    with _settings, matplotlib.rc_context(settings):
+    with _settings, _look(dark, style):
         return _Drawing(figure, dark).draw(ax, show, _width_in(width))
 
 
-def save(drawn: Any, path: str, dpi: int) -> None:
-    matplotlib = _matplotlib()
+def save(drawn: Any, path: str, dpi: int, *, dark: bool = False,
+         style: Optional[Dict[str, Any]] = None) -> None:
     metadata = {"CreationDate": None} if path.endswith(".pdf") else \
         {"Date": None} if path.endswith(".svg") else None
-    with _settings, matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "joulemeter"}):
-        drawn.savefig(path, dpi=dpi, facecolor=drawn.get_facecolor(), metadata=metadata)
+    with _settings, _look(dark, style):
+        drawn.savefig(path, dpi=dpi, metadata=metadata)
+
+
+@contextlib.contextmanager
+def _look(dark: bool, style: Optional[Dict[str, Any]]) -> Iterator[None]:
+    """matplotlib with our settings, and the user's."""
+    matplotlib = _matplotlib()
+    with matplotlib.rc_context({**_STYLE, **(_DARK if dark else {}), **(style or {})}):
+        matplotlib.rcParams["font.family"] = _fonts(matplotlib)
+        yield
+
+
+def _fonts(matplotlib: Any) -> List[str]:
+    """The families that are installed, by name, before "sans-serif": what that is, texts would ask
+    the settings of whoever saves the figure."""
+    installed = set(matplotlib.font_manager.get_font_names())
+    families = list(matplotlib.rcParams["font.family"])
+    names = [name for family in families
+             for name in matplotlib.rcParams.get(f"font.{family}", [family]) if name in installed]
+    return names + [family for family in families if family not in names]
 
 
 def _width_in(width: Union[str, float]) -> float:

@@ -127,7 +127,7 @@ def draw(figure: Dict[str, Any], show: bool, file: Dict[str, Any],
         return drawn
     os.makedirs(out_dir, exist_ok=True)
     path = os.path.join(out_dir, f"{figure['name']}.{format}")
-    _draw.save(drawn[0], path, dpi=dpi)
+    _draw.save(drawn[0], path, dpi, dark=look.get("dark", False), style=look.get("style"))
     if not show:
         drawn[0].clear()
     return path

@@ -1,4 +1,5 @@
 """Figures: their marks against NumPy on the readings, and that they are drawn without overlaps."""
+import re
 import sys
 import threading
 import time
@@ -534,6 +535,21 @@ def test_dark_and_styled(report):
     assert sum(figure.get_facecolor()[:3]) < 1
     figure, axes = report.plot_one("power_time", style={"axes.labelsize": 13})
     assert axes.xaxis.label.get_fontsize() == 13
+
+
+def test_letters_are_those_that_were_asked_for(report, tmp_path):
+    pytest.importorskip("matplotlib")
+    serif = {"font.sans-serif": ["None Such", "DejaVu Serif"], "svg.fonttype": "none"}
+    with open(report.plot_one("power_time", out_dir=tmp_path, format="pdf", style=serif), "rb") as file:
+        fonts = set(re.findall(rb"/BaseFont /(?:[A-Z]{6}\+)?([\w-]+)", file.read()))
+    assert fonts == {b"DejaVuSerif"}
+    with open(report.plot_one("power_time", out_dir=tmp_path, format="svg", style=serif)) as file:
+        texts = re.findall("<text [^>]*>", file.read())
+    assert texts and all("DejaVu Serif" in text for text in texts)
+    figure, _ = report.plot_one("power_time", style=serif)
+    figure.savefig(tmp_path / "mine.pdf")  # by the user, under settings of his own
+    assert b"DejaVuSerif" in (tmp_path / "mine.pdf").read_bytes()
+    assert b"DejaVuSans" not in (tmp_path / "mine.pdf").read_bytes()
 
 
 def test_threads_draw(report, tmp_path):
