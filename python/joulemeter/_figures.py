@@ -58,6 +58,11 @@ class _Source:
     """Makes figures of a report; what several of them need is read once."""
 
     def __init__(self, report: Report, **options: Any) -> None:
+        if options["smooth"] < 1:
+            raise ValueError(f"smooth is a number of readings, 1 or more, not {options['smooth']}")
+        if options["raw"] and options["smooth"] > 1:
+            raise ValueError("raw=True shows each reading as it was, smooth=N means of N: "
+                             "leave one out")
         self._collect_util = report.collect_util
         self._figures = report.recording.figures(device=report.device, **options)
 

@@ -173,11 +173,11 @@ class Report:
         name : str
             One of ``list_figures()``.
         smooth : int
-            Curves are means over so many readings.
+            Curves are means over so many readings, 1 or more.
         shade_phases : bool
             With the phases behind figures over time.
         raw : bool
-            Every reading, neither smoothed nor thinned out.
+            Every reading, neither thinned out nor smoothed: not with ``smooth``.
         top : int
             Rows of layers and kernels; 0: 15.
         columns : int
@@ -194,7 +194,7 @@ class Report:
         ------
         ValueError
             There is no such figure (the message lists those there are), or no data for it (the
-            message says why).
+            message says why); or ``raw`` and ``smooth`` contradict each other.
         """
         from ._figures import data_of
 
@@ -219,13 +219,13 @@ class Report:
         show : bool
             Open windows, or show them in the notebook.
         smooth : int
-            Curves are means over so many readings.
+            Curves are means over so many readings, 1 or more.
         shade_phases : bool
             Show the phases behind figures over time.
         dpi : int
         format : "png", "pdf" or "svg"
         raw : bool
-            Draw every reading.
+            Draw every reading: not with ``smooth``.
         top : int
             Rows of layers and kernels; 0: 15.
         width : "column" (89 mm), "page" (183 mm) or inches
@@ -243,7 +243,8 @@ class Report:
         Raises
         ------
         ValueError
-            A name is not known; the message lists those that are.
+            A name is not known (the message lists those that are), or ``raw`` and ``smooth``
+            contradict each other.
         """
         from ._figures import plot
 

@@ -199,6 +199,14 @@ def test_smoothing_is_a_moving_mean(report):
         assert smooth["y"][i] == pytest.approx(values[max(i - 2, 0):i + 3].mean())
 
 
+@pytest.mark.parametrize("options, why", [({"smooth": 0}, "not 0"), ({"smooth": -1}, "not -1"),
+                                          ({"smooth": 5, "raw": True}, "leave one out")])
+def test_smoothing_that_cannot_be(report, options, why):
+    for call in (report.figure_data, report.plot_one, report.plot):
+        with pytest.raises(ValueError, match=why):
+            call("power_time", **options)
+
+
 def test_energy_over_time(report):
     recording = report.recording
     curve, rate = report.figure_data("cumulative_energy"), report.figure_data("energy_rate")
