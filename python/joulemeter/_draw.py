@@ -220,12 +220,13 @@ class _Drawing:
         self._label(ax.fill_between(mark["x"], mark["low"], mark["high"], color=self._color(mark),
                                     alpha=0.25, lw=0), mark)
 
-    def _whiskers(self, ax: Any, mark: Dict[str, Any], x: Any, y: Any, color: str) -> None:
-        ends = (mark["low"], mark["high"])
-        bars = {"xerr": [x - ends[0], ends[1] - x]} if self.across else \
-            {"yerr": [y - ends[0], ends[1] - y]}
-        ax.errorbar(x, y, fmt="none", ecolor=color, elinewidth=0.8, capsize=1.6, capthick=0.8,
-                    **bars)
+    def _whiskers(self, ax: Any, mark: Dict[str, Any], place: Any, color: str) -> None:
+        """From low to high, wherever the value itself is; `place` is along the other axis."""
+        middle = (mark["low"] + mark["high"]) / 2
+        half = (mark["high"] - mark["low"]).clip(min=0) / 2  # errorbar takes nothing below 0
+        bars = {"x": middle, "y": place, "xerr": half} if self.across else \
+            {"x": place, "y": middle, "yerr": half}
+        ax.errorbar(fmt="none", ecolor=color, elinewidth=0.8, capsize=1.6, capthick=0.8, **bars)
 
     def _bar(self, ax: Any, mark: Dict[str, Any]) -> None:
         from matplotlib.collections import PolyCollection
@@ -240,12 +241,8 @@ class _Drawing:
         ax.add_collection(drawn, autolim=False)
         self._label(drawn, mark)
         if "low" in mark:
-            middle = (mark["low"] + mark["high"]) / 2
-            color = "#dddddd" if self.dark else "#333333"
-            if self.across:
-                self._whiskers(ax, mark, middle, (y + y2) / 2, color)
-            else:
-                self._whiskers(ax, mark, (x + x2) / 2, middle, color)
+            self._whiskers(ax, mark, (y + y2) / 2 if self.across else (x + x2) / 2,
+                           "#dddddd" if self.dark else "#333333")
 
     def _box(self, ax: Any, mark: Dict[str, Any]) -> None:
         color, y = self._color(mark), mark["y"]
@@ -284,7 +281,7 @@ class _Drawing:
                           color=self._color(mark), clip_on=small)
         self._label(points, mark)
         if "low" in mark:
-            self._whiskers(ax, mark, mark["x"], mark["y"], self._color(mark))
+            self._whiskers(ax, mark, mark["y" if self.across else "x"], self._color(mark))
 
     def _span(self, ax: Any, mark: Dict[str, Any]) -> None:
         pieces = list(zip(mark["x"], mark["x2"] - mark["x"]))

@@ -560,6 +560,21 @@ def test_letters_are_those_that_were_asked_for(report, tmp_path):
     assert b"DejaVuSans" not in (tmp_path / "mine.pdf").read_bytes()
 
 
+def test_whiskers_need_not_hold_the_value(report):
+    pytest.importorskip("matplotlib")
+    from joulemeter import _draw
+
+    figure = report.figure_data("energy_by_device")
+    point, = marks(figure, "point")
+    point["low"], point["high"] = point["x"] * 1.1, point["x"] * 1.3
+    point["low"][1] = point["high"][1] * (1 + 1e-12)  # as rounding leaves it
+    point["high"][2] = np.nan
+    _, axes = _draw.draw(figure)
+    whiskers = axes.containers[-1].lines[2][0].get_segments()
+    assert whiskers[0][:, 0] == pytest.approx([point["low"][0], point["high"][0]])
+    assert whiskers[1][:, 0] == pytest.approx([point["high"][1]] * 2)
+
+
 def test_threads_draw(report, tmp_path):
     pytest.importorskip("matplotlib")
     failed = []
