@@ -349,7 +349,9 @@ PyObject *recording_html(PyObject *self, PyObject *args) {
     jm_error error = {0};
     char *html = NULL;
     jm_recording *recording = recording_of(self);
-    if (recording == NULL || !PyArg_ParseTuple(args, "|z", &options.title)) return NULL;
+    unsigned long long most = 0;
+    if (recording == NULL || !PyArg_ParseTuple(args, "|zK", &options.title, &most)) return NULL;
+    options.max_data_bytes = most;
     int status;
     Py_BEGIN_ALLOW_THREADS status = jm_report_html(recording, &options, &html, &error);
     Py_END_ALLOW_THREADS if (status != JM_OK) return raise_error(status, &error);

@@ -631,6 +631,21 @@ def test_a_page(report, tmp_path):
         report.to_html(tmp_path / "none" / "out.html")
 
 
+def test_a_page_as_small_as_it_was_asked_to_be(report):
+    with jm.profile(gpu=False, cpu=False, join=False) as p:
+        for i in range(3000):
+            with p.range(f"step {i}", "layer"):
+                pass
+    try:
+        large, small = (p.report().to_html(max_size_mb=most) for most in (None, 0.1))
+    except RuntimeError:
+        pytest.skip("this build has no page")
+    assert len(large) - len(small) > 100e3
+    for wrong in (0, -1, 501, float("nan")):
+        with pytest.raises(ValueError, match="max_size_mb is 0.1 to 500 MB"):
+            report.to_html(max_size_mb=wrong)
+
+
 def test_a_page_overwrites_no_recording(report, tmp_path):
     path = tmp_path / "x.jm"
     report.save(path)
