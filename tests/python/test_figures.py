@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import _joulemeter
 import joulemeter as jm
 
 numpy = pytest.importorskip("numpy")
@@ -409,6 +410,27 @@ def test_limits_and_coverage():
         jm.figures.coverage([("x", 3, 2)])
     with pytest.raises(ValueError, match="no data"):
         jm.figures.limits([])
+
+
+@pytest.mark.parametrize("call", [_joulemeter.figure_ratios, _joulemeter.figure_limits,
+                                  lambda rows: _joulemeter.figure_coverage(rows, 0.95),
+                                  lambda rows: _joulemeter.figure_runs(rows, "energy")])
+def test_rows_are_tuples_in_a_list(call):
+    for wrong in ((), iter([]), [[]], [["x", 1, 2]], [None]):
+        with pytest.raises(TypeError, match="list|tuple"):
+            call(wrong)
+
+
+def test_rows_that_change_while_they_are_read():
+    class Number:
+        def __float__(self):
+            rows.clear()
+            return 1.0
+
+    ratio = (1.0, 0.9, 1.1)
+    rows = [("a" * 1000, (Number(), 0.9, 1.1), ratio, ratio), ("b" * 1000, ratio, ratio, ratio)]
+    figure = _joulemeter.figure_ratios(rows)
+    assert rows == [] and figure["y"]["tick_texts"] == ["a" * 1000, "b" * 1000]
 
 
 def test_repeats_and_comparisons():
