@@ -237,6 +237,7 @@ async function hostileNames() {
   }
   await page.waitForTimeout(100);
   ok(await page.evaluate(() => window.__owned) === undefined, "no name runs", await page.evaluate(() => window.__owned));
+  ok((await page.textContent("#timeline .hint")).includes(`${HOSTILE.length} of 5 000 marks, evenly chosen`), "it says how many marks are left");
   ok(await page.textContent("h1") === HOSTILE[0], "the title is the text that it is");
   ok((await page.locator("#tables td.text").first().textContent()) === HOSTILE[0], "so are cells");
   ok(await page.locator("img, iframe, object, embed").count() === 0, "nothing became an element");
