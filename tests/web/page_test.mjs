@@ -119,6 +119,22 @@ function largePage() {
   return page;
 }
 
+// ---- without a browser ----
+
+async function module(name) {
+  const { transform } = await import(join(web, "node_modules/esbuild/lib/main.js"));
+  const { code } = await transform(readFileSync(join(web, "src", name), "utf8"), { loader: "ts", format: "esm" });
+  return import(`data:text/javascript,${encodeURIComponent(code)}`);
+}
+
+async function numbers() {
+  const { moment } = await module("format.ts");
+  const wanted = [[59.94, 0.1, "59.9 s"], [59.97, 0.1, "1:00.0"], [119.99, 0.1, "2:00.0"], [3599.7, 36, "1:00:00"],
+    [3599.2, 36, "59:59"], [125.25, 0.1, "2:05.3"], [7325, 1, "2:02:05"], [65.12345, 1e-4, "65.1235 s"], [0, 1, "0 s"]];
+  for (const [seconds, step, text] of wanted)
+    ok(moment(seconds, step) === text, `${seconds} s in steps of ${step} s is ${text}`, moment(seconds, step));
+}
+
 // ---- the browser ----
 
 const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
@@ -318,7 +334,7 @@ async function oddPages() {
 }
 
 try {
-  for (const part of [theTimeline, theTables, hostileNames, looks, large, oddPages]) {
+  for (const part of [numbers, theTimeline, theTables, hostileNames, looks, large, oddPages]) {
     try {
       await part();
     } catch (error) {
