@@ -235,6 +235,19 @@ async function theTables() {
   await page.close();
 }
 
+async function theFigures() {
+  const given = data(), power = given.figures.find((figure) => figure.name === "power_time");
+  const devices = power.marks.filter((mark) => mark.label === "gpu0").length;
+  power.marks.push({ kind: "span", label: "gpu0", color: "#123456", color_dark: "#123456", style: [], x: [0], x2: [0.5] });
+  const page = await open(write("figures.html", given));
+  const card = page.locator('[data-figure="power_time"]');
+  await card.scrollIntoViewIfNeeded();
+  await card.locator("svg text").first().waitFor();
+  ok(devices === 1 && await card.locator('svg text:text-is("gpu0")').count() === 2, "a phase of a device's name has its own entry");
+  ok(await card.locator('svg path[fill="#123456"]').count() === 2, "and its own colour");
+  await page.close();
+}
+
 async function hostileNames() {
   const page = await open(write("hostile.html", hostilePage()));
   await page.evaluate(async () => {
@@ -334,7 +347,7 @@ async function oddPages() {
 }
 
 try {
-  for (const part of [numbers, theTimeline, theTables, hostileNames, looks, large, oddPages]) {
+  for (const part of [numbers, theTimeline, theTables, theFigures, hostileNames, looks, large, oddPages]) {
     try {
       await part();
     } catch (error) {
