@@ -225,6 +225,11 @@ async function theTables() {
   ok((await rows()).length === 1, "a word filters");
   await page.fill("#tables input", "calls > 7");
   ok((await rows()).length === HOSTILE.length - 8, "a condition filters", (await rows()).length);
+  for (const [text, left] of [["calls 3..5", 3], ["calls 2.5 .. 4", 2], ["calls -1..0", 1], ["calls 5..3", 0]]) {
+    await page.fill("#tables input", text);
+    const count = await page.locator("#tables tbody tr:not(:has(td.muted))").count();
+    ok(count === left, `so does ${text}`, count);
+  }
   await page.fill("#tables input", "nothing like it");
   ok(/no row/.test((await rows())[0]), "a filter that nothing matches says so");
   await page.fill("#tables input", "");
