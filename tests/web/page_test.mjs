@@ -197,6 +197,7 @@ async function theTimeline() {
   ok(/conv[12]/.test(tip) && /layer/.test(tip), "a range says what it is", tip);
   await page.mouse.move(stage.x + 400, stage.y + 60);
   ok(/power: .* W/.test(await page.textContent(".tip")), "curves say what held");
+  ok(/gpu0 power, longer mean: .* W/.test(await page.textContent(".tip")), "the longer mean has a curve of its own");
   await page.keyboard.down("Shift");
   await page.mouse.down();
   await page.mouse.move(stage.x + 600, stage.y + 60, { steps: 3 });
