@@ -378,7 +378,7 @@ static void texts_are_inert(void **state) {
 
 static void any_recording(void **state) {
     (void)state;
-    for (uint64_t seed = 0; seed < 120; seed++) {
+    for (uint64_t seed = 0; seed < chances(120); seed++) {
         jm_recording *recording = random_recording(seed);
         entries e = entries_of(recording, seed % 2 ? 0 : 50000);
         json_t *root = e.root;

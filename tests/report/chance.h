@@ -18,6 +18,13 @@ static inline int chance(int below) {
     return (int)(chance_bits() % (uint64_t)below);
 }
 
+/* So many cases, or fewer where a sanitizer slows each of them. */
+static inline uint64_t chances(uint64_t count) {
+    const char *slowness = getenv("JOULEMETER_TEST_SLOWNESS");
+    double factor = slowness != NULL ? atof(slowness) : 1;
+    return factor > 1 ? (uint64_t)((double)count / factor / factor) + 20 : count;
+}
+
 /* ---- recordings ---- */
 
 static inline void random_samples(jm_recording *recording, uint32_t sensor, bool counter) {
