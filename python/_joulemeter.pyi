@@ -271,6 +271,17 @@ class Recording:
         activity: Optional[bool] = True,
         nearby: Optional[bool] = False,
     ) -> Energy: ...
+    def attribute(
+        self,
+        by: Union[None, str, Sequence[str]] = None,
+        device: _Device = None,
+        method: Optional[str] = "regression",
+        prefix: Optional[str] = None,
+        windows: Optional[Sequence[Tuple[int, int]]] = None,
+        net: bool = False,
+        calls: bool = False,
+    ) -> str:
+        """Energies of its layers or other parts, as JSON text."""
     def idle(self, device: _Device = "total", /) -> Optional[Dict[str, Any]]:
         """Idle power; None if it is not known."""
     def latest(
