@@ -26,6 +26,9 @@ class HostClock:
     def prepare(self, count: int) -> None:
         """Likewise."""
 
+    def wait(self) -> None:
+        """Until the device has done its work."""
+
     def start(self) -> int:
         """Begin of a run (ns)."""
         return _joulemeter.now_ns()
@@ -90,14 +93,17 @@ class CudaClock(HostClock):
                     best = (after - before, event, (before + after) // 2)
         return best[1], best[2]
 
+    def wait(self) -> None:
+        import torch
+
+        torch.cuda.synchronize(self._device)
+
     def start(self) -> int:
         self._began = self._anchor()
         return _joulemeter.now_ns()
 
     def stop(self) -> int:
-        import torch
-
-        torch.cuda.synchronize(self._device)
+        self.wait()
         now = _joulemeter.now_ns()
         self._ended = self._anchor()
         return now
