@@ -883,6 +883,8 @@ typedef struct jm_call {
     double energy_j; /* of its own time: the part's power for so long */
     double u95_j;
     double inclusive_j; /* with all within it */
+    double begin_w;     /* what a sensor showed when it began and when it ended; NaN: nothing */
+    double end_w;
 } jm_call;
 
 /* The calls in the windows, in the recording's order, up to `count` of them; returns how many there

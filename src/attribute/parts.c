@@ -1,0 +1,351 @@
+/* From powers to energies: of parts, of groups of them, and of each call. */
+#include "attribute/attribution.h"
+#include "attribute/groups.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- one energy ---- */
+
+/* Mean and standard deviation of a normal distribution cut off at both ends. */
+static void cut_off(double *mean, double *sd, double low, double high) {
+    const double root = 0.39894228040143268; /* 1 / sqrt(2 pi) */
+    double s = *sd;
+    if (!(s > 0)) {
+        *mean = fmin(fmax(*mean, low), high);
+        return;
+    }
+    double a = (low - *mean) / s, b = (high - *mean) / s;
+    if (a < -5 && b > 5) return;
+    double in = 0.5 * (erfc(-b / sqrt(2)) - erfc(-a / sqrt(2)));
+    double pa = root * exp(-a * a / 2), pb = root * exp(-b * b / 2);
+    if (!(in > 1e-9)) { /* far outside: at the nearer end */
+        *sd = fmin(s, (high - low) / sqrt(12));
+        *mean = fmin(fmax(*mean, low), high);
+        return;
+    }
+    double shift = (pa - pb) / in;
+    double change = 1 + ((isfinite(a) ? a * pa : 0) - (isfinite(b) ? b * pb : 0)) / in;
+    *mean += s * shift;
+    *sd = s * sqrt(fmax(change - shift * shift, 0));
+}
+
+/* An energy from its estimate (gross) and standard deviation; idle power for `time_s` is taken off
+ * where that was asked for. */
+static jm_energy energy_of(const jmi_attributing *a, double energy_j, double sd_j, double time_s) {
+    jm_energy e = {.energy_j = energy_j,
+                   .u_random_j = sd_j,
+                   .duration_s = time_s,
+                   .measured = a->whole.measured,
+                   .provenance = a->whole.provenance & ~(uint32_t)JM_BOUND_ONLY,
+                   .flags = a->whole.flags & (uint32_t)(JM_ENERGY_CONFLICT | JM_ENERGY_RESET)};
+    e.u_systematic_j = jmi_views_systematic(&a->views, energy_j, time_s);
+    if (a->net) {
+        e.energy_j -= a->idle.power_w * time_s;
+        e.u_random_j = hypot(sd_j, a->idle.u95_w / 1.96 * time_s);
+        e.u_systematic_j = a->views.gain_u * fabs(e.energy_j); /* the offset cancels */
+    }
+    jmi_energy_finish(&e, 0);
+    if (a->net) e.lower_j = e.energy_j - e.u95_j; /* less than idle is possible */
+    return e;
+}
+
+static double sd_of(const jmi_attributing *a, size_t column) {
+    return sqrt(fmax(a->fit.cov_w2[column * a->fit.count + column], 0));
+}
+
+static double floor_of(const jmi_attributing *a) {
+    return a->views.view[0].track.floor_w;
+}
+
+static double ceiling_of(const jmi_attributing *a) {
+    return a->views.view[0].track.ceiling_w;
+}
+
+/* ---- time of each class within each other one ---- */
+
+/* Rows: classes (columns of the fit) that calls within them are counted for. */
+typedef struct nesting {
+    double *time_s; /* count x count; NULL: no calls nest */
+    size_t count;
+    float *inclusive_s; /* of each call: own time of all within it, shared */
+} nesting;
+
+static bool class_is_open(const jmi_attributing *a, uint32_t call, size_t column) {
+    for (uint32_t up = a->calls.list[call].parent; up != JMI_NO_CALL; up = a->calls.list[up].parent)
+        if (a->layout.column[a->calls.list[up].cls] - 1u == column) return true;
+    return false;
+}
+
+/* A call adds its own time to all classes that are open around it, to each once. */
+static void add_to_parents(const jmi_attributing *a, nesting *n, uint32_t call) {
+    const jmi_call *c = &a->calls.list[call];
+    size_t own = a->layout.column[c->cls] - 1u;
+    for (uint32_t up = call; up != JMI_NO_CALL; up = a->calls.list[up].parent) {
+        size_t column = a->layout.column[a->calls.list[up].cls] - 1u;
+        if (!class_is_open(a, up, column)) n->time_s[column * n->count + own] += (double)c->share_s;
+    }
+}
+
+static bool find_nesting(jmi_attributing *a, nesting *n) {
+    *n = (nesting){.count = a->fit.count};
+    if (!a->calls.nested) return true;
+    n->time_s = jmi_alloc(n->count * n->count, sizeof *n->time_s);
+    if (n->time_s == NULL) return false;
+    for (uint32_t i = 0; i < a->calls.count; i++) {
+        if (!a->calls.list[i].told) continue;
+        add_to_parents(a, n, i);
+        for (uint32_t up = i; up != JMI_NO_CALL; up = a->calls.list[up].parent) {
+            jmi_class *outer = &a->calls.classes[a->calls.list[up].cls];
+            if (!class_is_open(a, up, a->layout.column[a->calls.list[up].cls] - 1u))
+                outer->inclusive_s += (double)a->calls.list[i].own_s;
+        }
+    }
+    return true;
+}
+
+/* ---- parts ---- */
+
+/* A part of the classes' list; of a lumped column a share. */
+static jm_part part_of(const jmi_attributing *a, const nesting *n, const jmi_class *cls,
+                       size_t column) {
+    double mean = a->fit.power_w[column], sd = sd_of(a, column), t = cls->share_s;
+    if (a->options.method == JM_ATTRIBUTION_REGRESSION)
+        cut_off(&mean, &sd, floor_of(a), ceiling_of(a));
+    jm_part p = {.size = sizeof p,
+                 .name = cls->name,
+                 .group = JM_NO_GROUP,
+                 .calls = cls->calls,
+                 .time_s = cls->own_s,
+                 .inclusive_time_s = n->time_s != NULL ? cls->inclusive_s : cls->own_s,
+                 .seen_s = cls->all_s};
+    p.energy = energy_of(a, mean * t, sd * t, t);
+    p.inclusive = p.energy;
+    if (n->time_s != NULL) {
+        const double *times = n->time_s + column * n->count;
+        double time_s = 0;
+        for (size_t i = 0; i < n->count; i++) time_s += times[i];
+        p.inclusive = energy_of(a, jmi_fit_sum(&a->fit, times),
+                                sqrt(jmi_fit_variance(&a->fit, times)), time_s);
+    }
+    p.power_w = t > 0 ? p.energy.energy_j / t : (double)NAN;
+    p.power_u95_w = t > 0 ? p.energy.u95_j / t : (double)NAN;
+    return p;
+}
+
+/* Of a member of a group: the group's energy less what the others take at least, and at most. */
+static void bound(const jmi_attributing *a, jm_part *p, const jm_part *group) {
+    double t = p->energy.duration_s, others = group->energy.duration_s - t;
+    double idle = a->net ? a->idle.power_w : 0;
+    double low = floor_of(a) - idle, high = ceiling_of(a) - idle;
+    p->energy.provenance |= JM_BOUND_ONLY;
+    p->energy.lower_j = fmax(low * t, group->energy.lower_j - high * others);
+    p->energy.upper_j = fmin(high * t, group->energy.upper_j - low * others);
+    if (p->energy.upper_j < p->energy.lower_j) p->energy.upper_j = p->energy.lower_j;
+    p->energy.energy_j = fmin(fmax(p->energy.energy_j, p->energy.lower_j), p->energy.upper_j);
+    p->energy.u95_j =
+        fmax(p->energy.upper_j - p->energy.energy_j, p->energy.energy_j - p->energy.lower_j);
+    p->power_w = group->power_w;
+    p->power_u95_w = group->power_u95_w;
+}
+
+static char *group_name(const jm_part *first, size_t members) {
+    jmi_text text = {0};
+    char *out = NULL;
+    jmi_text_add(&text, "%s and %zu more", first->name, members - 1);
+    return jmi_text_take(&text, &out, NULL) == JM_OK ? out : NULL;
+}
+
+/* ---- groups ---- */
+
+/* Classes of each group: factors are their shared times. */
+static jm_part group_of(const jmi_attributing *a, const jm_attribution *out, const uint32_t *cls,
+                        uint32_t number, double *factors) {
+    jm_part g = {.size = sizeof g, .group = number};
+    size_t members = 0, most = SIZE_MAX;
+    memset(factors, 0, a->fit.count * sizeof *factors);
+    for (size_t i = 0; i < out->part_count; i++) {
+        const jm_part *p = &out->parts[i];
+        if (p->group != number) continue;
+        members++;
+        factors[a->layout.column[cls[i]] - 1u] += a->calls.classes[cls[i]].share_s;
+        g.calls += p->calls;
+        g.time_s += p->time_s;
+        g.seen_s += p->seen_s;
+        if (most == SIZE_MAX || p->energy.energy_j > out->parts[most].energy.energy_j) most = i;
+    }
+    double time_s = 0;
+    for (size_t i = 0; i < a->fit.count; i++) time_s += factors[i];
+    g.name = group_name(&out->parts[most], members);
+    g.energy = energy_of(a, jmi_fit_sum(&a->fit, factors), sqrt(jmi_fit_variance(&a->fit, factors)),
+                         time_s);
+    g.inclusive = g.energy;
+    g.inclusive_time_s = g.time_s;
+    g.power_w = time_s > 0 ? g.energy.energy_j / time_s : (double)NAN;
+    g.power_u95_w = time_s > 0 ? g.energy.u95_j / time_s : (double)NAN;
+    return g;
+}
+
+/* Numbers of groups for columns; a column that holds several classes is a group anyway. */
+static bool find_groups(const jmi_attributing *a, uint32_t *group, size_t *count) {
+    size_t n = a->layout.classes;
+    double *energy = jmi_alloc(n, sizeof *energy), *cov = jmi_alloc(n * n, sizeof *cov);
+    double *time_s = jmi_alloc(n, sizeof *time_s);
+    bool good = energy != NULL && cov != NULL && time_s != NULL;
+    for (size_t i = 0; good && i < a->calls.class_count; i++)
+        time_s[a->layout.column[i] - 1u] += a->calls.classes[i].share_s;
+    for (size_t i = 0; good && i < n; i++) {
+        energy[i] = time_s[i] * a->fit.power_w[i];
+        for (size_t k = 0; k < n; k++)
+            cov[i * n + k] = time_s[i] * time_s[k] * a->fit.cov_w2[i * a->fit.count + k];
+    }
+    if (good) *count = jmi_groups_find(energy, cov, n, group);
+    good = good && *count != SIZE_MAX;
+    if (good && a->layout.lumped && group[n - 1] == JM_NO_GROUP)
+        group[n - 1] = (uint32_t)(*count)++;
+    free(energy);
+    free(cov);
+    free(time_s);
+    return good;
+}
+
+static bool make_groups(const jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
+    uint32_t *group = jmi_alloc(a->layout.classes, sizeof *group);
+    double *factors = jmi_alloc(a->fit.count, sizeof *factors);
+    size_t count = 0;
+    bool good = group != NULL && factors != NULL && find_groups(a, group, &count);
+    if (good) out->groups = jmi_alloc(count, sizeof *out->groups);
+    good = good && out->groups != NULL;
+    for (size_t i = 0; good && i < out->part_count; i++)
+        out->parts[i].group = group[a->layout.column[cls[i]] - 1u];
+    for (uint32_t g = 0; good && g < count; g++) {
+        out->groups[g] = group_of(a, out, cls, g, factors);
+        out->group_count++;
+        good = out->groups[g].name != NULL;
+    }
+    for (size_t i = 0; good && i < out->part_count; i++)
+        if (out->parts[i].group != JM_NO_GROUP)
+            bound(a, &out->parts[i], &out->groups[out->parts[i].group]);
+    free(group);
+    free(factors);
+    return good;
+}
+
+/* An interval that is wider than the energy itself is no estimate. */
+static void bound_wide_ones(jm_attribution *out) {
+    for (size_t i = 0; i < out->part_count; i++) {
+        jm_part *p = &out->parts[i];
+        if (p->group == JM_NO_GROUP && p->energy.energy_j > 0 &&
+            1.96 * p->energy.u_random_j > p->energy.energy_j)
+            p->energy.provenance |= JM_BOUND_ONLY;
+    }
+}
+
+/* ---- calls ---- */
+
+static bool make_calls(jmi_attributing *a, jm_attribution *out, const uint32_t *part_of_class) {
+    jm_call *of = jmi_alloc(a->calls.count, sizeof *of);
+    size_t *place = jmi_alloc(a->calls.count, sizeof *place), count = 0;
+    if (of == NULL || place == NULL) {
+        free(of);
+        free(place);
+        return false;
+    }
+    jmi_shown_power begin = jmi_shown_begin(a), end = begin;
+    double idle = a->net ? a->idle.power_w : 0;
+    for (size_t i = 0; i < a->calls.count; i++) {
+        const jmi_call *call = &a->calls.list[i];
+        const jmi_class *cls = &a->calls.classes[call->cls];
+        size_t column = a->layout.column[call->cls] - 1u;
+        const jm_part *part = &out->parts[part_of_class[call->cls]];
+        double per_s = cls->share_s > 0 ? part->energy.u95_j / cls->share_s : 0;
+        place[i] = SIZE_MAX;
+        if (!call->told) continue;
+        place[i] = count;
+        of[count++] = (jm_call){.range = call->range,
+                                .part = part_of_class[call->cls],
+                                .own_s = (double)call->own_s,
+                                .energy_j = (a->fit.power_w[column] - idle) * (double)call->share_s,
+                                .u95_j = per_s * (double)call->share_s,
+                                .begin_w = jmi_shown_at(&begin, call->begin_ns),
+                                .end_w = jmi_shown_at(&end, call->end_ns)};
+    }
+    for (size_t i = 0; i < count; i++) of[i].inclusive_j = of[i].energy_j;
+    for (size_t i = a->calls.count; i-- > 0;) { /* those within come after those around them */
+        uint32_t up = a->calls.list[i].parent;
+        if (place[i] != SIZE_MAX && up != JMI_NO_CALL && place[up] != SIZE_MAX)
+            of[place[up]].inclusive_j += of[place[i]].inclusive_j;
+    }
+    free(place);
+    out->calls = of;
+    out->call_count = count;
+    return true;
+}
+
+static int by_range(const void *left, const void *right) {
+    const jm_call *a = left, *b = right;
+    return (a->range > b->range) - (a->range < b->range);
+}
+
+/* ---- order ---- */
+
+static int by_energy(const void *left, const void *right) {
+    const jm_part *a = left, *b = right;
+    bool a_bound = (a->energy.provenance & JM_BOUND_ONLY) != 0;
+    bool b_bound = (b->energy.provenance & JM_BOUND_ONLY) != 0;
+    if (a_bound != b_bound) return a_bound ? 1 : -1;
+    if (a->energy.energy_j != b->energy.energy_j)
+        return a->energy.energy_j > b->energy.energy_j ? -1 : 1;
+    return strcmp(a->name, b->name);
+}
+
+/* Parts carry their class's number in `size` while they are put in order. */
+static void order(const jmi_attributing *a, jm_attribution *out, const uint32_t *cls,
+                  uint32_t *part_of_class) {
+    for (size_t i = 0; i < out->part_count; i++) out->parts[i].size = cls[i];
+    qsort(out->parts, out->part_count, sizeof *out->parts, by_energy);
+    for (size_t i = 0; i < a->calls.class_count; i++) part_of_class[i] = 0;
+    for (size_t i = 0; i < out->part_count; i++) {
+        part_of_class[out->parts[i].size] = (uint32_t)i;
+        out->parts[i].size = sizeof *out->parts;
+    }
+}
+
+static bool own_names(jm_attribution *out) {
+    bool good = true;
+    for (size_t i = 0; i < out->part_count; i++) {
+        char *copy = jmi_strdup(out->parts[i].name);
+        good &= copy != NULL;
+        out->parts[i].name = copy;
+    }
+    return good;
+}
+
+int jmi_attribute_parts(jmi_attributing *a, jm_attribution *out, jm_error *error) {
+    nesting n;
+    uint32_t *cls = jmi_alloc(a->calls.class_count, sizeof *cls);
+    uint32_t *part_of_class = jmi_alloc(a->calls.class_count, sizeof *part_of_class);
+    out->parts = jmi_alloc(a->calls.class_count, sizeof *out->parts);
+    bool good = find_nesting(a, &n) && cls != NULL && part_of_class != NULL && out->parts != NULL;
+    for (uint32_t i = 0; good && i < a->calls.class_count; i++) {
+        if (a->calls.classes[i].calls == 0) continue;
+        cls[out->part_count] = i;
+        out->parts[out->part_count++] =
+            part_of(a, &n, &a->calls.classes[i], a->layout.column[i] - 1u);
+    }
+    if (good && a->options.method == JM_ATTRIBUTION_REGRESSION) {
+        good = make_groups(a, out, cls);
+        bound_wide_ones(out);
+    }
+    if (good) {
+        order(a, out, cls, part_of_class);
+        good = make_calls(a, out, part_of_class);
+        if (good) qsort(out->calls, out->call_count, sizeof *out->calls, by_range);
+    }
+    good = own_names(out) && good;
+    free(n.time_s);
+    free(cls);
+    free(part_of_class);
+    return good ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory for parts");
+}
