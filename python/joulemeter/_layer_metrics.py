@@ -103,7 +103,7 @@ def metrics_of(recording: "_joulemeter.Recording", found: Optional[Attribution],
                runs: Sequence[Sequence["Call"]], method: str) -> List[LayerMetrics]:
     """Rows of the calls of all runs. Without an attribution nothing is known but times."""
     flat = [(run, call) for run, calls in enumerate(runs) for call in calls]
-    energies = _energies(found, [call for _, call in flat])
+    energies = _energies(found, runs)
     readings = _Readings(recording, found.device) if found is not None else None
     groups = {part["name"]: part["group"] for part in found.parts} if found is not None else {}
     utc = recording.utc_offset_ns
@@ -119,18 +119,27 @@ def metrics_of(recording: "_joulemeter.Recording", found: Optional[Attribution],
     return rows
 
 
+def _own_times(calls: Sequence["Call"]) -> List[float]:
+    """Of each call, the time in which none of those within it ran (s)."""
+    own = [call.end_ns - call.begin_ns for call in calls]
+    for call in calls:
+        if call.parent >= 0:
+            own[call.parent] -= call.end_ns - call.begin_ns
+    return [max(time_ns, 0) * 1e-9 for time_ns in own]
+
+
 def _energies(found: Optional[Attribution],
-              calls: Sequence["Call"]) -> List[Tuple[float, float, float, float]]:
+              runs: Sequence[Sequence["Call"]]) -> List[Tuple[float, float, float, float]]:
     """(own time, energy, its u95, inclusive energy) of each call."""
     nan = math.nan
     if found is None or found.calls is None:
-        return [((call.end_ns - call.begin_ns) * 1e-9, nan, nan, nan) for call in calls]
+        return [(own, nan, nan, nan) for calls in runs for own in _own_times(calls)]
     from ._attribution import number
 
     columns = found.calls
     names = [part["name"] for part in found.raw["parts"]]
     told = [names[part] for part in columns["part"]]
-    if told != [call.part.name for call in calls]:
+    if told != [call.part.name for calls in runs for call in calls]:
         raise RuntimeError("the attribution is of other calls than those that were profiled")
     return [(number(own), number(energy), number(u95), number(inclusive))
             for own, energy, u95, inclusive in zip(columns["own_s"], columns["energy_j"],
@@ -153,11 +162,13 @@ def frame_of(rows: Sequence[LayerMetrics]) -> "pandas.DataFrame":
 
 def stats_of(rows: Sequence[LayerMetrics]) -> "pandas.DataFrame":
     """(duration_ms | avg_power_w: mean std min max; energy_j: sum mean std) of each layer."""
-    frame = frame_of(rows)
-    return frame.groupby("layer_name", sort=False).agg({
+    groups = frame_of(rows).groupby("layer_name", sort=False)
+    stats = groups.agg({
         "duration_ms": ["mean", "std", "min", "max"],
         "avg_power_w": ["mean", "std", "min", "max"],
         "energy_j": ["sum", "mean", "std"]})
+    stats["energy_j", "sum"] = groups["energy_j"].sum(min_count=1)  # of nothing known it is not 0
+    return stats
 
 
 def _field(value: Any) -> str:
