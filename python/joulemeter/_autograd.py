@@ -91,11 +91,12 @@ class Graph:
         if edges is None:
             edges = self._edges[part] = (self.calls.begin(part), self.calls.end(part))
         begin, end = edges
-        owners, calls = self._owners, self.calls
+        owners, calls = self._owners, self.calls  # of this run: what comes later counts no more
 
         def begin_node(*_: Any) -> None:
-            owners[calls.count] = owner
-            begin()
+            if owners is self._owners:
+                owners[calls.count] = owner
+                begin()
 
         node.register_prehook(begin_node)
         node.register_hook(end)

@@ -207,9 +207,27 @@ class Watch:
         try:
             result = function()
         finally:
-            self._calls.cut()
-            end = self.clock.stop()
+            end = self.finish()
         return begin, end, result
+
+    def finish(self) -> int:
+        """Ends a run that ``clock.start()`` began. Returns when (ns)."""
+        self._calls.cut()
+        return self.clock.stop()
+
+    def flush_when(self, most: int, flush: Callable[[], Any]) -> None:
+        """From now on calls it before a call of the whole model, once there are ``most`` calls."""
+        calls = self._calls
+
+        def look(*_: Any) -> None:
+            if calls.count >= most and calls.current() < 0:
+                flush()
+
+        root = self.parts[0].module
+        try:
+            self._undo.append(root.register_forward_pre_hook(look, prepend=True).remove)
+        except TypeError:  # before PyTorch 2.0: it comes too late to see no open call
+            pass
 
     def take(self) -> List[Call]:
         """The calls of the run that has ended, in the order in which they began."""
