@@ -66,6 +66,9 @@ def generator(model: Any, inputs: Any, device: "torch.device",
 
     def generate(tokens: int) -> Any:
         with torch.no_grad():
-            return model.generate(**{**named, "max_new_tokens": tokens, **options})
+            given = {**named, "max_new_tokens": tokens, **options}
+            if given.get("min_new_tokens") is not None:  # a warm-up is shorter
+                given["min_new_tokens"] = min(given["min_new_tokens"], tokens)
+            return model.generate(**given)
 
     return generate
