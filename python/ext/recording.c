@@ -158,7 +158,8 @@ typedef struct question {
 static bool ask(PyObject *self, PyObject *kwargs, question *q) {
     *q = (question){.recording = recording_of(self), .device_name = ""};
     PyObject *device = kwargs != NULL ? PyDict_GetItemString(kwargs, "device") : NULL;
-    return q->recording != NULL && device_of(device, recording_find_device, q->recording, &q->device) == 0 &&
+    return q->recording != NULL &&
+           device_of(device, recording_find_device, q->recording, &q->device) == 0 &&
            take_energy_options(kwargs, &q->options) == 0;
 }
 

@@ -42,13 +42,13 @@ def text(profiler: "LayerPowerProfiler") -> str:
 def _device(profiler: "LayerPowerProfiler") -> List[str]:
     assert profiler.report is not None
     recording = profiler.report.recording
-    name = profiler.attribution.device if profiler.attribution is not None else None
-    found = next((d for d in recording.devices() if d["name"] == name), None)
-    if found is None:
+    told = profiler.attribution
+    found = next((d for d in recording.devices() if told and d["name"] == told.device), None)
+    if told is None or found is None:
         return ["Device: none whose power is known"]
     kind = "GPU" if found["name"].startswith("gpu") else "CPU"
-    words = [word for word, is_so in (("simulated", profiler.attribution.simulated),
-                                      ("modelled", profiler.attribution.modelled)) if is_so]
+    words = [word for word, is_so in (("simulated", told.simulated), ("modelled", told.modelled))
+             if is_so]
     lines = [f"{kind}: {found['model'] or found['name']}"
              f"{' (' + ', '.join(words) + ')' if words else ''}"]
     used = recording.latest("mem_used", device=found["name"])
