@@ -366,6 +366,8 @@ class Calls:
         """A hook that begins a call of it."""
     def end(self, part: int, /) -> Callable[..., None]:
         """A hook that ends a call of it."""
+    def around(self, part: int, function: Callable[..., Any], /) -> Callable[..., Any]:
+        """A function that does the same within a call of the part."""
     def cut(self) -> int:
         """Ends what is open; returns how many were."""
     def stop(self) -> int:

@@ -33,9 +33,16 @@ typedef struct calls_object {
     Py_ssize_t next_mark;
     PyObject *more;     /* called when the marks are used up, to append some */
     PyObject *sequence; /* () -> how many objects were made in this thread */
-    PyObject *finish;   /* called with a hook's arguments when no call is open any more */
+    PyObject *finish;   /* called with the output of a call after which none is open */
     bool stopped;
 } calls_object;
+
+/* A function that a call of a part is about. */
+typedef struct around_object {
+    PyObject_HEAD calls_object *calls;
+    PyObject *inner;
+    int32_t part;
+} around_object;
 
 typedef struct edge_object {
     PyObject_HEAD calls_object *calls;
@@ -43,7 +50,7 @@ typedef struct edge_object {
     bool ends;
 } edge_object;
 
-static PyTypeObject *calls_type, *edge_type;
+static PyTypeObject *calls_type, *edge_type, *around_type;
 
 /* ---- what a hook does ---- */
 
@@ -134,27 +141,100 @@ static int end_above(calls_object *c, stack *s, size_t depth) {
 
 /* Ends the innermost call of the part, and what an exception has left open within it. Where none is
  * open the hook came between the edges of a call, and nothing is known of that. */
-static int end_call(calls_object *c, int32_t part, PyObject *args) {
+static int end_call(calls_object *c, int32_t part, PyObject *output) {
     stack *s = stack_of_thread(c);
     if (s == NULL) return -1;
     size_t depth = s->depth;
     while (depth > 0 && c->calls[s->items[depth - 1]].part != part) depth--;
     if (depth == 0) return 0;
     if (end_above(c, s, depth - 1) != 0) return -1;
-    if (depth > 1 || c->finish == NULL) return 0;
-    PyObject *done = PyObject_CallObject(c->finish, args);
+    if (depth > 1 || c->finish == NULL || output == NULL) return 0;
+    PyObject *done = PyObject_CallFunctionObjArgs(c->finish, output, NULL);
     Py_XDECREF(done);
     return done != NULL ? 0 : -1;
 }
 
+/* A hook after a forward is given (module, arguments, output). */
 static PyObject *edge_call(PyObject *self, PyObject *args, PyObject *kwargs) {
     (void)kwargs;
     edge_object *edge = (edge_object *)self;
     calls_object *c = edge->calls;
+    PyObject *output = edge->ends && PyTuple_Size(args) == 3 ? PyTuple_GetItem(args, 2) : NULL;
     if (!c->stopped &&
-        (edge->ends ? end_call(c, edge->part, args) : begin_call(c, edge->part)) != 0)
+        (edge->ends ? end_call(c, edge->part, output) : begin_call(c, edge->part)) != 0)
         return NULL;
     Py_RETURN_NONE;
+}
+
+/* Ends a call that raised an exception, which goes on. */
+static void end_failed(calls_object *c, int32_t part) {
+    PyObject *exception, *value, *trace;
+    PyErr_Fetch(&exception, &value, &trace);
+    if (end_call(c, part, NULL) != 0) PyErr_Clear();
+    PyErr_Restore(exception, value, trace);
+}
+
+static PyObject *around_call(PyObject *self, PyObject *args, PyObject *kwargs) {
+    around_object *around = (around_object *)self;
+    calls_object *c = around->calls;
+    if (c->stopped) return PyObject_Call(around->inner, args, kwargs);
+    if (begin_call(c, around->part) != 0) return NULL;
+    PyObject *output = PyObject_Call(around->inner, args, kwargs);
+    if (output == NULL)
+        end_failed(c, around->part);
+    else if (end_call(c, around->part, output) != 0)
+        Py_CLEAR(output);
+    return output;
+}
+
+/* Whatever is asked of it is answered by the function: its signature, its name ... */
+static PyObject *around_get(PyObject *self, PyObject *name) {
+    PyObject *inner = ((around_object *)self)->inner;
+    if (PyUnicode_CompareWithASCIIString(name, "__wrapped__") == 0) {
+        Py_INCREF(inner);
+        return inner;
+    }
+    PyObject *value = PyObject_GenericGetAttr(self, name);
+    if (value != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError)) return value;
+    PyErr_Clear();
+    return PyObject_GetAttr(inner, name);
+}
+
+/* A copy of the module, or what is saved of it, has the function alone. */
+static PyObject *around_reduce(PyObject *self, PyObject *protocol) {
+    return PyObject_CallMethod(((around_object *)self)->inner, "__reduce_ex__", "O", protocol);
+}
+
+static void around_dealloc(PyObject *self) {
+    around_object *around = (around_object *)self;
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF((PyObject *)around->calls);
+    Py_XDECREF(around->inner);
+    PyObject_GC_Del(self);
+    Py_DECREF(around_type);
+}
+
+static int around_traverse(PyObject *self, visitproc visit, void *arg) {
+    around_object *around = (around_object *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT((PyObject *)around->calls);
+    Py_VISIT(around->inner);
+    return 0;
+}
+
+static PyObject *calls_around(PyObject *self, PyObject *args) {
+    int part;
+    PyObject *inner;
+    if (!PyArg_ParseTuple(args, "iO", &part, &inner)) return NULL;
+    around_object *around = PyObject_GC_New(around_object, around_type);
+    if (around == NULL) return NULL;
+    Py_INCREF(self);
+    Py_INCREF(inner);
+    around->calls = (calls_object *)self;
+    around->inner = inner;
+    around->part = part;
+    PyObject_GC_Track((PyObject *)around);
+    return (PyObject *)around;
 }
 
 static void edge_dealloc(PyObject *self) {
@@ -320,6 +400,8 @@ static void calls_dealloc(PyObject *self) {
 static PyMethodDef methods[] = {
     {"begin", calls_begin, METH_VARARGS, "begin(part, /)\n--\n\nA hook that begins a call of it."},
     {"end", calls_end, METH_VARARGS, "end(part, /)\n--\n\nA hook that ends a call of it."},
+    {"around", calls_around, METH_VARARGS,
+     "around(part, function, /)\n--\n\nA function that does the same within a call of the part."},
     {"cut", calls_cut, METH_NOARGS, "cut()\n--\n\nEnds what is open; returns how many were."},
     {"stop", calls_stop, METH_NOARGS, "stop()\n--\n\nLikewise, and hooks do nothing any more."},
     {"take", calls_take, METH_NOARGS,
@@ -359,11 +441,27 @@ static PyType_Spec edge_spec = {.name = "_joulemeter.Edge",
                                 .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
                                 .slots = edge_slots};
 
+static PyMethodDef around_methods[] = {{"__reduce_ex__", around_reduce, METH_O, NULL}, {0}};
+
+static PyType_Slot around_slots[] = {{Py_tp_call, around_call},
+                                     {Py_tp_getattro, around_get},
+                                     {Py_tp_dealloc, around_dealloc},
+                                     {Py_tp_traverse, around_traverse},
+                                     {Py_tp_methods, around_methods},
+                                     {Py_tp_doc, "A function within calls of a part."},
+                                     {0, NULL}};
+
+static PyType_Spec around_spec = {.name = "_joulemeter.Around",
+                                  .basicsize = sizeof(around_object),
+                                  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+                                  .slots = around_slots};
+
 int add_calls(PyObject *module) {
-    PyObject *type = PyType_FromSpec(&spec), *edge = PyType_FromSpec(&edge_spec);
-    if (type == NULL || edge == NULL) return -1;
+    PyObject *type = PyType_FromSpec(&spec);
     calls_type = (PyTypeObject *)type;
-    edge_type = (PyTypeObject *)edge;
+    edge_type = (PyTypeObject *)PyType_FromSpec(&edge_spec);
+    around_type = (PyTypeObject *)PyType_FromSpec(&around_spec);
+    if (calls_type == NULL || edge_type == NULL || around_type == NULL) return -1;
     Py_INCREF(type);
     return PyModule_AddObject(module, "Calls", type);
 }

@@ -51,15 +51,13 @@ class Graph:
 
     # ---- forward ----
 
-    def _finish(self, *args: Any) -> None:
+    def _finish(self, output: Any) -> None:
         """Puts hooks on the nodes that the outermost call's output hangs on."""
-        if len(args) < 3:
-            return
         spans = self._spans()
         if not spans:
             return
         starts = [first for first, _, _ in spans]
-        waiting = [(tensor.grad_fn, -1) for tensor in _tensors(args[2])
+        waiting = [(tensor.grad_fn, -1) for tensor in _tensors(output)
                    if tensor.grad_fn is not None]
         while waiting:
             node, user = waiting.pop()

@@ -177,16 +177,19 @@ class Watch:
         return self
 
     def _hook(self, module: Any, index: int) -> None:
-        begin, end = self._calls.begin(index), self._calls.end(index)
+        """Puts the calls of a module's ``forward`` into calls of the part.
+
+        Hooks of PyTorch would do, at several times the cost; and some modules (its encoder of
+        transformers, say) run otherwise while hooks are on those within them.
+        """
+        calls = self._calls
         if getattr(module, "_compiled_call_impl", None) is not None:
-            self._undo.append(_around_compiled(module, begin, end))
-            return
-        self._undo.append(module.register_forward_pre_hook(begin).remove)
-        try:  # what an exception ends has an end, too
-            after = module.register_forward_hook(end, prepend=True, always_call=True)
-        except TypeError:  # before PyTorch 2.0
-            after = module.register_forward_hook(end)
-        self._undo.append(after.remove)
+            self._undo.append(_replace(module, "_compiled_call_impl", calls, index))
+        elif is_compiled(module):
+            self._undo.append(module.register_forward_pre_hook(calls.begin(index)).remove)
+            self._undo.append(module.register_forward_hook(calls.end(index)).remove)
+        else:
+            self._undo.append(_replace(module, "forward", calls, index))
 
     def __exit__(self, *_: Any) -> None:
         self._remove()
@@ -242,22 +245,20 @@ class Watch:
         return [Call(parts[row[0]], times[row[1]], times[row[2]], row[3]) for row in rows]
 
 
-def _around_compiled(module: Any, begin: Callable, end: Callable) -> Callable[[], None]:
-    """Hooks about the call of a module that ``module.compile()`` has compiled: hooks of PyTorch's
-    would be part of what is compiled. Returns what takes them off."""
-    inner = module._compiled_call_impl
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        begin()
-        try:
-            return inner(*args, **kwargs)
-        finally:
-            end()
-
-    module._compiled_call_impl = call
+def _replace(module: Any, name: str, calls: "_joulemeter.Calls", index: int) -> Callable[[], None]:
+    """Puts a method of a module within calls of a part. Returns what takes that back."""
+    own = name in vars(module)
+    inner = getattr(module, name)
+    fresh = calls.around(index, inner)
+    setattr(module, name, fresh)
 
     def undo() -> None:
-        module._compiled_call_impl = inner
+        if vars(module).get(name) is not fresh:
+            return  # somebody else has put something in its place, about ours
+        if own:
+            setattr(module, name, inner)
+        else:
+            delattr(module, name)
 
     return undo
 

@@ -56,7 +56,8 @@ def network():
 
 def hooks_of(model):
     return sum(len(module._forward_hooks) + len(module._forward_pre_hooks)
-               + len(module._backward_hooks) for module in model.modules())
+               + len(module._backward_hooks) + ("forward" in vars(module))
+               for module in model.modules())
 
 
 def profiler_of(model, **options):
@@ -180,6 +181,43 @@ def test_an_exception_leaves_nothing_open(network):
     with pytest.raises(KeyError):
         profiler.profile(torch.randn(2, 4), warmup=False)
     assert hooks_of(model) == 0
+
+
+def test_functions_within_calls(network):
+    import copy
+    import inspect
+    import pickle
+
+    calls = _joulemeter.Calls()
+
+    def add(a, b=2):
+        return a + b
+
+    around = calls.around(3, add)
+    assert around(1) == 3 and around(1, b=4) == 5
+    assert inspect.signature(around) == inspect.signature(add) and around.__name__ == "add"
+    with pytest.raises(TypeError):
+        around("one")
+    assert [row[0] for row in calls.take()] == [3, 3, 3] and calls.current() == -1
+    calls.stop()
+    assert around(2) == 4 and calls.count == 0
+    watch = _hooks.Watch(network.eval())
+    with watch:
+        copies = copy.deepcopy(network), pickle.loads(pickle.dumps(network))
+        x = torch.randn(2, 16)
+        expected = network(x)
+        assert watch.count > 0
+        watch.take()
+        assert all(torch.equal(other(x), expected) for other in copies) and watch.count == 0
+
+
+def test_a_function_that_the_program_replaces_meanwhile(network):
+    watch = _hooks.Watch(network)
+    with watch:
+        ours = network[0].forward
+        network[0].forward = lambda x: ours(x) + 1
+    assert torch.allclose(network[0](torch.zeros(2, 16)), network[0].bias + 1)
+    assert watch.count == 0
 
 
 def test_backward_by_the_nodes_of_each_call(network):
