@@ -21,7 +21,7 @@ typedef struct jmi_attributing {
     double widened;   /* factor of its variances, as readings err alike */
     jm_window *hulls; /* of each window, from its first call to the end of its last one */
     size_t hull_count;
-    double *told_s; /* of all columns less one: time in the hulls */
+    double *told_s; /* of all columns: time in the hulls */
     double hull_s;
     jm_energy whole;
     jm_idle idle;

@@ -311,6 +311,7 @@ static void sum_times(jmi_calls *c) {
         if (!call->told) continue;
         cls->calls++;
         cls->own_s += (double)call->own_s;
+        cls->square_s2 += (double)call->own_s * (double)call->own_s;
         cls->share_s += (double)call->share_s;
     }
 }

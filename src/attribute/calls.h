@@ -33,6 +33,7 @@ typedef struct jmi_class {
     uint64_t calls;                     /* that are told of */
     double own_s, share_s, inclusive_s; /* of these */
     double all_s;                       /* shared time of all calls */
+    double square_s2;                   /* sum of squares of own times, of these */
 } jmi_class;
 
 typedef struct jmi_calls {

@@ -165,7 +165,7 @@ static bool compose(jmi_attributing *a) {
         a->hull_s += (double)(a->hulls[i].end_ns - a->hulls[i].begin_ns) * 1e-9;
         jmi_layout_times(&a->layout, a->hulls[i].begin_ns, a->hulls[i].end_ns, &hint, x);
     }
-    for (size_t i = JMI_FIRST_CLASS; i < a->layout.width; i++) a->told_s[i - 1] = x[i] * 1e-9;
+    for (size_t i = 0; i < a->layout.width; i++) a->told_s[i] = x[i] * 1e-9;
     free(x);
     return true;
 }

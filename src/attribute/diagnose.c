@@ -17,7 +17,7 @@ typedef struct spread {
 } spread;
 
 static void add_spread(spread *s, const jmi_layout *layout, const double *x) {
-    for (size_t i = JMI_FIRST_CLASS; i < JMI_FIRST_CLASS + layout->classes; i++) {
+    for (size_t i = 0; i < layout->classes; i++) {
         s->sum[i] += x[i];
         s->square[i] += x[i] * x[i];
     }
@@ -26,7 +26,7 @@ static void add_spread(spread *s, const jmi_layout *layout, const double *x) {
 
 static double variance_of(const spread *s, const jmi_layout *layout) {
     double all = 0;
-    for (size_t i = JMI_FIRST_CLASS; s->n > 0 && i < JMI_FIRST_CLASS + layout->classes; i++)
+    for (size_t i = 0; s->n > 0 && i < layout->classes; i++)
         all += s->square[i] / s->n - s->sum[i] / s->n * (s->sum[i] / s->n);
     return all;
 }
@@ -68,7 +68,7 @@ static double find_lock(const jmi_attributing *a, size_t view) {
                      .stride = track->count / LOOKED_AT + 1};
     while (jmi_rows_next(&rows, x, &y, &weight)) {
         int64_t from, to;
-        if (!(x[JMI_COMMON] > 0.02)) continue; /* nothing of it runs */
+        if (x[layout->width - 1] > 0.98) continue; /* nothing runs */
         add_spread(&seen, layout, x);
         jmi_rows_window(&rows, rows.cell - rows.stride, &from, &to);
         elsewhere(layout, track, from, to, number++, x);
@@ -93,8 +93,7 @@ static double condition_of(const jmi_attributing *a) {
     for (size_t i = 0; good && i < n; i++)
         for (size_t k = 0; k <= i; k++)
             for (size_t view = 0; view < a->views.count; view++)
-                m[i * n + k] +=
-                    a->normals[view].xx[(i + JMI_FIRST_CLASS) * width + k + JMI_FIRST_CLASS];
+                m[i * n + k] += a->normals[view].xx[i * width + k];
     double *scale = good ? v + n : NULL;
     for (size_t i = 0; good && i < n; i++) scale[i] = sqrt(fmax(m[i * n + i], 1e-12));
     for (size_t i = 0; good && i < n; i++)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAUS = 12, ROUNDS = 3, FEW_CLASSES = 150 };
+enum { TAUS = 12, FEW_TAUS = 5, ROUNDS = 12, FEW_CLASSES = 150 };
 
 /* The equations of all views together, each reading in units of its noise and less the mean. */
 typedef struct equations {
@@ -21,7 +21,6 @@ typedef struct equations {
 typedef struct candidate {
     double tau_w;
     double evidence; /* log, less what all have in common */
-    double sigma2;   /* variance of readings, in units of what it was taken for */
     double share;
 } candidate;
 
@@ -42,13 +41,13 @@ static void add_row(equations *e, const double *x, double y, double u) {
     e->rows += 1;
 }
 
-/* Less the mean m: a row's shares of classes and gaps are 1 in all, so that x'm is m times what
- * the columns but the common one are together. */
+/* Less the mean m: a row's shares are 1 in all, so that x'm is m times what all columns are
+ * together. */
 static void centre(equations *e, double y, double n) {
     e->mean_w = n > 0 ? y / n : 0;
     for (size_t i = 0; i < e->width; i++) {
         double sum = 0;
-        for (size_t k = JMI_FIRST_CLASS; k < e->width; k++)
+        for (size_t k = 0; k < e->width; k++)
             sum += i >= k ? e->xx[i * e->width + k] : e->xx[k * e->width + i];
         e->xy[i] -= e->mean_w * sum;
     }
@@ -82,21 +81,20 @@ static void gather(equations *e, const jmi_fit_input *in, const double *noise_w)
 
 /* ---- one tau ---- */
 
-static bool is_class(const equations *e, size_t column) {
-    return column >= JMI_FIRST_CLASS && column + JMI_GAPS < e->width;
-}
-
-/* Factor of the equations with their prior; b: the powers less the mean. */
+/* Factor of the equations with their prior. What classes have in common, c ~ N(0, 1 / wide), and
+ * what each has of its own, N(0, tau^2), give them the covariance tau^2 I + 11' / wide, the inverse
+ * of which is I / tau^2 - 11' / (tau^2 (k + tau^2 wide)) for k classes. */
 static bool factor(const equations *e, double tau_w, work *w, double *prior_log_det) {
-    size_t n = e->width;
-    double narrow = 1 / (tau_w * tau_w);
-    *prior_log_det = 0;
+    size_t n = e->width, k = n - JMI_GAPS;
+    double tau2 = tau_w * tau_w, common = 1 / (tau2 * ((double)k + tau2 * e->wide));
     memcpy(w->l, e->xx, n * n * sizeof *w->l);
-    for (size_t i = 0; i < n; i++) {
-        double precision = is_class(e, i) ? narrow : e->wide;
-        w->l[i * n + i] += precision;
-        *prior_log_det += log(precision);
+    for (size_t i = 0; i < k; i++) {
+        for (size_t j = 0; j <= i; j++) w->l[i * n + j] -= common;
+        w->l[i * n + i] += 1 / tau2;
     }
+    for (size_t i = k; i < n; i++) w->l[i * n + i] += e->wide;
+    *prior_log_det =
+        JMI_GAPS * log(e->wide) - ((double)k - 1) * log(tau2) - log(tau2 + (double)k / e->wide);
     return jmi_dense_cholesky(w->l, n);
 }
 
@@ -108,58 +106,43 @@ static bool solve(const equations *e, double tau_w, work *w, double *prior_log_d
 }
 
 static candidate try_tau(const equations *e, double tau_w, work *w) {
-    candidate c = {.tau_w = tau_w, .evidence = -INFINITY, .sigma2 = 1};
-    double prior, left = e->yy, free = jmi_max(e->rows - 1 - JMI_GAPS, 1);
+    candidate c = {.tau_w = tau_w, .evidence = -INFINITY};
+    double prior, left = e->yy;
     if (!solve(e, tau_w, w, &prior)) return c;
     for (size_t i = 0; i < e->width; i++) left -= w->b[i] * e->xy[i];
-    c.sigma2 = jmi_max(left / free, 1e-9);
-    c.evidence = -0.5 * (free * log(c.sigma2) + jmi_dense_log_det(w->l, e->width) - prior);
+    c.evidence = -0.5 * (left + jmi_dense_log_det(w->l, e->width) - prior);
     return c;
 }
 
-/* Shares by evidence, every tau as likely as any other before; the smallest ones are dropped. */
-static size_t weigh(candidate *all, size_t count, size_t most) {
+/* Shares by evidence, every tau as likely as any other before. At most so many are kept, and none
+ * that hardly counts. */
+static void weigh(candidate *all, size_t count, size_t most) {
     double best = -INFINITY, sum = 0;
     for (size_t i = 0; i < count; i++) best = jmi_max(best, all[i].evidence);
     for (size_t i = 0; i < count; i++) sum += all[i].share = exp(all[i].evidence - best);
-    for (size_t i = 0; i < count; i++) all[i].share /= sum;
-    for (size_t kept = count;; kept--) {
-        size_t least = SIZE_MAX;
-        for (size_t i = 0; i < count; i++)
-            if (all[i].share > 0 && (least == SIZE_MAX || all[i].share < all[least].share))
-                least = i;
-        if (kept <= 1 || (kept <= most && all[least].share > 0.01)) return kept;
-        all[least].share = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t above = 0;
+        for (size_t k = 0; k < count; k++)
+            above +=
+                all[k].evidence > all[i].evidence || (k < i && all[k].evidence == all[i].evidence);
+        bool kept = above == 0 || (above < most && all[i].share > 0.005 * sum);
+        if (!kept) all[i].share = 0;
     }
 }
 
 /* ---- the average over tau ---- */
 
-/* Classes' powers are what is common and their own: their covariances likewise. */
 static void add_candidate(jmi_fit *fit, const equations *e, const candidate *c, double share,
                           work *w, double *power_w) {
-    size_t n = e->width;
     double prior;
     if (!solve(e, c->tau_w, w, &prior)) return;
-    jmi_dense_inverse(w->l, n, w->inverse);
+    jmi_dense_inverse(w->l, e->width, w->inverse);
     for (size_t i = 0; i < fit->count; i++) {
-        bool own = is_class(e, i + 1);
-        power_w[i] = e->mean_w + w->b[i + 1] + (own ? w->b[JMI_COMMON] : 0);
+        power_w[i] = e->mean_w + w->b[i];
         fit->power_w[i] += share * power_w[i];
-        for (size_t k = 0; k < fit->count; k++) {
-            bool other = is_class(e, k + 1);
-            double cov = w->inverse[(i + 1) * n + k + 1];
-            if (own) cov += w->inverse[k + 1];
-            if (other) cov += w->inverse[i + 1];
-            if (own && other) cov += w->inverse[0];
-            fit->cov_w2[i * fit->count + k] += share * c->sigma2 * cov;
-        }
     }
-    double narrow = 1 / (c->tau_w * c->tau_w);
-    for (size_t i = 0; i < n; i++)
-        fit->parameters +=
-            share * (1 - (is_class(e, i) ? narrow : e->wide) * w->inverse[i * n + i]);
-    fit->tau_w += share * c->tau_w * sqrt(c->sigma2);
+    for (size_t i = 0; i < fit->count * fit->count; i++) fit->cov_w2[i] += share * w->inverse[i];
+    fit->tau_w += share * c->tau_w;
 }
 
 static bool average(jmi_fit *fit, const equations *e, const candidate *all, size_t count, work *w) {
@@ -167,7 +150,7 @@ static bool average(jmi_fit *fit, const equations *e, const candidate *all, size
     if (each == NULL) return false;
     memset(fit->power_w, 0, fit->count * sizeof *fit->power_w);
     memset(fit->cov_w2, 0, fit->count * fit->count * sizeof *fit->cov_w2);
-    fit->parameters = fit->tau_w = 0;
+    fit->tau_w = 0;
     for (size_t i = 0; i < count; i++) sum += all[i].share;
     for (size_t i = 0; i < count; i++)
         if (all[i].share > 0)
@@ -184,37 +167,45 @@ static bool average(jmi_fit *fit, const equations *e, const candidate *all, size
     return true;
 }
 
-static bool round_of(jmi_fit *fit, const equations *e, double range_w, work *w) {
+/* A first round is for the noise alone: the likeliest of a few will do. */
+static bool round_of(jmi_fit *fit, const equations *e, double range_w, bool last, work *w) {
     candidate all[TAUS];
-    size_t most = fit->count > FEW_CLASSES ? 3 : TAUS;
-    for (size_t i = 0; i < TAUS; i++)
-        all[i] = try_tau(e, range_w * 0.6 * pow(0.01, (double)i / (TAUS - 1)), w);
-    weigh(all, TAUS, most);
-    return average(fit, e, all, TAUS, w);
+    size_t count = last ? TAUS : FEW_TAUS;
+    size_t most = !last ? 1 : fit->count > FEW_CLASSES ? 3 : TAUS;
+    for (size_t i = 0; i < count; i++)
+        all[i] = try_tau(e, range_w * 0.6 * pow(0.01, (double)i / (double)(count - 1)), w);
+    weigh(all, count, most);
+    return average(fit, e, all, count, w);
 }
 
 /* ---- noise ---- */
 
-/* What readings of a view show beyond the powers, as a standard deviation of each. */
-static double noise_of(const jmi_fit *fit, const jmi_normal *one, double rows, double *x) {
-    size_t n = fit->count + 1;
-    double left = one->yy, free = 1 - fit->parameters / jmi_max(rows, 1);
-    double *b = x + n;
-    b[0] = 0;
-    memcpy(b + 1, fit->power_w, fit->count * sizeof *b);
-    jmi_dense_multiply(one->xx, n, b, x);
-    for (size_t i = 0; i < n; i++) left += b[i] * (x[i] - 2 * one->xy[i]);
-    return sqrt(jmi_max(left, 0) / (jmi_max(one->n, 1) * jmi_max(free, 0.1)));
+/* What readings of a view show beyond the powers, as a standard deviation of each: what is left of
+ * them, for as many as there are beyond the parameters that they determine. */
+static double noise_of(const jmi_fit *fit, const jmi_normal *one, double noise_w, double *x) {
+    size_t n = fit->count;
+    double left = one->yy, parameters = 0;
+    jmi_dense_multiply(one->xx, n, fit->power_w, x);
+    for (size_t i = 0; i < n; i++) left += fit->power_w[i] * (x[i] - 2 * one->xy[i]);
+    for (size_t i = 0; i < n; i++) {
+        const double *row = one->xx + i * n, *cov = fit->cov_w2 + i * n;
+        for (size_t k = 0; k < i; k++) parameters += 2 * row[k] * cov[k];
+        parameters += row[i] * cov[i];
+    }
+    double known =
+        jmi_max((double)one->rows - parameters / (noise_w * noise_w), 0.05 * (double)one->rows);
+    return sqrt(jmi_max(left, 0) * (double)one->rows / (jmi_max(one->n, 1e-9) * jmi_max(known, 1)));
 }
 
-static bool improve_noise(jmi_fit *fit, const jmi_fit_input *in, double rows) {
+static bool improve_noise(jmi_fit *fit, const jmi_fit_input *in) {
     bool settled = true;
-    double *x = jmi_alloc(2 * in->layout->width, sizeof *x);
+    double *x = jmi_alloc(in->layout->width, sizeof *x);
     if (x == NULL) return true;
     for (size_t v = 0; v < in->views; v++) {
-        double least = 1e-4 * in->range_w;
-        double noise = jmi_max(noise_of(fit, &in->normals[v], rows, x), least);
-        settled &= fabs(noise - fit->noise_w[v]) < 0.1 * fit->noise_w[v];
+        double least = 1e-4 * in->range_w, before = fit->noise_w[v];
+        double noise = jmi_max(noise_of(fit, &in->normals[v], before, x), least);
+        noise = jmi_min(jmi_max(noise, 0.2 * before), 5 * before); /* one step at a time */
+        settled &= fabs(noise - before) < 0.1 * before;
         fit->noise_w[v] = noise;
     }
     free(x);
@@ -239,15 +230,16 @@ static bool open_work(equations *e, work *w, jmi_fit *fit) {
 int jmi_fit_make(jmi_fit *fit, const jmi_fit_input *input, jm_error *error) {
     equations e = {.width = input->layout->width};
     work w = {.l = NULL};
-    *fit = (jmi_fit){.count = e.width - 1};
+    *fit = (jmi_fit){.count = e.width};
     bool good = open_work(&e, &w, fit);
     memcpy(fit->noise_w, input->noise_w, sizeof fit->noise_w);
     for (int round = 0; good && round < ROUNDS; round++) {
         gather(&e, input, fit->noise_w);
-        good = round_of(fit, &e, input->range_w, &w);
-        if (good && improve_noise(fit, input, e.rows)) break;
-        if (fit->count > FEW_CLASSES && round == 1) break;
+        good = round_of(fit, &e, input->range_w, false, &w);
+        if (good && improve_noise(fit, input)) break;
     }
+    if (good) gather(&e, input, fit->noise_w);
+    if (good) good = round_of(fit, &e, input->range_w, true, &w);
     free(e.xx);
     free(e.xy);
     free(w.l);

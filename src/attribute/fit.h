@@ -1,23 +1,23 @@
 /* Powers of classes from sums over readings: Bayesian linear regression.
  *
  * Power of class j is b_j = m + c + d_j, with m the mean reading, c common to all classes and wide,
- * d_j ~ N(0, tau^2). Gaps have powers of their own, wide ones. Readings err by N(0, sigma^2). sigma
- * and tau are not known: sigma is taken at its most likely value for each tau of a grid, and the
- * results are averaged over tau by their evidence (MacKay, Neural Computation 4, 1992), so that
- * where readings cannot tell the classes apart their intervals are as wide as tau may be. */
+ * d_j ~ N(0, tau^2). Gaps have powers of their own, wide ones. Readings of a view err by
+ * N(0, sigma^2). sigma is found from what the powers leave of the readings, in turns with these;
+ * the results are averaged over a grid of tau by their evidence (MacKay, Neural Computation 4,
+ * 1992), so that where readings cannot tell the classes apart their intervals are as wide as tau
+ * may be. */
 #ifndef JMI_ATTRIBUTE_FIT_H
 #define JMI_ATTRIBUTE_FIT_H
 
 #include "attribute/rows.h"
 
-/* Classes, then gaps: a column of a row less one. */
+/* Of the columns of a row. */
 typedef struct jmi_fit {
     size_t count;
     double *power_w;            /* count */
     double *cov_w2;             /* count x count */
     double noise_w[JMI_SHIFTS]; /* of a reading of each view, beyond what the powers explain */
     double tau_w;               /* how the classes' powers differ, as likely */
-    double parameters;          /* that the readings determine */
 } jmi_fit;
 
 /* One more row: the measured power of all the time that is told of. */

@@ -4,25 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A class is told apart if its 95 % interval is within half of its energy. */
+/* A class is told apart if its 95 % interval is within half of what it would take at the mean
+ * power. */
 static const double resolved = 0.5 / 1.96;
 /* Merging must better what is known of a class by so much, or it stands by itself, wide. */
 static const double worth = 0.7;
 
 typedef struct clusters {
     size_t count;
-    double *energy, *cov; /* of those that are left */
-    uint32_t *into;       /* of each class: its cluster, by its first class */
+    double *usual, *cov; /* of those that are left */
+    uint32_t *into;      /* of each class: its cluster, by its first class */
     bool *gone, *alone;
 } clusters;
 
-static double relative(double energy, double variance) {
+static double relative(double usual, double variance) {
     if (!(variance > 0)) return 0; /* it did not run */
-    return energy > 0 ? sqrt(variance) / energy : INFINITY;
+    return usual > 0 ? sqrt(variance) / usual : INFINITY;
 }
 
 static double own(const clusters *c, size_t i) {
-    return relative(c->energy[i], c->cov[i * c->count + i]);
+    return relative(c->usual[i], c->cov[i * c->count + i]);
 }
 
 /* The cluster of which least is known, among those that are to be merged; SIZE_MAX: none. */
@@ -47,7 +48,7 @@ static size_t partner_of(const clusters *c, size_t i, double *best) {
         double var = c->cov[i * c->count + i], other = c->cov[k * c->count + k];
         double cov = c->cov[i * c->count + k];
         if (own(c, k) <= resolved && !(cov < -0.5 * sqrt(var * other))) continue;
-        double u = relative(c->energy[i] + c->energy[k], var + other + 2 * cov);
+        double u = relative(c->usual[i] + c->usual[k], var + other + 2 * cov);
         if (u < *best) *best = u, found = k;
     }
     return found;
@@ -62,7 +63,7 @@ static void merge(clusters *c, size_t i, size_t k) {
         if (c->into[j] == k) c->into[j] = (uint32_t)i;
     }
     c->cov[i * n + i] = both;
-    c->energy[i] += c->energy[k];
+    c->usual[i] += c->usual[k];
     c->gone[k] = true;
     for (size_t j = 0; j < n; j++) c->alone[j] = false; /* there is something new to merge with */
 }
@@ -81,27 +82,26 @@ static size_t number(const clusters *c, uint32_t *group) {
     return groups;
 }
 
-static bool open_clusters(clusters *c, const double *energy_j, const double *cov_j2) {
+static bool open_clusters(clusters *c, const double *usual_j, const double *cov_j2) {
     size_t n = c->count;
-    c->energy = jmi_alloc(n, sizeof *c->energy);
+    c->usual = jmi_alloc(n, sizeof *c->usual);
     c->cov = jmi_alloc(n * n, sizeof *c->cov);
     c->into = jmi_alloc(n, sizeof *c->into);
     c->gone = jmi_alloc(n, sizeof *c->gone);
     c->alone = jmi_alloc(n, sizeof *c->alone);
-    if (c->energy == NULL || c->cov == NULL || c->into == NULL || c->gone == NULL ||
+    if (c->usual == NULL || c->cov == NULL || c->into == NULL || c->gone == NULL ||
         c->alone == NULL)
         return false;
-    memcpy(c->energy, energy_j, n * sizeof *c->energy);
+    memcpy(c->usual, usual_j, n * sizeof *c->usual);
     memcpy(c->cov, cov_j2, n * n * sizeof *c->cov);
     for (size_t i = 0; i < n; i++) c->into[i] = (uint32_t)i;
     return true;
 }
 
-size_t jmi_groups_find(const double *energy_j, const double *cov_j2, size_t count,
-                       uint32_t *group) {
+size_t jmi_groups_find(const double *usual_j, const double *cov_j2, size_t count, uint32_t *group) {
     clusters c = {.count = count};
     size_t groups = SIZE_MAX;
-    if (open_clusters(&c, energy_j, cov_j2)) {
+    if (open_clusters(&c, usual_j, cov_j2)) {
         for (size_t i; (i = worst(&c)) != SIZE_MAX;) {
             double best;
             size_t k = partner_of(&c, i, &best);
@@ -112,7 +112,7 @@ size_t jmi_groups_find(const double *energy_j, const double *cov_j2, size_t coun
         }
         groups = number(&c, group);
     }
-    free(c.energy);
+    free(c.usual);
     free(c.cov);
     free(c.into);
     free(c.gone);

@@ -74,16 +74,16 @@ typedef struct nesting {
 
 static bool class_is_open(const jmi_attributing *a, uint32_t call, size_t column) {
     for (uint32_t up = a->calls.list[call].parent; up != JMI_NO_CALL; up = a->calls.list[up].parent)
-        if (a->layout.column[a->calls.list[up].cls] - 1u == column) return true;
+        if (a->layout.column[a->calls.list[up].cls] == column) return true;
     return false;
 }
 
 /* A call adds its own time to all classes that are open around it, to each once. */
 static void add_to_parents(const jmi_attributing *a, nesting *n, uint32_t call) {
     const jmi_call *c = &a->calls.list[call];
-    size_t own = a->layout.column[c->cls] - 1u;
+    size_t own = a->layout.column[c->cls];
     for (uint32_t up = call; up != JMI_NO_CALL; up = a->calls.list[up].parent) {
-        size_t column = a->layout.column[a->calls.list[up].cls] - 1u;
+        size_t column = a->layout.column[a->calls.list[up].cls];
         if (!class_is_open(a, up, column)) n->time_s[column * n->count + own] += (double)c->share_s;
     }
 }
@@ -98,7 +98,7 @@ static bool find_nesting(jmi_attributing *a, nesting *n) {
         add_to_parents(a, n, i);
         for (uint32_t up = i; up != JMI_NO_CALL; up = a->calls.list[up].parent) {
             jmi_class *outer = &a->calls.classes[a->calls.list[up].cls];
-            if (!class_is_open(a, up, a->layout.column[a->calls.list[up].cls] - 1u))
+            if (!class_is_open(a, up, a->layout.column[a->calls.list[up].cls]))
                 outer->inclusive_s += (double)a->calls.list[i].own_s;
         }
     }
@@ -106,6 +106,15 @@ static bool find_nesting(jmi_attributing *a, nesting *n) {
 }
 
 /* ---- parts ---- */
+
+/* Calls differ, and what these few took is not what all calls take on average. By how much their
+ * power varies no reading tells; as much as their durations do, at a guess. */
+static double variation(const jmi_class *cls) {
+    double n = (double)cls->calls;
+    if (n < 2 || !(cls->own_s > 0)) return 0;
+    double mean = cls->own_s / n, variance = (cls->square_s2 / n - mean * mean) * n / (n - 1);
+    return jmi_min(sqrt(jmi_max(variance, 0)) / mean, 0.2) / sqrt(n);
+}
 
 /* A part of the classes' list; of a lumped column a share. */
 static jm_part part_of(const jmi_attributing *a, const nesting *n, const jmi_class *cls,
@@ -120,6 +129,7 @@ static jm_part part_of(const jmi_attributing *a, const nesting *n, const jmi_cla
                  .time_s = cls->own_s,
                  .inclusive_time_s = n->time_s != NULL ? cls->inclusive_s : cls->own_s,
                  .seen_s = cls->all_s};
+    sd = hypot(sd, variation(cls) * mean);
     p.energy = energy_of(a, mean * t, sd * t, t);
     p.inclusive = p.energy;
     if (n->time_s != NULL) {
@@ -169,7 +179,7 @@ static jm_part group_of(const jmi_attributing *a, const jm_attribution *out, con
         const jm_part *p = &out->parts[i];
         if (p->group != number) continue;
         members++;
-        factors[a->layout.column[cls[i]] - 1u] += a->calls.classes[cls[i]].share_s;
+        factors[a->layout.column[cls[i]]] += a->calls.classes[cls[i]].share_s;
         g.calls += p->calls;
         g.time_s += p->time_s;
         g.seen_s += p->seen_s;
@@ -187,24 +197,34 @@ static jm_part group_of(const jmi_attributing *a, const jm_attribution *out, con
     return g;
 }
 
+/* Mean power of the classes, by their time. */
+static double usual_power(const jmi_attributing *a) {
+    double energy_j = 0, time_s = 0;
+    for (size_t i = 0; i < a->layout.classes; i++) {
+        energy_j += a->told_s[i] * a->fit.power_w[i];
+        time_s += a->told_s[i];
+    }
+    return time_s > 0 ? energy_j / time_s : 0;
+}
+
 /* Numbers of groups for columns; a column that holds several classes is a group anyway. */
 static bool find_groups(const jmi_attributing *a, uint32_t *group, size_t *count) {
     size_t n = a->layout.classes;
-    double *energy = jmi_alloc(n, sizeof *energy), *cov = jmi_alloc(n * n, sizeof *cov);
+    double *usual = jmi_alloc(n, sizeof *usual), *cov = jmi_alloc(n * n, sizeof *cov);
     double *time_s = jmi_alloc(n, sizeof *time_s);
-    bool good = energy != NULL && cov != NULL && time_s != NULL;
+    bool good = usual != NULL && cov != NULL && time_s != NULL;
     for (size_t i = 0; good && i < a->calls.class_count; i++)
-        time_s[a->layout.column[i] - 1u] += a->calls.classes[i].share_s;
+        time_s[a->layout.column[i]] += a->calls.classes[i].share_s;
     for (size_t i = 0; good && i < n; i++) {
-        energy[i] = time_s[i] * a->fit.power_w[i];
+        usual[i] = time_s[i] * usual_power(a);
         for (size_t k = 0; k < n; k++)
             cov[i * n + k] = time_s[i] * time_s[k] * a->fit.cov_w2[i * a->fit.count + k];
     }
-    if (good) *count = jmi_groups_find(energy, cov, n, group);
+    if (good) *count = jmi_groups_find(usual, cov, n, group);
     good = good && *count != SIZE_MAX;
     if (good && a->layout.lumped && group[n - 1] == JM_NO_GROUP)
         group[n - 1] = (uint32_t)(*count)++;
-    free(energy);
+    free(usual);
     free(cov);
     free(time_s);
     return good;
@@ -218,7 +238,7 @@ static bool make_groups(const jmi_attributing *a, jm_attribution *out, const uin
     if (good) out->groups = jmi_alloc(count, sizeof *out->groups);
     good = good && out->groups != NULL;
     for (size_t i = 0; good && i < out->part_count; i++)
-        out->parts[i].group = group[a->layout.column[cls[i]] - 1u];
+        out->parts[i].group = group[a->layout.column[cls[i]]];
     for (uint32_t g = 0; good && g < count; g++) {
         out->groups[g] = group_of(a, out, cls, g, factors);
         out->group_count++;
@@ -232,12 +252,12 @@ static bool make_groups(const jmi_attributing *a, jm_attribution *out, const uin
     return good;
 }
 
-/* An interval that is wider than the energy itself is no estimate. */
-static void bound_wide_ones(jm_attribution *out) {
+/* Whatever is within as much as is usual says nothing: no estimate. */
+static void bound_wide_ones(const jmi_attributing *a, jm_attribution *out) {
+    double usual_w = usual_power(a);
     for (size_t i = 0; i < out->part_count; i++) {
         jm_part *p = &out->parts[i];
-        if (p->group == JM_NO_GROUP && p->energy.energy_j > 0 &&
-            1.96 * p->energy.u_random_j > p->energy.energy_j)
+        if (p->group == JM_NO_GROUP && 1.96 * p->energy.u_random_j > usual_w * p->energy.duration_s)
             p->energy.provenance |= JM_BOUND_ONLY;
     }
 }
@@ -257,7 +277,7 @@ static bool make_calls(jmi_attributing *a, jm_attribution *out, const uint32_t *
     for (size_t i = 0; i < a->calls.count; i++) {
         const jmi_call *call = &a->calls.list[i];
         const jmi_class *cls = &a->calls.classes[call->cls];
-        size_t column = a->layout.column[call->cls] - 1u;
+        size_t column = a->layout.column[call->cls];
         const jm_part *part = &out->parts[part_of_class[call->cls]];
         double per_s = cls->share_s > 0 ? part->energy.u95_j / cls->share_s : 0;
         place[i] = SIZE_MAX;
@@ -331,12 +351,11 @@ int jmi_attribute_parts(jmi_attributing *a, jm_attribution *out, jm_error *error
     for (uint32_t i = 0; good && i < a->calls.class_count; i++) {
         if (a->calls.classes[i].calls == 0) continue;
         cls[out->part_count] = i;
-        out->parts[out->part_count++] =
-            part_of(a, &n, &a->calls.classes[i], a->layout.column[i] - 1u);
+        out->parts[out->part_count++] = part_of(a, &n, &a->calls.classes[i], a->layout.column[i]);
     }
     if (good && a->options.method == JM_ATTRIBUTION_REGRESSION) {
         good = make_groups(a, out, cls);
-        bound_wide_ones(out);
+        bound_wide_ones(a, out);
     }
     if (good) {
         order(a, out, cls, part_of_class);

@@ -19,7 +19,7 @@ static double misfit(const jmi_attributing *a, size_t view, double shift_ns, dou
     rows.stride = rows.track->count / SHIFT_ROWS + 1;
     double y, weight, left = 0, n = 0;
     while (jmi_rows_next(&rows, x, &y, &weight)) {
-        double off = y - jmi_fit_sum(&a->fit, x + 1);
+        double off = y - jmi_fit_sum(&a->fit, x);
         left += weight * off * off;
         n += weight;
     }
@@ -64,7 +64,7 @@ static double together(const jmi_attributing *a, size_t view, double *x) {
         .layout = &a->layout, .track = track_of(a, view), .shift_ns = a->shift_ns[view]};
     double y, weight, before = 0, both = 0, all = 1e-12;
     while (jmi_rows_next(&rows, x, &y, &weight)) {
-        double off = sqrt(weight) * (y - jmi_fit_sum(&a->fit, x + 1));
+        double off = sqrt(weight) * (y - jmi_fit_sum(&a->fit, x));
         both += off * before;
         all += off * off;
         before = off;
@@ -115,11 +115,7 @@ static jmi_whole_row whole_row(const jmi_attributing *a, double *x) {
     jmi_whole_row row = {.x = NULL};
     if (a->whole.provenance & JM_BOUND_ONLY || !(a->whole.measured > 0.5) || !(a->hull_s > 0))
         return row;
-    x[JMI_COMMON] = 0;
-    for (size_t i = JMI_FIRST_CLASS; i < a->layout.width; i++) {
-        x[i] = a->told_s[i - 1] / a->hull_s;
-        if (i < JMI_FIRST_CLASS + a->layout.classes) x[JMI_COMMON] += x[i];
-    }
+    for (size_t i = 0; i < a->layout.width; i++) x[i] = a->told_s[i] / a->hull_s;
     row.x = x;
     row.power_w = a->whole.energy_j / a->hull_s;
     row.u_w = jmi_max(1.41 * a->whole.u_random_j / a->hull_s, 0.002 * row.power_w);
@@ -195,7 +191,7 @@ static bool by_boundary(jmi_attributing *a) {
     for (size_t i = 0; i < a->calls.count; i++) {
         const jmi_call *call = &a->calls.list[i];
         double both = jmi_shown_at(&begin, call->begin_ns) + jmi_shown_at(&end, call->end_ns);
-        size_t column = a->layout.column[call->cls] - 1u;
+        size_t column = a->layout.column[call->cls];
         if (!call->told || isnan(both)) continue;
         a->fit.power_w[column] += both / 2 * (double)call->share_s;
         time_s[column] += (double)call->share_s;

@@ -30,7 +30,7 @@ static bool assign(jmi_layout *layout) {
     if (count > JMI_MOST_CLASSES) qsort(all, count, sizeof *all, by_time);
     for (size_t i = 0; i < count; i++) {
         size_t place = i < layout->classes ? i : layout->classes - 1;
-        layout->column[all[i].cls] = (uint32_t)(JMI_FIRST_CLASS + place);
+        layout->column[all[i].cls] = (uint32_t)place;
     }
     free(all);
     return true;
@@ -42,7 +42,7 @@ bool jmi_layout_make(jmi_layout *layout, const jmi_calls *calls) {
         layout->classes = JMI_MOST_CLASSES;
         layout->lumped = true;
     }
-    layout->width = JMI_FIRST_CLASS + layout->classes + JMI_GAPS;
+    layout->width = layout->classes + JMI_GAPS;
     layout->column = jmi_alloc(calls->class_count, sizeof *layout->column);
     return layout->column != NULL && assign(layout);
 }
@@ -68,7 +68,7 @@ void jmi_layout_times(const jmi_layout *layout, int64_t a, int64_t b, size_t *hi
     *hint = i;
     int64_t before = i > 0 ? pieces[i - 1].end_ns : INT64_MIN / 2;
     int64_t at = a;
-    double *gaps = x + JMI_FIRST_CLASS + layout->classes;
+    double *gaps = x + layout->classes;
     for (; i < n && pieces[i].begin_ns < b; i++) {
         const jmi_piece *p = &pieces[i];
         int64_t from = p->begin_ns > a ? p->begin_ns : a, to = p->end_ns < b ? p->end_ns : b;
@@ -109,10 +109,8 @@ bool jmi_rows_next(jmi_rows *rows, double *x, double *y, double *weight) {
         if (a < track->begin_ns) continue; /* what ran then is not known */
         memset(x, 0, layout->width * sizeof *x);
         jmi_layout_times(layout, a, b, &rows->hint, x);
-        double length = (double)(b - a), all = 0;
-        for (size_t i = JMI_FIRST_CLASS; i < layout->width; i++) x[i] /= length;
-        for (size_t i = 0; i < layout->classes; i++) all += x[JMI_FIRST_CLASS + i];
-        x[JMI_COMMON] = all;
+        double length = (double)(b - a);
+        for (size_t i = 0; i < layout->width; i++) x[i] /= length;
         *y = track->mean_w[cell];
         *weight = weight_of(track, cell);
         rows->cell += rows->stride > 0 ? rows->stride : 1;

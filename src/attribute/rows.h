@@ -6,11 +6,9 @@
 #include "attribute/calls.h"
 #include "energy/track.h"
 
-/* Columns: what all classes have in common, one for each class (those of least time share the last
- * one), and gaps by their length, for a device idles the deeper the longer. */
+/* Columns: one for each class (those of least time share the last one), and gaps by their length,
+ * for a device idles the deeper the longer. */
 enum {
-    JMI_COMMON = 0,
-    JMI_FIRST_CLASS = 1,
     JMI_MOST_CLASSES = 512,
     JMI_GAPS = 3,
     JMI_SHIFTS = 2 /* views at most */
@@ -20,17 +18,13 @@ typedef struct jmi_layout {
     const jmi_calls *calls;
     uint32_t *column; /* of each class */
     size_t classes;   /* columns of classes */
-    size_t width;     /* of a row: 1 + classes + JMI_GAPS */
+    size_t width;     /* of a row: classes + JMI_GAPS */
     bool lumped;      /* the last class's column holds several */
 } jmi_layout;
 
 bool jmi_layout_make(jmi_layout *layout, const jmi_calls *calls);
 void jmi_layout_free(jmi_layout *layout);
-static inline size_t jmi_gap_column(const jmi_layout *layout, size_t gap) {
-    return JMI_FIRST_CLASS + layout->classes + gap;
-}
-
-/* Adds to x the time (ns) that each column has of [a, b], JMI_COMMON aside. `hint`: the piece where
+/* Adds to x the time (ns) that each column has of [a, b]. `hint`: the piece where
  * an earlier window that began no later was found to begin. */
 void jmi_layout_times(const jmi_layout *layout, int64_t a, int64_t b, size_t *hint, double *x);
 
