@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _NO_DATA = ("JM_NO_DATA",)
 _OURS = "(joulemeter)"  # time in which we work ourselves
+_LEAST_S = 2.0  # before then it is too early to say that more would not help
 _PATIENCE_S = 1.5  # from then on there is a line about progress
 
 
@@ -202,3 +203,21 @@ def unsettled(found: Optional[Attribution], target: float) -> Optional[List[str]
         if part["bound_only"] or not known:
             names.append(part["name"])
     return names if parts else None
+
+
+class Worth:
+    """Is it worth while to go on? Not where the runs themselves differ: their number is given."""
+
+    def __init__(self) -> None:
+        self._seconds = self._u_j = 0.0
+
+    def more(self, found: Optional[Attribution], seconds: float) -> bool:
+        """False: half as much time again has not made the energies noticeably surer."""
+        if found is None or any(part["bound_only"] for part in found.parts if part["calls"] > 0):
+            return True
+        u_j = sum(part["u_random_j"] for part in found.parts if part["calls"] > 0)
+        if seconds < max(_LEAST_S, 1.5 * self._seconds):
+            return True
+        worth = self._seconds <= 0 or u_j < 0.92 * self._u_j  # alone by chance it would be 0.82
+        self._seconds, self._u_j = seconds, u_j
+        return worth

@@ -38,9 +38,8 @@ class LayerPowerProfiler:
 
     Parameters
     ----------
-    model : torch.nn.Module or keras.Model
-        Stays as it is: hooks are there only while it is profiled. Of a Keras model only calls are
-        measured, and it runs eagerly meanwhile.
+    model : torch.nn.Module
+        Stays as it is: it is watched only while it is profiled.
     device_index : int or str
         The GPU that the model runs on, as PyTorch counts them.
     method : str
@@ -51,8 +50,8 @@ class LayerPowerProfiler:
         other tools, for comparison: their intervals do not hold.
     target_rel_u95 : float
         Replay and dither go on until the energies (those that make up 95 % of the whole) are known
-        so well: relative 95 % uncertainty, without that of the board's gain, which no repetition
-        removes.
+        so well, or get no surer: relative 95 % uncertainty, without that of the board's gain, which
+        no repetition removes.
     max_seconds : float
         They go on no longer than so many seconds.
     net : bool
