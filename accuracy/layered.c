@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Calls differ by so much, relatively, in time and in power. */
-static const double JITTER = 0.01;
+/* Calls of a layer differ by so much in time, relatively, and by so much in power, on one board or
+ * another: durations, which are known, tell nothing of powers, which are not. */
+static const double TIME_JITTER = 0.01;
+static const double LEAST_POWER_JITTER = 0.005, MOST_POWER_JITTER = 0.02;
 /* Times of ranges, as events on a device give them. */
 static const double TIME_ERROR_NS = 250;
 /* Before bursts, so that there is something to report of. */
@@ -35,8 +37,8 @@ static uint64_t seed_of(const layered_plan *plan) {
 }
 
 /* Around 1, never far from it: a call takes time, and stays below the limit. */
-static double jitter(uint64_t *random) {
-    return 1 + JITTER * fmin(fmax(virtual_normal(random), -4), 4);
+static double jitter(uint64_t *random, double sd) {
+    return 1 + sd * fmin(fmax(virtual_normal(random), -4), 4);
 }
 
 static void stretch(layered_load *load, double busy_s) {
@@ -69,10 +71,11 @@ static void draw_load(layered_load *load, const layered_plan *plan,
             load->call_s[i] = virtual_log_uniform(&random, s->shortest_s, s->longest_s);
             load->power_w[i] = virtual_uniform(&random, 90, most_w);
         } else {
-            load->call_s[i] = load->call_s[i - types] * jitter(&random);
-            load->power_w[i] = fmin(load->power_w[i - types] * jitter(&random), most_w);
+            load->call_s[i] = load->call_s[i - types] * jitter(&random, 0.01);
+            load->power_w[i] = fmin(load->power_w[i - types] * jitter(&random, 0.01), most_w);
         }
     }
+    load->power_jitter = virtual_log_uniform(&random, LEAST_POWER_JITTER, MOST_POWER_JITTER);
     double gap_share = virtual_uniform(&random, 0.02, 0.06);
     load->gap_w = virtual_uniform(&random, 60, 80);
     double period = s->locked ? refresh_s(board, plan->sensor->sensors) : s->iteration_s;
@@ -103,11 +106,11 @@ static void call(clockwork *c, size_t layer) {
     layered_run *run = c->run;
     if (run->count == run->capacity)
         run->calls = grown(run->calls, &run->capacity, sizeof *run->calls);
-    double length = run->load.call_s[layer] * jitter(&c->random);
+    double length = run->load.call_s[layer] * jitter(&c->random, TIME_JITTER);
     layered_call *one = &run->calls[run->count++];
     one->begin_ns = c->now;
     one->end_ns = c->now + (int64_t)(length * 1e9);
-    one->power_w = run->load.power_w[layer] * jitter(&c->random);
+    one->power_w = run->load.power_w[layer] * jitter(&c->random, run->load.power_jitter);
     one->layer = (uint32_t)layer;
     c->now = one->end_ns;
 }
@@ -120,9 +123,10 @@ static void iterate(clockwork *c) {
         run->iterations = grown(run->iterations, &run->iteration_capacity, sizeof *run->iterations);
     run->iterations[run->iteration_count++] = (jm_window){begin, c->now};
     /* A locked iteration waits for its turn, whatever its calls took. */
-    int64_t next = c->plan->scenario->locked
-                       ? begin + (int64_t)llround(run->load.period_s * 1e9)
-                       : c->now + (int64_t)(run->load.gap_s * jitter(&c->random) * 1e9);
+    int64_t next =
+        c->plan->scenario->locked
+            ? begin + (int64_t)llround(run->load.period_s * 1e9)
+            : c->now + (int64_t)(run->load.gap_s * jitter(&c->random, TIME_JITTER) * 1e9);
     c->now = next > c->now ? next : c->now + 1000;
     if (c->plan->schedule == LAYERED_DITHER)
         c->now += (int64_t)(virtual_uniform(&c->random, 0, fmin(run->load.period_s, 0.02)) * 1e9);

@@ -43,6 +43,7 @@ typedef struct layered_plan {
 typedef struct layered_load {
     size_t layers;
     double call_s[LAYERED_MOST], power_w[LAYERED_MOST]; /* mean of its calls */
+    double power_jitter;                                /* of calls, relative */
     double gap_s, gap_w;                                /* at the end of an iteration */
     double period_s;                                    /* with its gap */
 } layered_load;
