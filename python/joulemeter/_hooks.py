@@ -55,7 +55,8 @@ def unwrapped(model: "torch.nn.Module") -> "torch.nn.Module":
     TypeError
         It is no module.
     NotImplementedError
-        It spreads its layers or their parameters over several devices.
+        It spreads its layers or their parameters over several devices, or is on one of a kind whose
+        times are not known.
     """
     import torch
 
@@ -74,6 +75,11 @@ def unwrapped(model: "torch.nn.Module") -> "torch.nn.Module":
     if isinstance(model, torch.nn.parallel.DistributedDataParallel):
         model = model.module
     used = {str(tensor.device) for tensor in model.parameters() if tensor.device.type != "meta"}
+    others = sorted(name for name in used if name.split(":")[0] not in ("cpu", "cuda"))
+    if others:
+        raise NotImplementedError(
+            f"the model is on {', '.join(others)}: when layers run is known of CPUs and of what "
+            "PyTorch calls CUDA devices only")
     if len(used) > 1:
         raise NotImplementedError(
             f"the model's layers lie on several devices ({', '.join(sorted(used))}): only those of "

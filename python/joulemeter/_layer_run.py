@@ -84,6 +84,8 @@ class LayerRun:
         Energies without the device's idle power.
     options : dict
         Of :func:`joulemeter.profile`.
+    device : str, optional
+        Whose energy is told of.
 
     Attributes
     ----------
@@ -97,7 +99,8 @@ class LayerRun:
     """
 
     def __init__(self, model: "torch.nn.Module", device_index: Any, training: bool, net: bool,
-                 options: Dict[str, Any]) -> None:
+                 options: Dict[str, Any], device: Optional[str] = None) -> None:
+        self._wanted = device
         self.watch = _hooks.Watch(model, training)
         self._on_device = _hooks.device_of(model).type == "cuda"
         self._device_index = device_index
@@ -131,7 +134,12 @@ class LayerRun:
 
     def _find_device(self) -> Optional[str]:
         """The GPU where the model runs on one, or one is simulated; else what C chooses."""
-        names = [device["name"] for device in self.profiler.devices() if device["in_total"]]
+        names = [device["name"] for device in self.profiler.devices()]
+        if self._wanted is not None:
+            if self._wanted not in names:
+                raise LookupError(f"there is no device {self._wanted!r}: there are "
+                                  f"{', '.join(names) or 'none'}")
+            return self._wanted
         gpus = [name for name in names if name.startswith("gpu")]
         if gpus and (self._on_device or self._options.get("simulate")):
             return gpus[0]

@@ -56,6 +56,9 @@ class LayerPowerProfiler:
         They go on no longer than so many seconds.
     net : bool
         Energies without the device's idle power, where that is known.
+    device : str, optional
+        Whose energy is told of: "gpu0", "cpu0" ... Default: that of the GPU that the model is on, or
+        that is simulated; else the CPU's.
     progress : bool, optional
         A line on stderr while that takes more than a second or two. Default: on a terminal.
     **options
@@ -82,7 +85,8 @@ class LayerPowerProfiler:
 
     def __init__(self, model: Any, device_index: Union[None, int, str] = 0, method: str = "auto", *,
                  target_rel_u95: float = 0.05, max_seconds: float = 30.0, net: bool = False,
-                 progress: Optional[bool] = None, **options: Any) -> None:
+                 device: Optional[str] = None, progress: Optional[bool] = None,
+                 **options: Any) -> None:
         if method not in METHODS:
             raise ValueError(f"there is no method {method!r}: choose {', '.join(METHODS)}")
         if not target_rel_u95 > 0:
@@ -96,6 +100,7 @@ class LayerPowerProfiler:
         self.target_rel_u95 = float(target_rel_u95)
         self.max_seconds = float(max_seconds)
         self.net = net
+        self.device = device
         self._show = progress
         self._options = options
         self._forget()
@@ -223,7 +228,8 @@ class LayerPowerProfiler:
 
     def _open(self, training: bool = False) -> LayerRun:
         self._forget()
-        run = LayerRun(self._inner, self.device_index, training, self.net, self._options)
+        run = LayerRun(self._inner, self.device_index, training, self.net, self._options,
+                       self.device)
         _hooks.warn_of_compiled(run.watch.parts, self._options.get("on_warning") or _warn)
         return run
 
