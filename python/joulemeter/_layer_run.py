@@ -15,8 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Tuple
 
-    import torch
-
     from ._hooks import Call
     from .highlevel import TorchProfiler
 
@@ -75,11 +73,10 @@ class LayerRun:
 
     Parameters
     ----------
-    model : torch.nn.Module
-        Unwrapped.
+    watch : Watch
+    on_gpu : bool
+        The model runs on a GPU.
     device_index : int or str or None
-    training : bool
-        Also backward and optimizer.
     net : bool
         Energies without the device's idle power.
     options : dict
@@ -98,11 +95,11 @@ class LayerRun:
         All runs of the whole model.
     """
 
-    def __init__(self, model: "torch.nn.Module", device_index: Any, training: bool, net: bool,
+    def __init__(self, watch: "_hooks.Watch", on_gpu: bool, device_index: Any, net: bool,
                  options: Dict[str, Any], device: Optional[str] = None) -> None:
         self._wanted = device
-        self.watch = _hooks.Watch(model, training)
-        self._on_device = _hooks.device_of(model).type == "cuda"
+        self.watch = watch
+        self._on_gpu = on_gpu
         self._device_index = device_index
         self._options = {"join": False, **options}
         self._net = net
@@ -141,7 +138,7 @@ class LayerRun:
                                   f"{', '.join(names) or 'none'}")
             return self._wanted
         gpus = [name for name in names if name.startswith("gpu")]
-        if gpus and (self._on_device or self._options.get("simulate")):
+        if gpus and (self._on_gpu or self._options.get("simulate")):
             return gpus[0]
         return next((name for name in names if name.startswith("cpu")), None)
 
