@@ -55,7 +55,8 @@ def unwrapped(model: "torch.nn.Module") -> "torch.nn.Module":
     TypeError
         It is no module.
     NotImplementedError
-        It spreads its layers or their parameters over several devices.
+        It spreads its layers or their parameters over several devices, or is on one of a kind whose
+        times are not known.
     """
     import torch
 
@@ -74,6 +75,11 @@ def unwrapped(model: "torch.nn.Module") -> "torch.nn.Module":
     if isinstance(model, torch.nn.parallel.DistributedDataParallel):
         model = model.module
     used = {str(tensor.device) for tensor in model.parameters() if tensor.device.type != "meta"}
+    others = sorted(name for name in used if name.split(":")[0] not in ("cpu", "cuda"))
+    if others:
+        raise NotImplementedError(
+            f"the model is on {', '.join(others)}: when layers run is known of CPUs and of what "
+            "PyTorch calls CUDA devices only")
     if len(used) > 1:
         raise NotImplementedError(
             f"the model's layers lie on several devices ({', '.join(sorted(used))}): only those of "
@@ -149,9 +155,10 @@ class Watch:
         ``start()`` and ``stop()`` enclose each run.
     """
 
-    def __init__(self, model: "torch.nn.Module", training: bool = False) -> None:
-        self.parts = parts_of(model)
-        self.clock: HostClock = clock_of(device_of(model))
+    method = "forward"
+
+    def __init__(self, model: Any, training: bool = False) -> None:
+        self.parts, self.clock = self._look(model)
         self._undo: List[Callable[[], Any]] = []
         self._graph: Any = None
         if training:
@@ -163,6 +170,9 @@ class Watch:
             self.clock.marks, self.clock.more, *(self._graph.watch() if self._graph else ()))
         if self._graph:
             self._graph.calls = self._calls
+
+    def _look(self, model: Any) -> Tuple[List[Part], HostClock]:
+        return parts_of(model), clock_of(device_of(model))
 
     def __enter__(self) -> Watch:
         try:
@@ -185,11 +195,11 @@ class Watch:
         calls = self._calls
         if getattr(module, "_compiled_call_impl", None) is not None:
             self._undo.append(_replace(module, "_compiled_call_impl", calls, index))
-        elif is_compiled(module):
+        elif self.method == "forward" and is_compiled(module):
             self._undo.append(module.register_forward_pre_hook(calls.begin(index)).remove)
             self._undo.append(module.register_forward_hook(calls.end(index)).remove)
         else:
-            self._undo.append(_replace(module, "forward", calls, index))
+            self._undo.append(_replace(module, self.method, calls, index))
 
     def __exit__(self, *_: Any) -> None:
         self._remove()

@@ -15,13 +15,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Tuple
 
-    import torch
-
     from ._hooks import Call
     from .highlevel import TorchProfiler
 
 _NO_DATA = ("JM_NO_DATA",)
 _OURS = "(joulemeter)"  # time in which we work ourselves
+_LEAST_S = 2.0  # before then it is too early to say that more would not help
 _PATIENCE_S = 1.5  # from then on there is a line about progress
 
 
@@ -74,15 +73,16 @@ class LayerRun:
 
     Parameters
     ----------
-    model : torch.nn.Module
-        Unwrapped.
+    watch : Watch
+    on_gpu : bool
+        The model runs on a GPU.
     device_index : int or str or None
-    training : bool
-        Also backward and optimizer.
     net : bool
         Energies without the device's idle power.
     options : dict
         Of :func:`joulemeter.profile`.
+    device : str, optional
+        Whose energy is told of.
 
     Attributes
     ----------
@@ -95,10 +95,11 @@ class LayerRun:
         All runs of the whole model.
     """
 
-    def __init__(self, model: "torch.nn.Module", device_index: Any, training: bool, net: bool,
-                 options: Dict[str, Any]) -> None:
-        self.watch = _hooks.Watch(model, training)
-        self._on_device = _hooks.device_of(model).type == "cuda"
+    def __init__(self, watch: "_hooks.Watch", on_gpu: bool, device_index: Any, net: bool,
+                 options: Dict[str, Any], device: Optional[str] = None) -> None:
+        self._wanted = device
+        self.watch = watch
+        self._on_gpu = on_gpu
         self._device_index = device_index
         self._options = {"join": False, **options}
         self._net = net
@@ -130,9 +131,14 @@ class LayerRun:
 
     def _find_device(self) -> Optional[str]:
         """The GPU where the model runs on one, or one is simulated; else what C chooses."""
-        names = [device["name"] for device in self.profiler.devices() if device["in_total"]]
+        names = [device["name"] for device in self.profiler.devices()]
+        if self._wanted is not None:
+            if self._wanted not in names:
+                raise LookupError(f"there is no device {self._wanted!r}: there are "
+                                  f"{', '.join(names) or 'none'}")
+            return self._wanted
         gpus = [name for name in names if name.startswith("gpu")]
-        if gpus and (self._on_device or self._options.get("simulate")):
+        if gpus and (self._on_gpu or self._options.get("simulate")):
             return gpus[0]
         return next((name for name in names if name.startswith("cpu")), None)
 
@@ -202,3 +208,21 @@ def unsettled(found: Optional[Attribution], target: float) -> Optional[List[str]
         if part["bound_only"] or not known:
             names.append(part["name"])
     return names if parts else None
+
+
+class Worth:
+    """Is it worth while to go on? Not where the runs themselves differ: their number is given."""
+
+    def __init__(self) -> None:
+        self._seconds = self._u_j = 0.0
+
+    def more(self, found: Optional[Attribution], seconds: float) -> bool:
+        """False: half as much time again has not made the energies noticeably surer."""
+        if found is None or any(part["bound_only"] for part in found.parts if part["calls"] > 0):
+            return True
+        u_j = sum(part["u_random_j"] for part in found.parts if part["calls"] > 0)
+        if seconds < max(_LEAST_S, 1.5 * self._seconds):
+            return True
+        worth = self._seconds <= 0 or u_j < 0.92 * self._u_j  # alone by chance it would be 0.82
+        self._seconds, self._u_j = seconds, u_j
+        return worth

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 import _joulemeter
 
 from ._hooks import Call
-from ._layer_run import unsettled
+from ._layer_run import Worth, unsettled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,19 +134,19 @@ class Replay:
         self._random = random.Random(1)  # the program's own generator is left alone
         self._burst_ns = int(run.sensors.burst_s * 1e9)
         self._failed: List[str] = []
-        self.reached = False
 
     def __call__(self) -> List[str]:
         """Returns the names of layers that could not be run alone."""
         names: Optional[List[str]] = None
-        known = 0
+        known, worth = 0, Worth()
         while True:
             self._round(names, known)
             if time.monotonic() >= self._deadline:
                 break
-            names = unsettled(self._run.attribute(), self._target)
-            if names is not None and not names:
-                self.reached = True
+            found = self._run.attribute()
+            names = unsettled(found, self._target)
+            left = self._deadline - time.monotonic()
+            if names == [] or not worth.more(found, self._seconds - left):
                 break
             known = 0 if names is None else len(self._run.watch.parts) - len(names)
         return self._failed
@@ -203,13 +203,13 @@ class Replay:
 
 
 def dither(run: "LayerRun", forward: Callable[[], Any], target: float, seconds: float,
-           progress: "Progress") -> bool:
-    """Runs the model with random gaps, up to some refreshes of the sensor. True: the target was
-    reached."""
+           progress: "Progress") -> None:
+    """Runs the model with random gaps, up to some refreshes of the sensor, until the energies are
+    known well enough, get no surer, or the time is over."""
     generator = random.Random(1)
     longest = _GAP_REFRESHES * max(run.sensors.refresh_s, run.sensors.window_s)
     began = time.monotonic()
-    asked, number = began, 0
+    asked, number, worth = began, 0, Worth()
     while time.monotonic() - began < seconds:
         number += 1
         progress.say(f"run {number} with a random gap, {time.monotonic() - began:.0f} s of at most "
@@ -217,10 +217,10 @@ def dither(run: "LayerRun", forward: Callable[[], Any], target: float, seconds: 
         gap(generator, longest)
         run.run(forward, counted=False)
         if time.monotonic() - asked > max(1.0, 10 * run.attribution_s):
-            if unsettled(run.attribute(), target) == []:
-                return True
+            found = run.attribute()
+            if unsettled(found, target) == [] or not worth.more(found, asked - began):
+                return
             asked = time.monotonic()
-    return False
 
 
 def gap(generator: random.Random, longest_s: float) -> None:

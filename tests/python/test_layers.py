@@ -256,6 +256,51 @@ def test_gradients_are_what_they_are_without_hooks(network):
     assert all(torch.equal(a, p.grad) for a, p in zip(expected, network.parameters()))
 
 
+class Event:
+    """An event of a device whose clock began at another time and is a little quick."""
+
+    def __init__(self, enable_timing=False):
+        assert enable_timing
+        self.at_ns = None
+
+    def record(self):
+        self.at_ns = _joulemeter.now_ns()
+
+    def synchronize(self):
+        pass
+
+    def elapsed_time(self, later):
+        return (later.at_ns - self.at_ns) * 1.001e-6
+
+
+def test_times_of_a_device(network, monkeypatch):
+    from contextlib import nullcontext
+
+    from joulemeter import _device_clock
+
+    waits = []
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: waits.append(1))
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
+    monkeypatch.setattr(_device_clock, "_MORE", 4)
+    monkeypatch.setattr(_hooks, "clock_of",
+                        lambda device: _device_clock.CudaClock(torch.device("cuda")))
+    watch = _hooks.Watch(network.eval())
+    with watch, torch.no_grad():
+        for _ in range(2):
+            waits.clear()
+            begin, end, _ = watch.run(lambda: (network(torch.randn(8, 16)), time.sleep(0.3),
+                                               network(torch.randn(8, 16))))
+            assert len(waits) <= 4  # at the edges of the run, none for a layer
+            calls = watch.take()
+            assert len(calls) == 18
+            reach = 300_000  # of the clock of a device that is a thousandth quick, put right
+            assert begin - reach <= calls[0].begin_ns and calls[-1].end_ns <= end + reach
+            assert 0.3e9 <= calls[9].begin_ns - calls[0].end_ns < 0.3e9 + 0.1e9
+            assert all(call.begin_ns <= call.end_ns for call in calls)
+    assert len(watch.clock.marks) == 36 + (-36) % 4  # the second run used those of the first
+
+
 # ---- what stays as it was ----
 
 
