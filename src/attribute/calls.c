@@ -300,19 +300,19 @@ static bool share_time(jmi_calls *c) {
 static void sum_times(jmi_calls *c) {
     for (size_t i = 0; i < c->piece_count; i++) {
         const jmi_piece *p = &c->pieces[i];
-        float length_s = (float)(p->end_ns - p->begin_ns) * 1e-9F;
+        double length_s = (double)(p->end_ns - p->begin_ns) * 1e-9;
         c->list[p->call].own_s += length_s;
-        c->list[p->call].share_s += length_s * p->weight;
+        c->list[p->call].share_s += length_s * (double)p->weight;
     }
     for (size_t i = 0; i < c->count; i++) {
         const jmi_call *call = &c->list[i];
         jmi_class *cls = &c->classes[call->cls];
-        cls->all_s += (double)call->share_s;
+        cls->all_s += call->share_s;
         if (!call->told) continue;
         cls->calls++;
-        cls->own_s += (double)call->own_s;
-        cls->square_s2 += (double)call->own_s * (double)call->own_s;
-        cls->share_s += (double)call->share_s;
+        cls->own_s += call->own_s;
+        cls->square_s2 += call->own_s * call->own_s;
+        cls->share_s += call->share_s;
     }
 }
 

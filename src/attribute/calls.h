@@ -17,8 +17,8 @@ typedef struct jmi_call {
     uint32_t parent; /* call in which it lies, or JMI_NO_CALL */
     uint32_t thread; /* which line of execution */
     bool told;       /* begins in the windows that are told of */
-    float own_s;     /* own time */
-    float share_s;   /* of it, divided by how many ran at once */
+    double own_s;    /* own time; a float would lose what a million short pieces add to it */
+    double share_s;  /* of it, divided by how many ran at once */
 } jmi_call;
 
 /* A stretch of time of one call; `weight`: of so many at once. */

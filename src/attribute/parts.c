@@ -84,7 +84,7 @@ static void add_to_parents(const jmi_attributing *a, nesting *n, uint32_t call) 
     size_t own = a->layout.column[c->cls];
     for (uint32_t up = call; up != JMI_NO_CALL; up = a->calls.list[up].parent) {
         size_t column = a->layout.column[a->calls.list[up].cls];
-        if (!class_is_open(a, up, column)) n->time_s[column * n->count + own] += (double)c->share_s;
+        if (!class_is_open(a, up, column)) n->time_s[column * n->count + own] += c->share_s;
     }
 }
 
@@ -99,7 +99,7 @@ static bool find_nesting(jmi_attributing *a, nesting *n) {
         for (uint32_t up = i; up != JMI_NO_CALL; up = a->calls.list[up].parent) {
             jmi_class *outer = &a->calls.classes[a->calls.list[up].cls];
             if (!class_is_open(a, up, a->layout.column[a->calls.list[up].cls]))
-                outer->inclusive_s += (double)a->calls.list[i].own_s;
+                outer->inclusive_s += a->calls.list[i].own_s;
         }
     }
     return true;
@@ -285,9 +285,9 @@ static bool make_calls(jmi_attributing *a, jm_attribution *out, const uint32_t *
         place[i] = count;
         of[count++] = (jm_call){.range = call->range,
                                 .part = part_of_class[call->cls],
-                                .own_s = (double)call->own_s,
-                                .energy_j = (a->fit.power_w[column] - idle) * (double)call->share_s,
-                                .u95_j = per_s * (double)call->share_s,
+                                .own_s = call->own_s,
+                                .energy_j = (a->fit.power_w[column] - idle) * call->share_s,
+                                .u95_j = per_s * call->share_s,
                                 .begin_w = jmi_shown_at(&begin, call->begin_ns),
                                 .end_w = jmi_shown_at(&end, call->end_ns)};
     }

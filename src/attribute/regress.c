@@ -193,8 +193,8 @@ static bool by_boundary(jmi_attributing *a) {
         double both = jmi_shown_at(&begin, call->begin_ns) + jmi_shown_at(&end, call->end_ns);
         size_t column = a->layout.column[call->cls];
         if (!call->told || isnan(both)) continue;
-        a->fit.power_w[column] += both / 2 * (double)call->share_s;
-        time_s[column] += (double)call->share_s;
+        a->fit.power_w[column] += both / 2 * call->share_s;
+        time_s[column] += call->share_s;
     }
     for (size_t i = 0; i < a->fit.count; i++)
         if (time_s[i] > 0) a->fit.power_w[i] /= time_s[i];
