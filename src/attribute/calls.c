@@ -199,13 +199,18 @@ static bool give_until(open_calls *open, jmi_calls *c, int64_t until) {
     return true;
 }
 
+/* The innermost open call that ends no earlier: those that overlap only partly are side by side. */
+static uint32_t parent_of(const open_calls *open, const jmi_calls *c, uint32_t call) {
+    for (size_t i = open->count; i-- > 0;)
+        if (c->list[open->list[i]].end_ns >= c->list[call].end_ns) return open->list[i];
+    return JMI_NO_CALL;
+}
+
 static bool push_open(open_calls *open, jmi_calls *c, uint32_t call) {
     if (!jmi_reserve(&open->list, &open->capacity, open->count + 1, sizeof *open->list))
         return false;
-    if (open->count > 0) {
-        c->list[call].parent = open->list[open->count - 1];
-        c->nested = true;
-    }
+    c->list[call].parent = parent_of(open, c, call);
+    c->nested |= c->list[call].parent != JMI_NO_CALL;
     open->list[open->count++] = call;
     open->done_ns = c->list[call].begin_ns;
     return true;
