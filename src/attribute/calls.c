@@ -73,7 +73,6 @@ typedef struct reading {
         const char *device;
     } * threads;
     size_t thread_count, thread_capacity, last_thread;
-    size_t window; /* where the last call began */
 } reading;
 
 /* Those of a handful of threads and streams: the last one is mostly the same. */
@@ -97,12 +96,15 @@ static bool thread_of(reading *r, const jm_range *range, uint32_t *thread) {
     return true;
 }
 
-static bool is_told(reading *r, int64_t t) {
-    const jmi_call_filter *f = r->filter;
+/* Ranges come in no order of their beginnings, and there can be many windows. */
+static bool is_told(const jmi_call_filter *f, int64_t t) {
     if (f->window_count == 0) return true;
-    if (f->windows[r->window].begin_ns > t) r->window = 0;
-    while (r->window + 1 < f->window_count && f->windows[r->window].end_ns <= t) r->window++;
-    return t >= f->windows[r->window].begin_ns && t < f->windows[r->window].end_ns;
+    size_t low = 0, high = f->window_count;
+    while (low + 1 < high) {
+        size_t middle = low + (high - low) / 2;
+        *(f->windows[middle].begin_ns <= t ? &low : &high) = middle;
+    }
+    return t >= f->windows[low].begin_ns && t < f->windows[low].end_ns;
 }
 
 static bool class_of(reading *r, const char *name, uint32_t *cls) {
@@ -128,7 +130,7 @@ static bool add_call(reading *r, const jm_range *range, uint64_t index) {
                      .end_ns = range->end_ns,
                      .range = index,
                      .parent = JMI_NO_CALL,
-                     .told = is_told(r, range->begin_ns)};
+                     .told = is_told(r->filter, range->begin_ns)};
     if (c->count >= JMI_NO_CALL || !thread_of(r, range, &call.thread) ||
         !class_of(r, range->name, &call.cls) ||
         !jmi_reserve(&c->list, &c->capacity, c->count + 1, sizeof *c->list))
