@@ -203,7 +203,7 @@ static bool by_boundary(jmi_attributing *a) {
 }
 
 int jmi_attribute_simply(jmi_attributing *a, jm_error *error) {
-    a->fit = (jmi_fit){.count = a->layout.width - 1};
+    a->fit = (jmi_fit){.count = a->layout.width};
     a->fit.power_w = jmi_alloc(a->fit.count, sizeof *a->fit.power_w);
     a->fit.cov_w2 = jmi_alloc(a->fit.count * a->fit.count, sizeof *a->fit.cov_w2);
     a->widened = 1;
