@@ -29,11 +29,12 @@ typedef struct jmi_piece {
 } jmi_piece;
 
 typedef struct jmi_class {
-    const char *name;                   /* the recording's */
-    uint64_t calls;                     /* that are told of */
-    double own_s, share_s, inclusive_s; /* of these */
-    double all_s;                       /* shared time of all calls */
-    double square_s2;                   /* sum of squares of own times, of these */
+    const char *name;                      /* the recording's */
+    uint64_t calls;                        /* that are told of */
+    double own_s, share_s;                 /* of these */
+    double inclusive_s, inclusive_share_s; /* likewise, with all within them */
+    double all_s;                          /* shared time of all calls */
+    double square_s2;                      /* sum of squares of own times, of these */
 } jmi_class;
 
 typedef struct jmi_calls {
