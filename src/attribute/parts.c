@@ -293,43 +293,58 @@ static void bound_wide_ones(const jmi_attributing *a, jm_attribution *out) {
 
 /* ---- calls ---- */
 
-static bool make_calls(jmi_attributing *a, jm_attribution *out, const uint32_t *part_of_class) {
-    jm_call *of = jmi_alloc(a->calls.count, sizeof *of);
-    size_t *place = jmi_alloc(a->calls.count, sizeof *place), count = 0;
-    if (of == NULL || place == NULL) {
-        free(of);
-        free(place);
-        return false;
+/* Power of a class, such that what its calls take makes up what its part takes. */
+static double power_of(const jmi_attributing *a, const jm_part *part, uint32_t number) {
+    const jmi_class *cls = &a->calls.classes[number];
+    if (cls->share_s > 0) return part->energy.energy_j / cls->share_s;
+    return a->fit.power_w[a->layout.column[number]] - (a->net ? a->idle.power_w : 0);
+}
+
+/* Of each call with all within it, which may lie outside of the windows. */
+static double *find_inclusive(const jmi_attributing *a, const double *power_w) {
+    double *energy_j = jmi_alloc(a->calls.count, sizeof *energy_j);
+    if (energy_j == NULL) return NULL;
+    for (size_t i = 0; i < a->calls.count; i++)
+        energy_j[i] = power_w[a->calls.list[i].cls] * a->calls.list[i].share_s;
+    for (size_t i = a->calls.count; i-- > 0;) { /* those within come after those around them */
+        uint32_t up = a->calls.list[i].parent;
+        if (up != JMI_NO_CALL) energy_j[up] += energy_j[i];
     }
+    return energy_j;
+}
+
+static void fill_calls(const jmi_attributing *a, jm_attribution *out, const uint32_t *part_of_class,
+                       const double *power_w, const double *inclusive_j) {
     jmi_shown_power begin = jmi_shown_begin(a), end = begin;
-    double idle = a->net ? a->idle.power_w : 0;
     for (size_t i = 0; i < a->calls.count; i++) {
         const jmi_call *call = &a->calls.list[i];
         const jmi_class *cls = &a->calls.classes[call->cls];
-        size_t column = a->layout.column[call->cls];
+        if (!call->told) continue;
         const jm_part *part = &out->parts[part_of_class[call->cls]];
         double per_s = cls->share_s > 0 ? part->energy.u95_j / cls->share_s : 0;
-        place[i] = SIZE_MAX;
-        if (!call->told) continue;
-        place[i] = count;
-        of[count++] = (jm_call){.range = call->range,
-                                .part = part_of_class[call->cls],
-                                .own_s = call->own_s,
-                                .energy_j = (a->fit.power_w[column] - idle) * call->share_s,
-                                .u95_j = per_s * call->share_s,
-                                .begin_w = jmi_shown_at(&begin, call->begin_ns),
-                                .end_w = jmi_shown_at(&end, call->end_ns)};
+        out->calls[out->call_count++] = (jm_call){.range = call->range,
+                                                  .part = part_of_class[call->cls],
+                                                  .own_s = call->own_s,
+                                                  .energy_j = power_w[call->cls] * call->share_s,
+                                                  .u95_j = per_s * call->share_s,
+                                                  .inclusive_j = inclusive_j[i],
+                                                  .begin_w = jmi_shown_at(&begin, call->begin_ns),
+                                                  .end_w = jmi_shown_at(&end, call->end_ns)};
     }
-    for (size_t i = 0; i < count; i++) of[i].inclusive_j = of[i].energy_j;
-    for (size_t i = a->calls.count; i-- > 0;) { /* those within come after those around them */
-        uint32_t up = a->calls.list[i].parent;
-        if (place[i] != SIZE_MAX && up != JMI_NO_CALL && place[up] != SIZE_MAX)
-            of[place[up]].inclusive_j += of[place[i]].inclusive_j;
-    }
-    free(place);
-    out->calls = of;
-    out->call_count = count;
-    return true;
+}
+
+static bool make_calls(const jmi_attributing *a, jm_attribution *out,
+                       const uint32_t *part_of_class) {
+    double *power_w = jmi_alloc(a->calls.class_count, sizeof *power_w), *inclusive_j = NULL;
+    for (uint32_t i = 0; power_w != NULL && i < a->calls.class_count; i++)
+        power_w[i] = power_of(a, &out->parts[part_of_class[i]], i);
+    if (power_w != NULL) inclusive_j = find_inclusive(a, power_w);
+    out->calls = jmi_alloc(a->calls.count, sizeof *out->calls);
+    bool good = inclusive_j != NULL && out->calls != NULL;
+    if (good) fill_calls(a, out, part_of_class, power_w, inclusive_j);
+    free(power_w);
+    free(inclusive_j);
+    return good;
 }
 
 static int by_range(const void *left, const void *right) {
