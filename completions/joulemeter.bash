@@ -13,7 +13,7 @@ _joulemeter_files() {
 
 _joulemeter() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-    local commands="run repeat compare show plot report export sql devices doctor calibrate completion help"
+    local commands="run repeat compare show attribute plot report export sql devices doctor calibrate completion help"
     local command=${COMP_WORDS[1]} i
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
@@ -70,6 +70,9 @@ _joulemeter() {
     --format) _joulemeter_words "pdf svg png" "$cur"; return ;;
     --width) _joulemeter_words "column page" "$cur"; return ;;
     --smooth) _joulemeter_words "5 10 50" "$cur"; return ;;
+    --by) _joulemeter_words "layer kernel nvtx phase epoch batch user" "$cur"; return ;;
+    --method) _joulemeter_words "regression time_share boundary" "$cur"; return ;;
+    -p | --phase) return ;;
     --device) _joulemeter_words "gpus total gpu0 gpu1 cpu0" "$cur"; return ;;
     --clock) _joulemeter_words "monotonic utc" "$cur"; return ;;
     -l | --load) COMPREPLY=($(compgen -c -- "$cur")); return ;;
@@ -80,6 +83,7 @@ _joulemeter() {
     repeat) options+=" --runs --warmup --cooldown --cooldown-limit --interval --intervals --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate --" ;;
     compare) options+=" --runs --warmup --cooldown --cooldown-limit --seed --names --interval --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate" ;;
     show) options+=" --json --top --no-figures" ;;
+    attribute) options+=" --by --phase --device --method --net --top --json --calls --csv" ;;
     plot) options+=" --figs --all --list --output --format --width --smooth --no-phases --raw --top --device --script --quiet" ;;
     report) options+=" --output --title --max-size --open --quiet" ;;
     export) options+=" --perfetto --clock --tables --quiet" ;;
@@ -95,7 +99,7 @@ _joulemeter() {
         _joulemeter_words "$options" "$cur"
     elif [[ $command == compare ]]; then
         COMPREPLY=($(compgen -c -- "$cur"))
-    elif [[ $command == @(show|plot|report|export) || $command == sql ]]; then
+    elif [[ $command == @(show|attribute|plot|report|export) || $command == sql ]]; then
         _joulemeter_files "$cur"
     fi
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from ._frames import Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
     import _joulemeter
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
+    from ._attribution import Attribution
     from ._energy import Energy
     from ._statistics import Forecast
 
@@ -107,6 +109,41 @@ class Report:
         known = [energy for energy in energies if is_estimate(energy)]
         return forecast(known or energies, total, level=level, warmup=warmup)
 
+    def attribute(self, by: Union[None, str, Sequence[str]] = None, *,
+                  device: Union[None, int, str] = None, method: str = "regression",
+                  prefix: Optional[str] = None,
+                  windows: Optional[Sequence[Tuple[int, int]]] = None, net: bool = False,
+                  calls: bool = False) -> "Attribution":
+        """Energies of layers, kernels or other ranges, also of such as no sensor can follow.
+
+        Parameters
+        ----------
+        by : str or list of str, optional
+            Category of the ranges, such as "layer". Default: layers, or else kernels, or else NVTX
+            ranges.
+        device : int or str, optional
+            Default: the one that the ranges name, else the only GPU, else the first CPU.
+        method : "regression", "time_share" or "boundary"
+            The latter two are there for comparison; their intervals do not hold.
+        prefix : str, optional
+            Only ranges whose names begin so.
+        windows : sequence of (begin_ns, end_ns), optional
+            Energies are of calls that begin in one of these; readings of all times are used.
+        net : bool
+            Take the device's idle power off.
+        calls : bool
+            Also the energy of each call.
+
+        Raises
+        ------
+        JoulemeterError
+            There are no such ranges, or the device has no reading of power or energy.
+        """
+        from ._attribution import attribute
+
+        return attribute(self.recording, by=by, device=device, method=method, prefix=prefix,
+                         windows=windows, net=net, calls=calls)
+
     # ---- tables ----
 
     def table(self, name: str) -> Table:
@@ -172,11 +209,11 @@ class Report:
         name : str
             One of ``list_figures()``.
         smooth : int
-            Curves are means over so many readings.
+            Curves are means over so many readings, 1 or more.
         shade_phases : bool
             With the phases behind figures over time.
         raw : bool
-            Every reading, neither smoothed nor thinned out.
+            Every reading, neither thinned out nor smoothed: not with ``smooth``.
         top : int
             Rows of layers and kernels; 0: 15.
         columns : int
@@ -193,7 +230,7 @@ class Report:
         ------
         ValueError
             There is no such figure (the message lists those there are), or no data for it (the
-            message says why).
+            message says why); or ``raw`` and ``smooth`` contradict each other.
         """
         from ._figures import data_of
 
@@ -218,13 +255,13 @@ class Report:
         show : bool
             Open windows, or show them in the notebook.
         smooth : int
-            Curves are means over so many readings.
+            Curves are means over so many readings, 1 or more.
         shade_phases : bool
             Show the phases behind figures over time.
         dpi : int
         format : "png", "pdf" or "svg"
         raw : bool
-            Draw every reading.
+            Draw every reading: not with ``smooth``.
         top : int
             Rows of layers and kernels; 0: 15.
         width : "column" (89 mm), "page" (183 mm) or inches
@@ -242,7 +279,8 @@ class Report:
         Raises
         ------
         ValueError
-            A name is not known; the message lists those that are.
+            A name is not known (the message lists those that are), or ``raw`` and ``smooth``
+            contradict each other.
         """
         from ._figures import plot
 
@@ -285,7 +323,8 @@ class Report:
         """Writes the recording as a file (.jm) that `joulemeter show` and open() take."""
         self.recording.save(path)
 
-    def to_html(self, path: Optional["Path"] = None, title: Optional[str] = None) -> Optional[str]:
+    def to_html(self, path: Optional["Path"] = None, title: Optional[str] = None, *,
+                max_size_mb: Optional[float] = None) -> Optional[str]:
         """The report as one page that needs nothing else: timeline, tables, figures.
 
         Parameters
@@ -294,6 +333,9 @@ class Report:
             File to write, which appears when it is whole.
         title : str, optional
             Default: the command that was measured, else the report's name.
+        max_size_mb : float, optional
+            Size of the data, which curves are thinned out to meet: 0.1 to 500, default 1.5. A page
+            has 0.6 MB beside its data.
 
         Returns
         -------
@@ -304,12 +346,19 @@ class Report:
         ------
         RuntimeError
             This build of joulemeter has no page; the message says why.
+        ValueError
+            There is a recording at ``path``: it is not overwritten. Or ``max_size_mb`` is out of
+            range.
         """
-        html = self.recording.html(title if title is not None else self.name or None)
+        if path is not None and _holds_recording(path):
+            raise ValueError(f"{os.fspath(path)!r} is a recording; give the page another name, "
+                             "such as train.html")
+        if max_size_mb is not None and not 0.1 <= max_size_mb <= 500:
+            raise ValueError(f"max_size_mb is 0.1 to 500 MB, not {max_size_mb!r}")
+        html = self.recording.html(title if title is not None else self.name or None,
+                                   int((max_size_mb or 0) * 1e6))
         if path is None:
             return html
-        import os
-
         draft = f"{os.fspath(path)}.{os.getpid()}.part"
         try:
             with open(draft, "w", encoding="utf-8") as file:
@@ -338,8 +387,6 @@ class Report:
 
         export(self, out_dir)
         if figures:
-            import os
-
             self.plot(all=True, out_dir=os.path.join(out_dir, "figures"), **options)
 
     # ---- looks ----
@@ -366,6 +413,14 @@ def _main_device(recording: "_joulemeter.Recording") -> str:
     gpus = [d for d in recording.devices()
             if d["in_total"] and d["name"].startswith("gpu") and d["name"][3:].isdigit()]
     return "gpus" if gpus else "total"
+
+
+def _holds_recording(path: "Path") -> bool:
+    """A slip of the keyboard must not cost a measurement; no database is lost either."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
 
 
 def _finished_epochs(recording: "_joulemeter.Recording",

@@ -163,7 +163,7 @@ static bool compose(jmi_attributing *a) {
     size_t hint = 0;
     for (size_t i = 0; i < a->hull_count; i++) {
         a->hull_s += (double)(a->hulls[i].end_ns - a->hulls[i].begin_ns) * 1e-9;
-        jmi_layout_times(&a->layout, a->hulls[i].begin_ns, a->hulls[i].end_ns, &hint, x);
+        jmi_layout_times(&a->layout, a->hulls[i].begin_ns, a->hulls[i].end_ns, &hint, x, NULL);
     }
     for (size_t i = 0; i < a->layout.width; i++) a->told_s[i] = x[i] * 1e-9;
     free(x);

@@ -47,7 +47,7 @@ static void elsewhere(const jmi_layout *layout, const jmi_track *track, int64_t 
     }
     hint = low;
     memset(x, 0, layout->width * sizeof *x);
-    jmi_layout_times(layout, a + later, b + later, &hint, x);
+    jmi_layout_times(layout, a + later, b + later, &hint, x, NULL);
     for (size_t i = 0; i < layout->width; i++) x[i] /= (double)(b - a);
 }
 

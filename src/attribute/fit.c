@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Classes that are taken to differ by chance; more of them are copies of these. */
+enum { OF_THEIR_OWN = 16 };
 enum { TAUS = 12, FEW_TAUS = 5, ROUNDS = 12, FEW_CLASSES = 150 };
 
 /* The equations of all views together, each reading in units of its noise and less the mean. */
@@ -20,7 +22,7 @@ typedef struct equations {
 /* One tau. */
 typedef struct candidate {
     double tau_w;
-    double evidence; /* log, less what all have in common */
+    double evidence; /* log, less what all have in common, with the prior of tau */
     double share;
 } candidate;
 
@@ -110,11 +112,13 @@ static candidate try_tau(const equations *e, double tau_w, work *w) {
     double prior, left = e->yy;
     if (!solve(e, tau_w, w, &prior)) return c;
     for (size_t i = 0; i < e->width; i++) left -= w->b[i] * e->xy[i];
-    c.evidence = -0.5 * (left + jmi_dense_log_det(w->l, e->width) - prior);
+    /* Layers are often copies of each other: no more than some of them tell of the spread. */
+    double apart = jmi_min(1, OF_THEIR_OWN / (double)(e->width - JMI_GAPS));
+    c.evidence = log(tau_w) - 0.5 * apart * (left + jmi_dense_log_det(w->l, e->width) - prior);
     return c;
 }
 
-/* Shares by evidence, every tau as likely as any other before. At most so many are kept, and none
+/* Shares by evidence. At most so many are kept, and none
  * that hardly counts. */
 static void weigh(candidate *all, size_t count, size_t most) {
     double best = -INFINITY, sum = 0;
@@ -167,13 +171,16 @@ static bool average(jmi_fit *fit, const equations *e, const candidate *all, size
     return true;
 }
 
-/* A first round is for the noise alone: the likeliest of a few will do. */
+/* tau goes by equal factors up to what powers anywhere in the range would have; before the
+ * readings every value is as likely as any other (Gelman, Bayesian Analysis 1, 2006), which
+ * log(tau) in the evidence stands for. A first round is for the noise alone: the likeliest will do.
+ */
 static bool round_of(jmi_fit *fit, const equations *e, double range_w, bool last, work *w) {
     candidate all[TAUS];
     size_t count = last ? TAUS : FEW_TAUS;
     size_t most = !last ? 1 : fit->count > FEW_CLASSES ? 3 : TAUS;
     for (size_t i = 0; i < count; i++)
-        all[i] = try_tau(e, range_w * 0.6 * pow(0.01, (double)i / (double)(count - 1)), w);
+        all[i] = try_tau(e, range_w * 0.35 * pow(0.01, (double)i / (double)(count - 1)), w);
     weigh(all, count, most);
     return average(fit, e, all, count, w);
 }
