@@ -65,16 +65,20 @@ def _mixed_precision(device: str) -> Callable[[], ContextManager[Any]]:
 
 
 class Captured:
-    """A layer and what it was given first."""
+    """A layer and what it was given first.
+
+    Its ``forward`` is kept as it is before it is watched: a burst is one call, however many it has.
+    """
 
     def __init__(self, part: "Part", args: Any, kwargs: Any, device: str) -> None:
         self.part = part
+        self._forward = part.module.forward
         self.args = _copied(tuple(args))
         self.kwargs = _copied(dict(kwargs))
         self.context = _mixed_precision(device)
 
     def call(self) -> None:
-        self.part.module.forward(*self.args, **self.kwargs)
+        self._forward(*self.args, **self.kwargs)
 
 
 def capture(parts: List["Part"], run: Callable[[], Any], device: str) -> List[Captured]:

@@ -375,6 +375,11 @@ def test_profile_and_its_tables(network, tmp_path):
     assert all(row.end_time >= row.start_time > 1.7e9 for row in rows)
     assert rows[1].start_power_w == pytest.approx(200, rel=0.05)
     assert profiler.method_used == "replay" and profiler.attribution.simulated
+    ranges = profiler.report.recording.ranges("layer")
+    bursts = [r for r in ranges if r["name"] == "1.a" and r["end_ns"] - r["begin_ns"] > 50e6]
+    assert len(bursts) >= 1  # one range each
+    inside = [r for r in ranges for b in bursts if b["begin_ns"] < r["begin_ns"] < b["end_ns"]]
+    assert inside == []
 
     path = tmp_path / "layers.csv"
     profiler.save_results(path)
