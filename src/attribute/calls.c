@@ -73,7 +73,6 @@ typedef struct reading {
         const char *device;
     } * threads;
     size_t thread_count, thread_capacity, last_thread;
-    size_t window; /* where the last call began */
 } reading;
 
 /* Those of a handful of threads and streams: the last one is mostly the same. */
@@ -97,21 +96,25 @@ static bool thread_of(reading *r, const jm_range *range, uint32_t *thread) {
     return true;
 }
 
-static bool is_told(reading *r, int64_t t) {
-    const jmi_call_filter *f = r->filter;
+/* Ranges come in no order of their beginnings, and there can be many windows. */
+static bool is_told(const jmi_call_filter *f, int64_t t) {
     if (f->window_count == 0) return true;
-    if (f->windows[r->window].begin_ns > t) r->window = 0;
-    while (r->window + 1 < f->window_count && f->windows[r->window].end_ns <= t) r->window++;
-    return t >= f->windows[r->window].begin_ns && t < f->windows[r->window].end_ns;
+    size_t low = 0, high = f->window_count;
+    while (low + 1 < high) {
+        size_t middle = low + (high - low) / 2;
+        *(f->windows[middle].begin_ns <= t ? &low : &high) = middle;
+    }
+    return t >= f->windows[low].begin_ns && t < f->windows[low].end_ns;
 }
 
-static bool class_of(reading *r, const char *name, uint32_t *cls) {
+static bool class_of(reading *r, const jm_range *range, uint32_t *cls) {
     jmi_calls *c = r->calls;
-    if (!number_of(&r->names, name, (uint32_t)c->class_count, cls)) return false;
+    if (!number_of(&r->names, range->name, (uint32_t)c->class_count, cls)) return false;
     if (*cls < c->class_count) return true;
     if (!jmi_reserve(&c->classes, &c->class_capacity, c->class_count + 1, sizeof *c->classes))
         return false;
-    c->classes[c->class_count++] = (jmi_class){.name = name};
+    c->classes[c->class_count++] =
+        (jmi_class){.name = range->name, .attributes = range->attributes};
     return true;
 }
 
@@ -128,9 +131,9 @@ static bool add_call(reading *r, const jm_range *range, uint64_t index) {
                      .end_ns = range->end_ns,
                      .range = index,
                      .parent = JMI_NO_CALL,
-                     .told = is_told(r, range->begin_ns)};
+                     .told = is_told(r->filter, range->begin_ns)};
     if (c->count >= JMI_NO_CALL || !thread_of(r, range, &call.thread) ||
-        !class_of(r, range->name, &call.cls) ||
+        !class_of(r, range, &call.cls) ||
         !jmi_reserve(&c->list, &c->capacity, c->count + 1, sizeof *c->list))
         return false;
     c->list[c->count++] = call;
@@ -199,13 +202,18 @@ static bool give_until(open_calls *open, jmi_calls *c, int64_t until) {
     return true;
 }
 
+/* The innermost open call that ends no earlier: those that overlap only partly are side by side. */
+static uint32_t parent_of(const open_calls *open, const jmi_calls *c, uint32_t call) {
+    for (size_t i = open->count; i-- > 0;)
+        if (c->list[open->list[i]].end_ns >= c->list[call].end_ns) return open->list[i];
+    return JMI_NO_CALL;
+}
+
 static bool push_open(open_calls *open, jmi_calls *c, uint32_t call) {
     if (!jmi_reserve(&open->list, &open->capacity, open->count + 1, sizeof *open->list))
         return false;
-    if (open->count > 0) {
-        c->list[call].parent = open->list[open->count - 1];
-        c->nested = true;
-    }
+    c->list[call].parent = parent_of(open, c, call);
+    c->nested |= c->list[call].parent != JMI_NO_CALL;
     open->list[open->count++] = call;
     open->done_ns = c->list[call].begin_ns;
     return true;
@@ -300,19 +308,19 @@ static bool share_time(jmi_calls *c) {
 static void sum_times(jmi_calls *c) {
     for (size_t i = 0; i < c->piece_count; i++) {
         const jmi_piece *p = &c->pieces[i];
-        float length_s = (float)(p->end_ns - p->begin_ns) * 1e-9F;
+        double length_s = (double)(p->end_ns - p->begin_ns) * 1e-9;
         c->list[p->call].own_s += length_s;
-        c->list[p->call].share_s += length_s * p->weight;
+        c->list[p->call].share_s += length_s * (double)p->weight;
     }
     for (size_t i = 0; i < c->count; i++) {
         const jmi_call *call = &c->list[i];
         jmi_class *cls = &c->classes[call->cls];
-        cls->all_s += (double)call->share_s;
+        cls->all_s += call->share_s;
         if (!call->told) continue;
         cls->calls++;
-        cls->own_s += (double)call->own_s;
-        cls->square_s2 += (double)call->own_s * (double)call->own_s;
-        cls->share_s += (double)call->share_s;
+        cls->own_s += call->own_s;
+        cls->square_s2 += call->own_s * call->own_s;
+        cls->share_s += call->share_s;
     }
 }
 

@@ -17,8 +17,8 @@ typedef struct jmi_call {
     uint32_t parent; /* call in which it lies, or JMI_NO_CALL */
     uint32_t thread; /* which line of execution */
     bool told;       /* begins in the windows that are told of */
-    float own_s;     /* own time */
-    float share_s;   /* of it, divided by how many ran at once */
+    double own_s;    /* own time; a float would lose what a million short pieces add to it */
+    double share_s;  /* of it, divided by how many ran at once */
 } jmi_call;
 
 /* A stretch of time of one call; `weight`: of so many at once. */
@@ -29,11 +29,13 @@ typedef struct jmi_piece {
 } jmi_piece;
 
 typedef struct jmi_class {
-    const char *name;                   /* the recording's */
-    uint64_t calls;                     /* that are told of */
-    double own_s, share_s, inclusive_s; /* of these */
-    double all_s;                       /* shared time of all calls */
-    double square_s2;                   /* sum of squares of own times, of these */
+    const char *name;                      /* the recording's */
+    const char *attributes;                /* of its first call, likewise */
+    uint64_t calls;                        /* that are told of */
+    double own_s, share_s;                 /* of these */
+    double inclusive_s, inclusive_share_s; /* likewise, with all within them */
+    double all_s;                          /* shared time of all calls */
+    double square_s2;                      /* sum of squares of own times, of these */
 } jmi_class;
 
 typedef struct jmi_calls {

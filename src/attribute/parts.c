@@ -2,6 +2,7 @@
 #include "attribute/attribution.h"
 #include "attribute/groups.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,44 +66,75 @@ static double ceiling_of(const jmi_attributing *a) {
 
 /* ---- time of each class within each other one ---- */
 
-/* Rows: classes (columns of the fit) that calls within them are counted for. */
+/* Own time, shared, of all calls within those of a class that are told of: a row of the fit's
+ * columns for each class that has any other call in it, for such of least own time are lumped
+ * together but not what runs within them. */
 typedef struct nesting {
-    double *time_s; /* count x count; NULL: no calls nest */
+    double **time_s; /* of each class; NULL: nothing lies in it */
     size_t count;
-    float *inclusive_s; /* of each call: own time of all within it, shared */
 } nesting;
 
-static bool class_is_open(const jmi_attributing *a, uint32_t call, size_t column) {
-    for (uint32_t up = a->calls.list[call].parent; up != JMI_NO_CALL; up = a->calls.list[up].parent)
-        if (a->layout.column[a->calls.list[up].cls] == column) return true;
-    return false;
+/* What is open while calls are gone through in their order. */
+typedef struct around {
+    uint32_t *call; /* outermost first */
+    size_t calls;
+    uint32_t *cls; /* of those that are told of, each once */
+    size_t classes;
+    uint32_t *open; /* of each class: so many */
+} around;
+
+static void close_nesting(const jmi_attributing *a, nesting *n) {
+    for (size_t i = 0; n->time_s != NULL && i < a->calls.class_count; i++) free(n->time_s[i]);
+    free(n->time_s);
+    n->time_s = NULL;
+}
+
+static void step_out(const jmi_attributing *a, around *s, uint32_t parent) {
+    while (s->calls > 0 && s->call[s->calls - 1] != parent) {
+        const jmi_call *last = &a->calls.list[s->call[--s->calls]];
+        if (last->told && --s->open[last->cls] == 0) s->classes--;
+    }
+}
+
+static void step_in(const jmi_attributing *a, around *s, uint32_t call) {
+    const jmi_call *c = &a->calls.list[call];
+    s->call[s->calls++] = call;
+    if (c->told && s->open[c->cls]++ == 0) s->cls[s->classes++] = c->cls;
 }
 
 /* A call adds its own time to all classes that are open around it, to each once. */
-static void add_to_parents(const jmi_attributing *a, nesting *n, uint32_t call) {
-    const jmi_call *c = &a->calls.list[call];
-    size_t own = a->layout.column[c->cls];
-    for (uint32_t up = call; up != JMI_NO_CALL; up = a->calls.list[up].parent) {
-        size_t column = a->layout.column[a->calls.list[up].cls];
-        if (!class_is_open(a, up, column)) n->time_s[column * n->count + own] += (double)c->share_s;
+static bool add_to_classes(jmi_attributing *a, nesting *n, const around *s, const jmi_call *c) {
+    for (size_t i = 0; i < s->classes; i++) {
+        uint32_t outer = s->cls[i];
+        if (outer != c->cls && n->time_s[outer] == NULL) {
+            n->time_s[outer] = jmi_alloc(n->count, sizeof **n->time_s);
+            if (n->time_s[outer] == NULL) return false;
+            /* until now it had its own time only */
+            n->time_s[outer][a->layout.column[outer]] = a->calls.classes[outer].inclusive_share_s;
+        }
+        if (n->time_s[outer] != NULL) n->time_s[outer][a->layout.column[c->cls]] += c->share_s;
+        a->calls.classes[outer].inclusive_s += c->own_s;
+        a->calls.classes[outer].inclusive_share_s += c->share_s;
     }
+    return true;
 }
 
 static bool find_nesting(jmi_attributing *a, nesting *n) {
-    *n = (nesting){.count = a->fit.count};
-    if (!a->calls.nested) return true;
-    n->time_s = jmi_alloc(n->count * n->count, sizeof *n->time_s);
-    if (n->time_s == NULL) return false;
-    for (uint32_t i = 0; i < a->calls.count; i++) {
-        if (!a->calls.list[i].told) continue;
-        add_to_parents(a, n, i);
-        for (uint32_t up = i; up != JMI_NO_CALL; up = a->calls.list[up].parent) {
-            jmi_class *outer = &a->calls.classes[a->calls.list[up].cls];
-            if (!class_is_open(a, up, a->layout.column[a->calls.list[up].cls]))
-                outer->inclusive_s += (double)a->calls.list[i].own_s;
-        }
+    size_t count = a->calls.count, classes = a->calls.class_count;
+    around s = {.call = jmi_alloc(count, sizeof *s.call),
+                .cls = jmi_alloc(classes, sizeof *s.cls),
+                .open = jmi_alloc(classes, sizeof *s.open)};
+    *n = (nesting){.count = a->fit.count, .time_s = jmi_alloc(classes, sizeof *n->time_s)};
+    bool good = s.call != NULL && s.cls != NULL && s.open != NULL && n->time_s != NULL;
+    for (uint32_t i = 0; good && i < count; i++) {
+        step_out(a, &s, a->calls.list[i].parent);
+        step_in(a, &s, i);
+        good = add_to_classes(a, n, &s, &a->calls.list[i]);
     }
-    return true;
+    free(s.call);
+    free(s.cls);
+    free(s.open);
+    return good;
 }
 
 /* ---- parts ---- */
@@ -117,8 +149,10 @@ static double variation(const jmi_class *cls) {
 }
 
 /* A part of the classes' list; of a lumped column a share. */
-static jm_part part_of(const jmi_attributing *a, const nesting *n, const jmi_class *cls,
-                       size_t column) {
+static jm_part part_of(const jmi_attributing *a, const nesting *n, uint32_t number) {
+    const jmi_class *cls = &a->calls.classes[number];
+    const double *times = n->time_s[number];
+    size_t column = a->layout.column[number];
     double mean = a->fit.power_w[column], sd = sd_of(a, column), t = cls->share_s;
     if (a->options.method == JM_ATTRIBUTION_REGRESSION)
         cut_off(&mean, &sd, floor_of(a), ceiling_of(a));
@@ -127,18 +161,14 @@ static jm_part part_of(const jmi_attributing *a, const nesting *n, const jmi_cla
                  .group = JM_NO_GROUP,
                  .calls = cls->calls,
                  .time_s = cls->own_s,
-                 .inclusive_time_s = n->time_s != NULL ? cls->inclusive_s : cls->own_s,
+                 .inclusive_time_s = cls->inclusive_s,
                  .seen_s = cls->all_s};
     sd = hypot(sd, variation(cls) * mean);
     p.energy = energy_of(a, mean * t, sd * t, t);
     p.inclusive = p.energy;
-    if (n->time_s != NULL) {
-        const double *times = n->time_s + column * n->count;
-        double time_s = 0;
-        for (size_t i = 0; i < n->count; i++) time_s += times[i];
+    if (times != NULL)
         p.inclusive = energy_of(a, jmi_fit_sum(&a->fit, times),
-                                sqrt(jmi_fit_variance(&a->fit, times)), time_s);
-    }
+                                sqrt(jmi_fit_variance(&a->fit, times)), cls->inclusive_share_s);
     p.power_w = t > 0 ? p.energy.energy_j / t : (double)NAN;
     p.power_u95_w = t > 0 ? p.energy.u95_j / t : (double)NAN;
     return p;
@@ -264,43 +294,58 @@ static void bound_wide_ones(const jmi_attributing *a, jm_attribution *out) {
 
 /* ---- calls ---- */
 
-static bool make_calls(jmi_attributing *a, jm_attribution *out, const uint32_t *part_of_class) {
-    jm_call *of = jmi_alloc(a->calls.count, sizeof *of);
-    size_t *place = jmi_alloc(a->calls.count, sizeof *place), count = 0;
-    if (of == NULL || place == NULL) {
-        free(of);
-        free(place);
-        return false;
+/* Power of a class, such that what its calls take makes up what its part takes. */
+static double power_of(const jmi_attributing *a, const jm_part *part, uint32_t number) {
+    const jmi_class *cls = &a->calls.classes[number];
+    if (cls->share_s > 0) return part->energy.energy_j / cls->share_s;
+    return a->fit.power_w[a->layout.column[number]] - (a->net ? a->idle.power_w : 0);
+}
+
+/* Of each call with all within it, which may lie outside of the windows. */
+static double *find_inclusive(const jmi_attributing *a, const double *power_w) {
+    double *energy_j = jmi_alloc(a->calls.count, sizeof *energy_j);
+    if (energy_j == NULL) return NULL;
+    for (size_t i = 0; i < a->calls.count; i++)
+        energy_j[i] = power_w[a->calls.list[i].cls] * a->calls.list[i].share_s;
+    for (size_t i = a->calls.count; i-- > 0;) { /* those within come after those around them */
+        uint32_t up = a->calls.list[i].parent;
+        if (up != JMI_NO_CALL) energy_j[up] += energy_j[i];
     }
+    return energy_j;
+}
+
+static void fill_calls(const jmi_attributing *a, jm_attribution *out, const uint32_t *part_of_class,
+                       const double *power_w, const double *inclusive_j) {
     jmi_shown_power begin = jmi_shown_begin(a), end = begin;
-    double idle = a->net ? a->idle.power_w : 0;
     for (size_t i = 0; i < a->calls.count; i++) {
         const jmi_call *call = &a->calls.list[i];
         const jmi_class *cls = &a->calls.classes[call->cls];
-        size_t column = a->layout.column[call->cls];
+        if (!call->told) continue;
         const jm_part *part = &out->parts[part_of_class[call->cls]];
         double per_s = cls->share_s > 0 ? part->energy.u95_j / cls->share_s : 0;
-        place[i] = SIZE_MAX;
-        if (!call->told) continue;
-        place[i] = count;
-        of[count++] = (jm_call){.range = call->range,
-                                .part = part_of_class[call->cls],
-                                .own_s = (double)call->own_s,
-                                .energy_j = (a->fit.power_w[column] - idle) * (double)call->share_s,
-                                .u95_j = per_s * (double)call->share_s,
-                                .begin_w = jmi_shown_at(&begin, call->begin_ns),
-                                .end_w = jmi_shown_at(&end, call->end_ns)};
+        out->calls[out->call_count++] = (jm_call){.range = call->range,
+                                                  .part = part_of_class[call->cls],
+                                                  .own_s = call->own_s,
+                                                  .energy_j = power_w[call->cls] * call->share_s,
+                                                  .u95_j = per_s * call->share_s,
+                                                  .inclusive_j = inclusive_j[i],
+                                                  .begin_w = jmi_shown_at(&begin, call->begin_ns),
+                                                  .end_w = jmi_shown_at(&end, call->end_ns)};
     }
-    for (size_t i = 0; i < count; i++) of[i].inclusive_j = of[i].energy_j;
-    for (size_t i = a->calls.count; i-- > 0;) { /* those within come after those around them */
-        uint32_t up = a->calls.list[i].parent;
-        if (place[i] != SIZE_MAX && up != JMI_NO_CALL && place[up] != SIZE_MAX)
-            of[place[up]].inclusive_j += of[place[i]].inclusive_j;
-    }
-    free(place);
-    out->calls = of;
-    out->call_count = count;
-    return true;
+}
+
+static bool make_calls(const jmi_attributing *a, jm_attribution *out,
+                       const uint32_t *part_of_class) {
+    double *power_w = jmi_alloc(a->calls.class_count, sizeof *power_w), *inclusive_j = NULL;
+    for (uint32_t i = 0; power_w != NULL && i < a->calls.class_count; i++)
+        power_w[i] = power_of(a, &out->parts[part_of_class[i]], i);
+    if (power_w != NULL) inclusive_j = find_inclusive(a, power_w);
+    out->calls = jmi_alloc(a->calls.count, sizeof *out->calls);
+    bool good = inclusive_j != NULL && out->calls != NULL;
+    if (good) fill_calls(a, out, part_of_class, power_w, inclusive_j);
+    free(power_w);
+    free(inclusive_j);
+    return good;
 }
 
 static int by_range(const void *left, const void *right) {
@@ -320,26 +365,59 @@ static int by_energy(const void *left, const void *right) {
     return strcmp(a->name, b->name);
 }
 
-/* Parts carry their class's number in `size` while they are put in order. */
-static void order(const jmi_attributing *a, jm_attribution *out, const uint32_t *cls,
+/* Parts carry their class's number in `size` while they are put in order; `cls` follows them. */
+static void order(const jmi_attributing *a, jm_attribution *out, uint32_t *cls,
                   uint32_t *part_of_class) {
     for (size_t i = 0; i < out->part_count; i++) out->parts[i].size = cls[i];
     qsort(out->parts, out->part_count, sizeof *out->parts, by_energy);
     for (size_t i = 0; i < a->calls.class_count; i++) part_of_class[i] = 0;
     for (size_t i = 0; i < out->part_count; i++) {
-        part_of_class[out->parts[i].size] = (uint32_t)i;
+        cls[i] = (uint32_t)out->parts[i].size;
+        part_of_class[cls[i]] = (uint32_t)i;
         out->parts[i].size = sizeof *out->parts;
     }
 }
 
-static bool own_names(jm_attribution *out) {
+/* The attribute "type" of ranges, or "". The caller's. */
+static char *type_of(const char *attributes) {
+    json_t *object = attributes[0] == '\0' ? NULL : json_loads(attributes, 0, NULL);
+    const char *type = json_string_value(json_object_get(object, "type"));
+    char *copy = jmi_strdup(type != NULL ? type : "");
+    json_decref(object);
+    return copy;
+}
+
+/* Texts of the recording become ours. */
+static bool own_texts(const jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
     bool good = true;
     for (size_t i = 0; i < out->part_count; i++) {
         char *copy = jmi_strdup(out->parts[i].name);
-        good &= copy != NULL;
+        char *type = type_of(a->calls.classes[cls[i]].attributes);
+        good &= copy != NULL && type != NULL;
         out->parts[i].name = copy;
+        out->parts[i].type = type;
     }
     return good;
+}
+
+/* What sums of parts need. */
+static bool keep_powers(jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
+    out->usual_w = usual_power(a);
+    out->gain_u = a->views.gain_u;
+    out->offset_u_w = a->views.offset_u_w;
+    out->provenance = a->whole.provenance & ~(uint32_t)JM_BOUND_ONLY;
+    out->columns = a->fit.count;
+    out->power_w = a->fit.power_w;
+    out->cov_w2 = a->fit.cov_w2;
+    a->fit.power_w = a->fit.cov_w2 = NULL;
+    out->column = jmi_alloc(out->part_count, sizeof *out->column);
+    out->share_s = jmi_alloc(out->part_count, sizeof *out->share_s);
+    if (out->column == NULL || out->share_s == NULL) return false;
+    for (size_t i = 0; i < out->part_count; i++) {
+        out->column[i] = a->layout.column[cls[i]];
+        out->share_s[i] = a->calls.classes[cls[i]].share_s;
+    }
+    return true;
 }
 
 int jmi_attribute_parts(jmi_attributing *a, jm_attribution *out, jm_error *error) {
@@ -351,7 +429,7 @@ int jmi_attribute_parts(jmi_attributing *a, jm_attribution *out, jm_error *error
     for (uint32_t i = 0; good && i < a->calls.class_count; i++) {
         if (a->calls.classes[i].calls == 0) continue;
         cls[out->part_count] = i;
-        out->parts[out->part_count++] = part_of(a, &n, &a->calls.classes[i], a->layout.column[i]);
+        out->parts[out->part_count++] = part_of(a, &n, i);
     }
     if (good && a->options.method == JM_ATTRIBUTION_REGRESSION) {
         good = make_groups(a, out, cls);
@@ -362,8 +440,9 @@ int jmi_attribute_parts(jmi_attributing *a, jm_attribution *out, jm_error *error
         good = make_calls(a, out, part_of_class);
         if (good) qsort(out->calls, out->call_count, sizeof *out->calls, by_range);
     }
-    good = own_names(out) && good;
-    free(n.time_s);
+    if (out->parts != NULL && cls != NULL) good = own_texts(a, out, cls) && good;
+    good = good && keep_powers(a, out, cls);
+    close_nesting(a, &n);
     free(cls);
     free(part_of_class);
     return good ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory for parts");

@@ -193,8 +193,8 @@ static bool by_boundary(jmi_attributing *a) {
         double both = jmi_shown_at(&begin, call->begin_ns) + jmi_shown_at(&end, call->end_ns);
         size_t column = a->layout.column[call->cls];
         if (!call->told || isnan(both)) continue;
-        a->fit.power_w[column] += both / 2 * (double)call->share_s;
-        time_s[column] += (double)call->share_s;
+        a->fit.power_w[column] += both / 2 * call->share_s;
+        time_s[column] += call->share_s;
     }
     for (size_t i = 0; i < a->fit.count; i++)
         if (time_s[i] > 0) a->fit.power_w[i] /= time_s[i];
@@ -203,7 +203,7 @@ static bool by_boundary(jmi_attributing *a) {
 }
 
 int jmi_attribute_simply(jmi_attributing *a, jm_error *error) {
-    a->fit = (jmi_fit){.count = a->layout.width - 1};
+    a->fit = (jmi_fit){.count = a->layout.width};
     a->fit.power_w = jmi_alloc(a->fit.count, sizeof *a->fit.power_w);
     a->fit.cov_w2 = jmi_alloc(a->fit.count * a->fit.count, sizeof *a->fit.cov_w2);
     a->widened = 1;
