@@ -155,8 +155,6 @@ class Watch:
         ``start()`` and ``stop()`` enclose each run.
     """
 
-    method = "forward"
-
     def __init__(self, model: Any, training: bool = False) -> None:
         self.parts, self.clock = self._look(model)
         self._undo: List[Callable[[], Any]] = []
@@ -192,14 +190,16 @@ class Watch:
         Hooks of PyTorch would do, at several times the cost; and some modules (its encoder of
         transformers, say) run otherwise while hooks are on those within them.
         """
-        calls = self._calls
-        if getattr(module, "_compiled_call_impl", None) is not None:
-            self._undo.append(_replace(module, "_compiled_call_impl", calls, index))
-        elif self.method == "forward" and is_compiled(module):
+        calls, name = self._calls, self._entrance(module)
+        if name is not None:
+            around = calls.around(index, getattr(module, name))
+            self._undo.append(replace(module, name, around))
+        else:
             self._undo.append(module.register_forward_pre_hook(calls.begin(index)).remove)
             self._undo.append(module.register_forward_hook(calls.end(index)).remove)
-        else:
-            self._undo.append(_replace(module, self.method, calls, index))
+
+    def _entrance(self, module: Any) -> Optional[str]:
+        return entrance(module)
 
     def __exit__(self, *_: Any) -> None:
         self._remove()
@@ -255,22 +255,28 @@ class Watch:
         return [Call(parts[row[0]], times[row[1]], times[row[2]], row[3]) for row in rows]
 
 
-def _replace(module: Any, name: str, calls: "_joulemeter.Calls", index: int) -> Callable[[], None]:
-    """Puts a method of a module within calls of a part. Returns what takes that back."""
+def replace(module: Any, name: str, fresh: Callable[..., Any]) -> Callable[[], None]:
+    """Puts something in the place of a module's method. Returns what takes that back."""
     own = name in vars(module)
-    inner = getattr(module, name)
-    fresh = calls.around(index, inner)
+    before = getattr(module, name)
     setattr(module, name, fresh)
 
     def undo() -> None:
         if vars(module).get(name) is not fresh:
             return  # somebody else has put something in its place, about ours
         if own:
-            setattr(module, name, inner)
+            setattr(module, name, before)
         else:
             delattr(module, name)
 
     return undo
+
+
+def entrance(module: Any) -> Optional[str]:
+    """The method that all calls of a module go through; None: there is none that could be replaced."""
+    if getattr(module, "_compiled_call_impl", None) is not None:
+        return "_compiled_call_impl"
+    return None if is_compiled(module) else "forward"
 
 
 # ---- ranges ----

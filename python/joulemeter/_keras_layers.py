@@ -10,7 +10,7 @@ from ._hooks import Part, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, List, Tuple
+    from typing import Any, Callable, List, Optional, Tuple
 
     import keras
 
@@ -43,10 +43,11 @@ def parts_of(model: "keras.Model") -> List[Part]:
 class KerasWatch(Watch):
     """As :class:`Watch`, of the ``call`` of each layer."""
 
-    method = "call"
-
     def _look(self, model: Any) -> Tuple[List[Part], HostClock]:
         return parts_of(model), HostClock()
+
+    def _entrance(self, module: Any) -> Optional[str]:
+        return "call"
 
 
 def caller(model: "keras.Model", inputs: Any) -> Callable[[], Any]:

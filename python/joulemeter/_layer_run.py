@@ -56,16 +56,18 @@ class Sensors:
         known = [s for s in recording.sensors()
                  if s["quantity"] in ("power", "power_average", "energy")
                  and (device is None or s["device"] == device)]
-        pairs = [(s["refresh_s"] or 0.02, s["window_s"] or s["refresh_s"] or 0.02) for s in known]
-        self.refresh_s = min((refresh for refresh, _ in pairs), default=0.1)
-        self.window_s = min((window for _, window in pairs), default=0.1)
+        self.refresh_s = min((s["refresh_s"] or 0.1 for s in known), default=0.1)
+        spans = [s["refresh_s"] + s["window_s"] for s in known
+                 if s["quantity"] == "power" and s["refresh_s"] and s["window_s"]]
+        spans = spans or [2 * s["refresh_s"] for s in known if s["refresh_s"]]  # counters
+        self._span_s = min(spans, default=0.1)
         lags = [(s["refresh_s"] or 0) + (s["lag_s"] or 0) for s in known]
         self.lag_s = min(max(lags, default=0.0) + 0.03, 1.0)
 
     @property
     def burst_s(self) -> float:
         """So long the same part must run for one reading at least to see nothing else."""
-        return min(max(self.refresh_s + self.window_s, 0.02), 0.5)
+        return min(max(self._span_s, 0.02), 0.5)
 
 
 class LayerRun:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerMetrics", "LayerPowerProfiler"]
 
+_LONG_REFRESHES = 3  # a layer that lasts so long has readings of its own
+_LITTLE = 0.05
 METHODS = ("auto", "passive", "dither", "replay", "time_share", "boundary")
 
 
@@ -281,7 +283,7 @@ class LayerPowerProfiler:
         run.prepare(4 * len(run.watch.parts))
         for _ in range(num_runs):
             if gaps is not None:
-                gap(gaps, 2 * run.sensors.refresh_s)
+                gap(gaps, 2 * run.sensors.burst_s)
             run.run(function)
 
     def _more_data(self, run: LayerRun, forward: Callable[[], Any], layers: List[Any]) -> None:
@@ -301,16 +303,15 @@ class LayerPowerProfiler:
             _warn(f"{self.choice}: the method is passive")
         if self.method != "auto":
             return
-        refresh, longest = run.sensors.refresh_s, _longest_s(run.runs)
+        refresh = run.sensors.refresh_s
+        share = _share_of_short(run.runs, _LONG_REFRESHES * refresh)
+        told = (f"{100 * share:.0f} % of the time is in layers shorter than {_LONG_REFRESHES} "
+                f"refreshes of the sensor, {1e3 * _LONG_REFRESHES * refresh:.3g} ms")
         if not layers:
             self.method_used, self.choice = "passive", "no layer can be run alone"
-        elif longest >= 10 * refresh:
-            self.method_used = "passive"
-            self.choice = f"layers last up to {longest:.3g} s, the sensor refreshes every {refresh:.3g} s"
         else:
-            self.method_used = "replay"
-            self.choice = (f"layers last {1e3 * longest:.3g} ms at most, the sensor refreshes every "
-                           f"{1e3 * refresh:.3g} ms")
+            self.method_used = "replay" if share > _LITTLE else "passive"
+            self.choice = told
 
     def _dither(self, run: LayerRun, forward: Callable[[], Any]) -> None:
         from ._replay import dither
@@ -406,7 +407,14 @@ def _count(runs: Any) -> int:
     return int(runs)
 
 
-def _longest_s(runs: List[List["Call"]]) -> float:
-    """The longest call of a leaf."""
-    return max(((call.end_ns - call.begin_ns) * 1e-9
-                for calls in runs for call in calls if call.part.is_leaf), default=0.0)
+def _share_of_short(runs: List[List["Call"]], seconds: float) -> float:
+    """Of the time of calls with no others in them, how much is in shorter ones than that."""
+    short = whole = 0
+    for calls in runs:
+        around = {call.parent for call in calls}
+        for index, call in enumerate(calls):
+            if index not in around:
+                lasted = call.end_ns - call.begin_ns
+                whole += lasted
+                short += lasted if lasted < seconds * 1e9 else 0
+    return short / whole if whole > 0 else 0.0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from contextlib import nullcontext
 
 import _joulemeter
 
-from ._hooks import Call
+from ._hooks import Call, entrance, replace
 from ._layer_run import Worth, unsettled
 
 TYPE_CHECKING = False
@@ -65,43 +66,75 @@ def _mixed_precision(device: str) -> Callable[[], ContextManager[Any]]:
 
 
 class Captured:
-    """A layer and what it was given first."""
+    """A layer and what it was given first.
 
-    def __init__(self, part: "Part", args: Any, kwargs: Any, device: str) -> None:
+    Its ``forward`` is kept as it is before it is watched: a burst is one call, however many it has.
+    """
+
+    def __init__(self, part: "Part", forward: Callable[..., Any], args: Any, kwargs: Any,
+                 device: str) -> None:
         self.part = part
+        self._forward = forward
         self.args = _copied(tuple(args))
         self.kwargs = _copied(dict(kwargs))
         self.context = _mixed_precision(device)
 
     def call(self) -> None:
-        self.part.module.forward(*self.args, **self.kwargs)
+        self._forward(*self.args, **self.kwargs)
+
+
+class _Capture:
+    """What each module was given first, of those that call no other."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self.found: Dict[str, Optional[Captured]] = {}
+        self._open: List[str] = []
+
+    def watch(self, part: "Part") -> Callable[[], Any]:
+        """Returns what takes it back."""
+        name = entrance(part.module)
+        inner = getattr(part.module, name or "forward")
+        if name is None:  # a hook breaks no graph here: it is outside of what is compiled
+            return part.module.register_forward_pre_hook(
+                lambda _, args, kwargs: self._keep(part, inner, args, kwargs),
+                with_kwargs=True).remove
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            self._keep(part, inner, args, kwargs)
+            self._open.append(part.name)
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                self._open.pop()
+
+        functools.update_wrapper(forward, inner)  # its signature is asked for
+        return replace(part.module, name, forward)
+
+    def _keep(self, part: "Part", inner: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        if self._open:
+            self.found[self._open[-1]] = None  # it calls others
+        if part.name in self.found:
+            return
+        try:
+            self.found[part.name] = Captured(part, inner, args, kwargs, self._device)
+        except _NotPlain:
+            self.found[part.name] = None
 
 
 def capture(parts: List["Part"], run: Callable[[], Any], device: str) -> List[Captured]:
-    """Runs the model once and keeps what each leaf was given, where that can be given again."""
-    found: Dict[str, Optional[Captured]] = {}
-    handles = []
-
-    def hook_of(part: "Part") -> Callable[..., None]:
-        def keep(_: Any, args: Any, kwargs: Any) -> None:
-            if part.name not in found:
-                try:
-                    found[part.name] = Captured(part, args, kwargs, device)
-                except _NotPlain:
-                    found[part.name] = None
-
-        return keep
-
+    """Runs the model once and keeps what each module that calls no other was given, where that can
+    be given again."""
+    kept = _Capture(device)
+    undo: List[Callable[[], Any]] = []
     try:
         for part in parts:
-            if part.is_leaf:
-                handles.append(part.module.register_forward_pre_hook(hook_of(part),
-                                                                     with_kwargs=True))
+            undo.append(kept.watch(part))
         run()
     finally:
-        for handle in handles:
-            handle.remove()
-    return [layer for layer in found.values() if layer is not None]
+        while undo:
+            undo.pop()()
+    return [layer for layer in kept.found.values() if layer is not None]
 
 
 # ---- bursts ----
@@ -207,7 +240,7 @@ def dither(run: "LayerRun", forward: Callable[[], Any], target: float, seconds: 
     """Runs the model with random gaps, up to some refreshes of the sensor, until the energies are
     known well enough, get no surer, or the time is over."""
     generator = random.Random(1)
-    longest = _GAP_REFRESHES * max(run.sensors.refresh_s, run.sensors.window_s)
+    longest = _GAP_REFRESHES * run.sensors.burst_s
     began = time.monotonic()
     asked, number, worth = began, 0, Worth()
     while time.monotonic() - began < seconds:

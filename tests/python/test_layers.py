@@ -375,6 +375,11 @@ def test_profile_and_its_tables(network, tmp_path):
     assert all(row.end_time >= row.start_time > 1.7e9 for row in rows)
     assert rows[1].start_power_w == pytest.approx(200, rel=0.05)
     assert profiler.method_used == "replay" and profiler.attribution.simulated
+    ranges = profiler.report.recording.ranges("layer")
+    bursts = [r for r in ranges if r["name"] == "1.a" and r["end_ns"] - r["begin_ns"] > 50e6]
+    assert len(bursts) >= 1  # one range each
+    inside = [r for r in ranges for b in bursts if b["begin_ns"] < r["begin_ns"] < b["end_ns"]]
+    assert inside == []
 
     path = tmp_path / "layers.csv"
     profiler.save_results(path)
@@ -443,7 +448,7 @@ def test_methods_by_name(network, method):
     assert profiler.method_used == ("replay" if method == "auto" else method)
     assert {row.method for row in rows} == {profiler.method_used}
     if method == "auto":
-        assert "refreshes every" in profiler.choice
+        assert "refreshes of the sensor" in profiler.choice
 
 
 def test_auto_is_passive_where_layers_are_long():
@@ -454,7 +459,7 @@ def test_auto_is_passive_where_layers_are_long():
 
     profiler = profiler_of(nn.Sequential(Slow(), Slow()), max_seconds=5)
     profiler.profile(torch.zeros(1), warmup=False)
-    assert profiler.method_used == "passive" and "layers last up to" in profiler.choice
+    assert profiler.method_used == "passive" and "0 % of the time" in profiler.choice
 
 
 def test_without_any_sensor(network):
@@ -531,6 +536,35 @@ def test_replay_calls_layers_with_what_they_were_given():
         layers[0].call()
     first, again = given
     assert torch.equal(first[0], again[0]) and first[1:] == again[1:] == (2, [None, (3, "x")], True)
+
+
+def test_an_encoder_runs_as_it_does_unwatched():
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    x = torch.randn(2, 4, 16)
+    rows = profiler_of(model, method="replay").profile(x)
+    assert [row.layer_name for row in rows] == ["TransformerEncoder", "layers.0", "layers.1"]
+    with torch.no_grad():
+        layers = _replay.capture(_hooks.parts_of(model), lambda: model(x), "cpu")
+    assert [layer.part.name for layer in layers] == ["layers.0", "layers.1"]
+    model.train()
+    assert len(profiler_of(model, method="passive").profile(x)) > 10
+
+
+def test_a_backward_of_one_node_each():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1,
+                                     num_attention_heads=2, intermediate_size=32)
+    model = transformers.BertForSequenceClassification(config)
+
+    def step():
+        model(input_ids=torch.ones(2, 6, dtype=torch.long),
+              labels=torch.tensor([0, 1])).loss.backward()
+
+    calls = calls_of(model, step, training=True)
+    assert all(call.parent < index for index, call in enumerate(calls))
+    names = {call.part.name for call in calls}
+    assert {"classifier.backward", "bert.encoder.layer.0.attention.self.query.backward"} <= names
 
 
 def test_layers_that_cannot_run_alone():

@@ -40,7 +40,7 @@ profiler.profile(torch.zeros(1), num_runs=40)
 print(json.dumps({"parts": profiler.attribution.parts, "check": profiler.check,
                   "used": profiler.method_used}))
 """
-LOADS = [(120, 0.004), (420, 0.006), (250, 0.003)]
+LOADS = [(120, 0.004), (380, 0.006), (250, 0.003)]
 
 
 @pytest.fixture
