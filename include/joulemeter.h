@@ -805,7 +805,8 @@ typedef struct jm_attribution_options {
     const char *prefix;       /* only ranges whose name begins so; NULL: all */
     const jm_window *windows; /* what energies are told of: calls that begin in one of these, which
                                  are in order and apart. The readings of all times are used. NULL:
-                                 the whole recording */
+                                 all calls but those that begin in a range of category warmup, as
+                                 a replay of layers is */
     size_t window_count;
     bool net;                        /* take the device's idle power off */
     const jm_energy_options *energy; /* NULL: the defaults */
@@ -836,16 +837,23 @@ typedef struct jm_part {
     double power_u95_w;
     jm_energy energy;    /* of its own time; JM_BOUND_ONLY for the members of a group */
     jm_energy inclusive; /* of its calls with all within them */
-    double seen_s;       /* of its time, here and outside of the windows, how much a sensor saw */
+    double seen_s;       /* its time in all, here and outside of the windows */
+    const char *type; /* what its ranges' attribute "type" says (a module's class); "": nothing */
 } jm_part;
 #define JM_PART_INIT                                                                               \
-    { sizeof(jm_part), 0, JM_NO_GROUP, 0, 0, 0, 0, 0, {0}, {0}, 0 }
+    { sizeof(jm_part), 0, JM_NO_GROUP, 0, 0, 0, 0, 0, {0}, {0}, 0, 0 }
 
 /* Most energy first; parts of which only bounds are known at the end. */
 JM_API uint32_t jm_attribution_part_count(const jm_attribution *attribution);
 JM_API int jm_attribution_part(const jm_attribution *attribution, uint32_t index, jm_part *part);
 JM_API uint32_t jm_attribution_group_count(const jm_attribution *attribution);
 JM_API int jm_attribution_group(const jm_attribution *attribution, uint32_t index, jm_part *group);
+
+/* Energy of several parts together: what is not known of one and the other may cancel. `energy` is
+ * an estimate unless it hardly says anything (JM_BOUND_ONLY). JM_NOT_FOUND: there is no such part.
+ */
+JM_API int jm_attribution_sum(const jm_attribution *attribution, const uint32_t *parts,
+                              size_t count, jm_energy *energy, jm_error *error);
 
 /* How the parts add up, and how much the readings could tell. */
 typedef struct jm_attribution_info {

@@ -344,8 +344,8 @@ class Recording:
         raw: bool = False,
     ) -> "Figures":
         """Makes figures of it."""
-    def html(self, title: Optional[str] = None, /) -> str:
-        """The report as a page."""
+    def html(self, title: Optional[str] = None, max_data_bytes: int = 0, /) -> str:
+        """The report as a page; 0: 1.5 MB of data."""
     def export(self, folder: _Path, /) -> None: ...
     def save(self, path: _Path, /) -> None: ...
 

@@ -198,17 +198,37 @@ static PyObject *figure_names(PyObject *module, PyObject *unused) {
     return list;
 }
 
-/* Rows from a sequence: calls `take` for each as a tuple. The sequence must be a list. */
-static int each_row(PyObject *rows, int (*take)(PyObject *row, size_t index, void *all),
-                    void *all) {
-    Py_ssize_t count = PyList_Size(rows);
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *tuple = PySequence_Tuple(PyList_GetItem(rows, i));
-        int good = tuple != NULL ? take(tuple, (size_t)i, all) : -1;
-        Py_XDECREF(tuple);
-        if (good != 0) return -1;
+/* The rows of a list as a tuple of tuples: nobody changes it while names in it are in use. */
+static PyObject *rows_of(PyObject *list) {
+    if (!PyList_Check(list)) {
+        PyErr_SetString(PyExc_TypeError, "rows are a list");
+        return NULL;
     }
-    return count < 0 ? -1 : 0;
+    PyObject *rows = PyList_AsTuple(list);
+    for (Py_ssize_t i = 0; rows != NULL && i < PyTuple_Size(rows); i++)
+        if (!PyTuple_Check(PyTuple_GetItem(rows, i))) {
+            PyErr_SetString(PyExc_TypeError, "each row is a tuple");
+            Py_CLEAR(rows);
+        }
+    return rows;
+}
+
+/* Room for the rows of a list, and one more. NULL: an exception. */
+static void *room_for(PyObject *list, PyObject **rows, size_t *count, size_t size) {
+    *rows = rows_of(list);
+    if (*rows == NULL) return NULL;
+    *count = (size_t)PyTuple_Size(*rows);
+    void *room = PyMem_Calloc(*count + 1, size);
+    if (room != NULL) return room;
+    Py_CLEAR(*rows);
+    return PyErr_NoMemory();
+}
+
+static bool each_row(PyObject *rows, int (*take)(PyObject *row, size_t index, void *all),
+                     void *all) {
+    for (Py_ssize_t i = 0; i < PyTuple_Size(rows); i++)
+        if (take(PyTuple_GetItem(rows, i), (size_t)i, all) != 0) return false;
+    return true;
 }
 
 static int take_group(PyObject *row, size_t index, void *all) {
@@ -222,24 +242,25 @@ static int take_group(PyObject *row, size_t index, void *all) {
 static PyObject *figure_runs(PyObject *module, PyObject *args) {
     (void)module;
     static const char *const names[] = {"energy", "time", "power"};
-    PyObject *rows;
+    PyObject *list, *rows;
     const char *which;
     jm_figure *figure = NULL;
     jm_error error = {0};
     int value = 0, status = JM_INVALID;
-    if (!PyArg_ParseTuple(args, "O!s", &PyList_Type, &rows, &which)) return NULL;
+    size_t count;
+    if (!PyArg_ParseTuple(args, "Os", &list, &which)) return NULL;
     while (value < 3 && strcmp(names[value], which) != 0) value++;
     if (value == 3) {
         PyErr_SetString(PyExc_ValueError, "runs have an energy, a time and a power");
         return NULL;
     }
-    size_t count = (size_t)PyList_Size(rows);
-    jm_run_group *groups = PyMem_Calloc(count + 1, sizeof *groups);
-    if (groups == NULL) return PyErr_NoMemory();
-    bool good = each_row(rows, take_group, groups) == 0;
+    jm_run_group *groups = room_for(list, &rows, &count, sizeof *groups);
+    if (groups == NULL) return NULL;
+    bool good = each_row(rows, take_group, groups);
     if (good) status = jm_figure_runs(&figure, groups, count, (jm_run_value)value, &error);
     for (size_t i = 0; i < count; i++) PyMem_Free((void *)groups[i].runs);
     PyMem_Free(groups);
+    Py_DECREF(rows);
     return good ? figure_or_error(status, figure, &error) : NULL;
 }
 
@@ -259,21 +280,21 @@ static int take_ratios(PyObject *row, size_t index, void *all) {
                : -1;
 }
 
-static PyObject *figure_ratios(PyObject *module, PyObject *rows) {
+static PyObject *figure_ratios(PyObject *module, PyObject *list) {
     (void)module;
+    PyObject *rows;
     jm_figure *figure = NULL;
     jm_error error = {0};
     int status = JM_INVALID;
-    if (!PyList_Check(rows)) {
-        PyErr_SetString(PyExc_TypeError, "ratios are a list");
-        return NULL;
-    }
-    size_t count = (size_t)PyList_Size(rows);
-    ratios r = {PyMem_Calloc(count + 1, sizeof *r.names), PyMem_Calloc(count + 1, sizeof *r.list)};
-    bool good = r.names != NULL && r.list != NULL && each_row(rows, take_ratios, &r) == 0;
+    size_t count;
+    ratios r = {.list = room_for(list, &rows, &count, sizeof *r.list)};
+    if (r.list == NULL) return NULL;
+    r.names = PyMem_Calloc(count + 1, sizeof *r.names);
+    bool good = r.names != NULL && each_row(rows, take_ratios, &r);
     if (good) status = jm_figure_ratios(&figure, r.names, r.list, count, &error);
     PyMem_Free(r.names);
     PyMem_Free(r.list);
+    Py_DECREF(rows);
     if (good) return figure_or_error(status, figure, &error);
     return PyErr_Occurred() ? NULL : PyErr_NoMemory();
 }
@@ -286,21 +307,19 @@ static int take_limit(PyObject *row, size_t index, void *all) {
                : -1;
 }
 
-static PyObject *figure_limits(PyObject *module, PyObject *rows) {
+static PyObject *figure_limits(PyObject *module, PyObject *list) {
     (void)module;
+    PyObject *rows;
     jm_figure *figure = NULL;
     jm_error error = {0};
     int status = JM_INVALID;
-    if (!PyList_Check(rows)) {
-        PyErr_SetString(PyExc_TypeError, "points are a list");
-        return NULL;
-    }
-    size_t count = (size_t)PyList_Size(rows);
-    jm_limit_point *points = PyMem_Calloc(count + 1, sizeof *points);
-    if (points == NULL) return PyErr_NoMemory();
-    bool good = each_row(rows, take_limit, points) == 0;
+    size_t count;
+    jm_limit_point *points = room_for(list, &rows, &count, sizeof *points);
+    if (points == NULL) return NULL;
+    bool good = each_row(rows, take_limit, points);
     if (good) status = jm_figure_limits(&figure, points, count, &error);
     PyMem_Free(points);
+    Py_DECREF(rows);
     return good ? figure_or_error(status, figure, &error) : NULL;
 }
 
@@ -315,18 +334,19 @@ static int take_coverage(PyObject *row, size_t index, void *all) {
 
 static PyObject *figure_coverage(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject *rows;
+    PyObject *list, *rows;
     double level;
     jm_figure *figure = NULL;
     jm_error error = {0};
     int status = JM_INVALID;
-    if (!PyArg_ParseTuple(args, "O!d", &PyList_Type, &rows, &level)) return NULL;
-    size_t count = (size_t)PyList_Size(rows);
-    jm_coverage_point *points = PyMem_Calloc(count + 1, sizeof *points);
-    if (points == NULL) return PyErr_NoMemory();
-    bool good = each_row(rows, take_coverage, points) == 0;
+    size_t count;
+    if (!PyArg_ParseTuple(args, "Od", &list, &level)) return NULL;
+    jm_coverage_point *points = room_for(list, &rows, &count, sizeof *points);
+    if (points == NULL) return NULL;
+    bool good = each_row(rows, take_coverage, points);
     if (good) status = jm_figure_coverage(&figure, points, count, level, &error);
     PyMem_Free(points);
+    Py_DECREF(rows);
     return good ? figure_or_error(status, figure, &error) : NULL;
 }
 
@@ -349,7 +369,9 @@ PyObject *recording_html(PyObject *self, PyObject *args) {
     jm_error error = {0};
     char *html = NULL;
     jm_recording *recording = recording_of(self);
-    if (recording == NULL || !PyArg_ParseTuple(args, "|z", &options.title)) return NULL;
+    unsigned long long most = 0;
+    if (recording == NULL || !PyArg_ParseTuple(args, "|zK", &options.title, &most)) return NULL;
+    options.max_data_bytes = most;
     int status;
     Py_BEGIN_ALLOW_THREADS status = jm_report_html(recording, &options, &html, &error);
     Py_END_ALLOW_THREADS if (status != JM_OK) return raise_error(status, &error);

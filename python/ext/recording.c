@@ -456,7 +456,8 @@ static PyMethodDef methods[] = {
     {"figures", KEYWORDS(recording_figures),
      "figures(*, device='gpus', columns=0, smooth=1, top=0, phases=True, raw=False, ...)\n--\n\n"
      "Makes figures of it: Figures.make(name)."},
-    {"html", recording_html, METH_VARARGS, "html(title=None, /)\n--\n\nThe report as a page."},
+    {"html", recording_html, METH_VARARGS,
+     "html(title=None, max_data_bytes=0, /)\n--\n\nThe report as a page; 0: 1.5 MB of data."},
     {"json", recording_json, METH_NOARGS, "json()\n--\n\nThe summary as JSON text."},
     {"export", recording_export, METH_O, "export(folder)\n--\n\nWrites CSV files and the summary."},
     {"save", recording_save, METH_O, "save(path)\n--\n\nWrites a recording file."},

@@ -3,11 +3,12 @@ where things go."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple, Union
+    from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
     import numpy
 
@@ -26,11 +27,11 @@ _STYLE = {
     "legend.frameon": False, "legend.handlelength": 1.4, "legend.columnspacing": 1.2,
     "legend.handletextpad": 0.5, "legend.labelspacing": 0.3, "legend.borderaxespad": 0.2,
     "axes.unicode_minus": True, "text.usetex": False, "text.parse_math": False,
-    "pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "joulemeter",
+    "pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "joulemeter", "savefig.facecolor": "auto",
     "figure.constrained_layout.h_pad": 0.02, "figure.constrained_layout.w_pad": 0.02,
 }
 _DARK = {
-    "figure.facecolor": "#14171c", "axes.facecolor": "#14171c", "savefig.facecolor": "#14171c",
+    "figure.facecolor": "#14171c", "axes.facecolor": "#14171c",
     "text.color": "#e6e6e6", "axes.labelcolor": "#e6e6e6", "axes.edgecolor": "#a0a0a0",
     "xtick.color": "#d0d0d0", "ytick.color": "#d0d0d0", "grid.color": "#333941",
 }
@@ -42,6 +43,7 @@ def _matplotlib() -> Any:
         import matplotlib
 
         import matplotlib.figure  # noqa: F401
+        import matplotlib.font_manager  # noqa: F401
         return matplotlib
     except ImportError as error:
         raise ImportError("figures need matplotlib: pip install joulemeter[viz]; without it "
@@ -51,18 +53,35 @@ def _matplotlib() -> Any:
 def draw(figure: Dict[str, Any], *, ax: Any = None, show: bool = False,
          width: Union[str, float] = "column", dark: bool = False,
          style: Optional[Dict[str, Any]] = None) -> Tuple[Any, Any]:
-    matplotlib = _matplotlib()
-    settings = {**_STYLE, **(_DARK if dark else {}), **(style or {})}
-    with _settings, matplotlib.rc_context(settings):
+    with _settings, _look(dark, style):
         return _Drawing(figure, dark).draw(ax, show, _width_in(width))
 
 
-def save(drawn: Any, path: str, dpi: int) -> None:
-    matplotlib = _matplotlib()
+def save(drawn: Any, path: str, dpi: int, *, dark: bool = False,
+         style: Optional[Dict[str, Any]] = None) -> None:
     metadata = {"CreationDate": None} if path.endswith(".pdf") else \
         {"Date": None} if path.endswith(".svg") else None
-    with _settings, matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "joulemeter"}):
-        drawn.savefig(path, dpi=dpi, facecolor=drawn.get_facecolor(), metadata=metadata)
+    with _settings, _look(dark, style):
+        drawn.savefig(path, dpi=dpi, metadata=metadata)
+
+
+@contextlib.contextmanager
+def _look(dark: bool, style: Optional[Dict[str, Any]]) -> Iterator[None]:
+    """matplotlib with our settings, and the user's."""
+    matplotlib = _matplotlib()
+    with matplotlib.rc_context({**_STYLE, **(_DARK if dark else {}), **(style or {})}):
+        matplotlib.rcParams["font.family"] = _fonts(matplotlib)
+        yield
+
+
+def _fonts(matplotlib: Any) -> List[str]:
+    """The families that are installed, by name, before "sans-serif": what that is, texts would ask
+    the settings of whoever saves the figure."""
+    installed = set(matplotlib.font_manager.get_font_names())
+    families = list(matplotlib.rcParams["font.family"])
+    names = [name for family in families
+             for name in matplotlib.rcParams.get(f"font.{family}", [family]) if name in installed]
+    return names + [family for family in families if family not in names]
 
 
 def _width_in(width: Union[str, float]) -> float:
@@ -201,12 +220,13 @@ class _Drawing:
         self._label(ax.fill_between(mark["x"], mark["low"], mark["high"], color=self._color(mark),
                                     alpha=0.25, lw=0), mark)
 
-    def _whiskers(self, ax: Any, mark: Dict[str, Any], x: Any, y: Any, color: str) -> None:
-        ends = (mark["low"], mark["high"])
-        bars = {"xerr": [x - ends[0], ends[1] - x]} if self.across else \
-            {"yerr": [y - ends[0], ends[1] - y]}
-        ax.errorbar(x, y, fmt="none", ecolor=color, elinewidth=0.8, capsize=1.6, capthick=0.8,
-                    **bars)
+    def _whiskers(self, ax: Any, mark: Dict[str, Any], place: Any, color: str) -> None:
+        """From low to high, wherever the value itself is; `place` is along the other axis."""
+        middle = (mark["low"] + mark["high"]) / 2
+        half = (mark["high"] - mark["low"]).clip(min=0) / 2  # errorbar takes nothing below 0
+        bars = {"x": middle, "y": place, "xerr": half} if self.across else \
+            {"x": place, "y": middle, "yerr": half}
+        ax.errorbar(fmt="none", ecolor=color, elinewidth=0.8, capsize=1.6, capthick=0.8, **bars)
 
     def _bar(self, ax: Any, mark: Dict[str, Any]) -> None:
         from matplotlib.collections import PolyCollection
@@ -221,12 +241,8 @@ class _Drawing:
         ax.add_collection(drawn, autolim=False)
         self._label(drawn, mark)
         if "low" in mark:
-            middle = (mark["low"] + mark["high"]) / 2
-            color = "#dddddd" if self.dark else "#333333"
-            if self.across:
-                self._whiskers(ax, mark, middle, (y + y2) / 2, color)
-            else:
-                self._whiskers(ax, mark, (x + x2) / 2, middle, color)
+            self._whiskers(ax, mark, (y + y2) / 2 if self.across else (x + x2) / 2,
+                           "#dddddd" if self.dark else "#333333")
 
     def _box(self, ax: Any, mark: Dict[str, Any]) -> None:
         color, y = self._color(mark), mark["y"]
@@ -265,7 +281,7 @@ class _Drawing:
                           color=self._color(mark), clip_on=small)
         self._label(points, mark)
         if "low" in mark:
-            self._whiskers(ax, mark, mark["x"], mark["y"], self._color(mark))
+            self._whiskers(ax, mark, mark["y" if self.across else "x"], self._color(mark))
 
     def _span(self, ax: Any, mark: Dict[str, Any]) -> None:
         pieces = list(zip(mark["x"], mark["x2"] - mark["x"]))

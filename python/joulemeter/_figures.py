@@ -58,6 +58,11 @@ class _Source:
     """Makes figures of a report; what several of them need is read once."""
 
     def __init__(self, report: Report, **options: Any) -> None:
+        if options["smooth"] < 1:
+            raise ValueError(f"smooth is a number of readings, 1 or more, not {options['smooth']}")
+        if options["raw"] and options["smooth"] > 1:
+            raise ValueError("raw=True shows each reading as it was, smooth=N means of N: "
+                             "leave one out")
         self._collect_util = report.collect_util
         self._figures = report.recording.figures(device=report.device, **options)
 
@@ -127,7 +132,7 @@ def draw(figure: Dict[str, Any], show: bool, file: Dict[str, Any],
         return drawn
     os.makedirs(out_dir, exist_ok=True)
     path = os.path.join(out_dir, f"{figure['name']}.{format}")
-    _draw.save(drawn[0], path, dpi=dpi)
+    _draw.save(drawn[0], path, dpi, dark=look.get("dark", False), style=look.get("style"))
     if not show:
         drawn[0].clear()
     return path

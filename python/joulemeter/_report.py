@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from ._frames import Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
     import _joulemeter
@@ -208,11 +209,11 @@ class Report:
         name : str
             One of ``list_figures()``.
         smooth : int
-            Curves are means over so many readings.
+            Curves are means over so many readings, 1 or more.
         shade_phases : bool
             With the phases behind figures over time.
         raw : bool
-            Every reading, neither smoothed nor thinned out.
+            Every reading, neither thinned out nor smoothed: not with ``smooth``.
         top : int
             Rows of layers and kernels; 0: 15.
         columns : int
@@ -229,7 +230,7 @@ class Report:
         ------
         ValueError
             There is no such figure (the message lists those there are), or no data for it (the
-            message says why).
+            message says why); or ``raw`` and ``smooth`` contradict each other.
         """
         from ._figures import data_of
 
@@ -254,13 +255,13 @@ class Report:
         show : bool
             Open windows, or show them in the notebook.
         smooth : int
-            Curves are means over so many readings.
+            Curves are means over so many readings, 1 or more.
         shade_phases : bool
             Show the phases behind figures over time.
         dpi : int
         format : "png", "pdf" or "svg"
         raw : bool
-            Draw every reading.
+            Draw every reading: not with ``smooth``.
         top : int
             Rows of layers and kernels; 0: 15.
         width : "column" (89 mm), "page" (183 mm) or inches
@@ -278,7 +279,8 @@ class Report:
         Raises
         ------
         ValueError
-            A name is not known; the message lists those that are.
+            A name is not known (the message lists those that are), or ``raw`` and ``smooth``
+            contradict each other.
         """
         from ._figures import plot
 
@@ -321,7 +323,8 @@ class Report:
         """Writes the recording as a file (.jm) that `joulemeter show` and open() take."""
         self.recording.save(path)
 
-    def to_html(self, path: Optional["Path"] = None, title: Optional[str] = None) -> Optional[str]:
+    def to_html(self, path: Optional["Path"] = None, title: Optional[str] = None, *,
+                max_size_mb: Optional[float] = None) -> Optional[str]:
         """The report as one page that needs nothing else: timeline, tables, figures.
 
         Parameters
@@ -330,6 +333,9 @@ class Report:
             File to write, which appears when it is whole.
         title : str, optional
             Default: the command that was measured, else the report's name.
+        max_size_mb : float, optional
+            Size of the data, which curves are thinned out to meet: 0.1 to 500, default 1.5. A page
+            has 0.6 MB beside its data.
 
         Returns
         -------
@@ -340,12 +346,19 @@ class Report:
         ------
         RuntimeError
             This build of joulemeter has no page; the message says why.
+        ValueError
+            There is a recording at ``path``: it is not overwritten. Or ``max_size_mb`` is out of
+            range.
         """
-        html = self.recording.html(title if title is not None else self.name or None)
+        if path is not None and _holds_recording(path):
+            raise ValueError(f"{os.fspath(path)!r} is a recording; give the page another name, "
+                             "such as train.html")
+        if max_size_mb is not None and not 0.1 <= max_size_mb <= 500:
+            raise ValueError(f"max_size_mb is 0.1 to 500 MB, not {max_size_mb!r}")
+        html = self.recording.html(title if title is not None else self.name or None,
+                                   int((max_size_mb or 0) * 1e6))
         if path is None:
             return html
-        import os
-
         draft = f"{os.fspath(path)}.{os.getpid()}.part"
         try:
             with open(draft, "w", encoding="utf-8") as file:
@@ -374,8 +387,6 @@ class Report:
 
         export(self, out_dir)
         if figures:
-            import os
-
             self.plot(all=True, out_dir=os.path.join(out_dir, "figures"), **options)
 
     # ---- looks ----
@@ -402,6 +413,14 @@ def _main_device(recording: "_joulemeter.Recording") -> str:
     gpus = [d for d in recording.devices()
             if d["in_total"] and d["name"].startswith("gpu") and d["name"][3:].isdigit()]
     return "gpus" if gpus else "total"
+
+
+def _holds_recording(path: "Path") -> bool:
+    """A slip of the keyboard must not cost a measurement; no database is lost either."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
 
 
 def _finished_epochs(recording: "_joulemeter.Recording",

@@ -33,6 +33,7 @@ static void close_attributing(jmi_attributing *a) {
     jmi_fit_free(&a->fit);
     jmi_layout_free(&a->layout);
     jmi_calls_free(&a->calls);
+    free(a->windows);
     free(a->hulls);
     free(a->told_s);
 }
@@ -94,6 +95,8 @@ static int attribute(jmi_attributing *a, jm_attribution *out, jm_error *error) {
     if (status == JM_OK)
         status = a->options.method == JM_ATTRIBUTION_REGRESSION ? jmi_attribute_regress(a, error)
                                                                 : jmi_attribute_simply(a, error);
+    if (status == JM_OK && a->options.method == JM_ATTRIBUTION_REGRESSION)
+        status = jmi_attribute_direct(a, error);
     if (status != JM_OK) return status;
     if (getenv("DBG"))
         fprintf(stderr, "noise %g %g shift %g %g tau %g widened %g range %g\n", a->fit.noise_w[0],
@@ -130,11 +133,18 @@ int jm_attribute(jm_attribution **attribution, const jm_recording *recording,
 
 void jm_attribution_free(jm_attribution *a) {
     if (a == NULL) return;
-    for (size_t i = 0; i < a->part_count; i++) free((char *)a->parts[i].name);
+    for (size_t i = 0; i < a->part_count; i++) {
+        free((char *)a->parts[i].name);
+        free((char *)a->parts[i].type);
+    }
     for (size_t i = 0; i < a->group_count; i++) free((char *)a->groups[i].name);
     free(a->parts);
     free(a->groups);
     free(a->calls);
+    free(a->power_w);
+    free(a->cov_w2);
+    free(a->column);
+    free(a->share_s);
     free(a->device);
     free(a);
 }
@@ -159,6 +169,40 @@ int jm_attribution_group(const jm_attribution *a, uint32_t index, jm_part *group
     if (a == NULL || group == NULL) return JM_INVALID;
     if (index >= a->group_count) return JM_NOT_FOUND;
     return jmi_give_struct(group, &a->groups[index], sizeof a->groups[index]);
+}
+
+int jm_attribution_sum(const jm_attribution *a, const uint32_t *parts, size_t count,
+                       jm_energy *energy, jm_error *error) {
+    if (a == NULL || energy == NULL || (parts == NULL && count > 0))
+        return jmi_fail(error, JM_INVALID, "there is no attribution, list or place (NULL)");
+    double *factors = jmi_alloc(a->columns, sizeof *factors), time_s = 0;
+    if (factors == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for a sum");
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i] >= a->part_count) {
+            free(factors);
+            return jmi_fail(error, JM_NOT_FOUND, "there is no part %u", parts[i]);
+        }
+        factors[a->column[parts[i]]] += a->share_s[parts[i]];
+        time_s += a->share_s[parts[i]];
+    }
+    jmi_fit fit = {.count = a->columns, .power_w = a->power_w, .cov_w2 = a->cov_w2};
+    jm_energy e = {.energy_j = jmi_fit_sum(&fit, factors),
+                   .u_random_j = sqrt(jmi_fit_variance(&fit, factors)),
+                   .duration_s = time_s,
+                   .measured = a->info.whole.measured,
+                   .provenance = a->provenance};
+    e.u_systematic_j = hypot(a->gain_u * e.energy_j, a->offset_u_w * time_s);
+    if (a->net) {
+        e.energy_j -= a->info.idle_w * time_s;
+        e.u_random_j = hypot(e.u_random_j, a->info.idle_u95_w / 1.96 * time_s);
+        e.u_systematic_j = a->gain_u * fabs(e.energy_j);
+    }
+    jmi_energy_finish(&e, 0);
+    if (a->net) e.lower_j = e.energy_j - e.u95_j;
+    if (1.96 * e.u_random_j > a->usual_w * time_s) e.provenance |= JM_BOUND_ONLY;
+    free(factors);
+    *energy = e;
+    return JM_OK;
 }
 
 int jm_attribution_get(const jm_attribution *a, jm_attribution_info *info) {

@@ -18,8 +18,9 @@ typedef struct jmi_attributing {
     double shift_ns[JMI_SHIFTS];
     jmi_normal normals[JMI_SHIFTS];
     jmi_fit fit;
-    double widened;   /* factor of its variances, as readings err alike */
-    jm_window *hulls; /* of each window, from its first call to the end of its last one */
+    double widened;     /* factor of its variances, as readings err alike */
+    jm_window *windows; /* between warm-ups, where no other windows were asked for */
+    jm_window *hulls;   /* of each window, from its first call to the end of its last one */
     size_t hull_count;
     double *told_s; /* of all columns: time in the hulls */
     double hull_s;
@@ -37,6 +38,13 @@ struct jm_attribution {
     size_t part_count, group_count;
     jm_call *calls;
     size_t call_count;
+    /* for sums of parts */
+    size_t columns;
+    double *power_w, *cov_w2; /* of columns */
+    uint32_t *column;         /* of each part, with the time that it has of it */
+    double *share_s;
+    double gain_u, offset_u_w, usual_w;
+    uint32_t provenance;
 };
 
 /* ---- steps, in their order ---- */
@@ -47,6 +55,9 @@ int jmi_attribute_choose(jmi_attributing *a, jm_error *error);
 int jmi_attribute_whole(jmi_attributing *a, jm_error *error);
 /* Powers of the classes. */
 int jmi_attribute_regress(jmi_attributing *a, jm_error *error);
+/* Where calls outlast the sensor's refresh, and what was measured of them is known better than what
+ * was inferred, the former counts. */
+int jmi_attribute_direct(jmi_attributing *a, jm_error *error);
 /* For comparison: powers by what the device drew while anything ran, or by readings at begins and
  * ends. */
 int jmi_attribute_simply(jmi_attributing *a, jm_error *error);

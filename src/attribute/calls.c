@@ -107,13 +107,14 @@ static bool is_told(const jmi_call_filter *f, int64_t t) {
     return t >= f->windows[low].begin_ns && t < f->windows[low].end_ns;
 }
 
-static bool class_of(reading *r, const char *name, uint32_t *cls) {
+static bool class_of(reading *r, const jm_range *range, uint32_t *cls) {
     jmi_calls *c = r->calls;
-    if (!number_of(&r->names, name, (uint32_t)c->class_count, cls)) return false;
+    if (!number_of(&r->names, range->name, (uint32_t)c->class_count, cls)) return false;
     if (*cls < c->class_count) return true;
     if (!jmi_reserve(&c->classes, &c->class_capacity, c->class_count + 1, sizeof *c->classes))
         return false;
-    c->classes[c->class_count++] = (jmi_class){.name = name};
+    c->classes[c->class_count++] =
+        (jmi_class){.name = range->name, .attributes = range->attributes};
     return true;
 }
 
@@ -132,7 +133,7 @@ static bool add_call(reading *r, const jm_range *range, uint64_t index) {
                      .parent = JMI_NO_CALL,
                      .told = is_told(r->filter, range->begin_ns)};
     if (c->count >= JMI_NO_CALL || !thread_of(r, range, &call.thread) ||
-        !class_of(r, range->name, &call.cls) ||
+        !class_of(r, range, &call.cls) ||
         !jmi_reserve(&c->list, &c->capacity, c->count + 1, sizeof *c->list))
         return false;
     c->list[c->count++] = call;

@@ -30,6 +30,7 @@ typedef struct jmi_piece {
 
 typedef struct jmi_class {
     const char *name;                      /* the recording's */
+    const char *attributes;                /* of its first call, likewise */
     uint64_t calls;                        /* that are told of */
     double own_s, share_s;                 /* of these */
     double inclusive_s, inclusive_share_s; /* likewise, with all within them */

@@ -101,16 +101,74 @@ static int choose_category(jmi_attributing *a, jm_error *error) {
                     jm_category_name((int)a->category));
 }
 
-int jmi_attribute_choose(jmi_attributing *a, jm_error *error) {
-    int status = choose_category(a, error);
-    if (status == JM_OK) status = choose_device(a, error);
-    if (status != JM_OK) return status;
+/* ---- windows ---- */
+
+static int by_begin(const void *left, const void *right) {
+    const jm_window *a = left, *b = right;
+    return (a->begin_ns > b->begin_ns) - (a->begin_ns < b->begin_ns);
+}
+
+static int read_warmups(jmi_attributing *a, size_t *count, jm_error *error) {
+    uint64_t ranges = jm_recording_range_count(a->recording);
+    size_t capacity = 0;
+    *count = 0;
+    for (uint64_t i = 0; i < ranges; i++) {
+        jm_range range = JM_RANGE_INIT;
+        if (jm_recording_range(a->recording, i, &range) != JM_OK ||
+            range.category != JM_CATEGORY_WARMUP || range.end_ns <= range.begin_ns)
+            continue;
+        if (!jmi_reserve(&a->windows, &capacity, *count + 2, sizeof *a->windows))
+            return jmi_fail(error, JM_MEMORY, "out of memory for warm-ups");
+        a->windows[(*count)++] = (jm_window){range.begin_ns, range.end_ns};
+    }
+    return JM_OK;
+}
+
+/* The time between warm-ups. */
+static int leave_out_warmups(jmi_attributing *a, jm_error *error) {
+    const int64_t ever = INT64_MAX / 4;
+    size_t count, kept = 0;
+    int status = read_warmups(a, &count, error);
+    if (status != JM_OK || count == 0) return status;
+    qsort(a->windows, count, sizeof *a->windows, by_begin);
+    int64_t begin = -ever;
+    for (size_t i = 0; i < count; i++) {
+        jm_window warmup = a->windows[i];
+        if (warmup.begin_ns > begin) a->windows[kept++] = (jm_window){begin, warmup.begin_ns};
+        if (warmup.end_ns > begin) begin = warmup.end_ns;
+    }
+    a->windows[kept++] = (jm_window){begin, ever};
+    a->options.windows = a->windows;
+    a->options.window_count = kept;
+    return JM_OK;
+}
+
+static int read_calls(jmi_attributing *a, jm_error *error) {
     jmi_call_filter filter = {.categories = a->options.categories,
                               .device = a->device,
                               .prefix = a->options.prefix,
                               .windows = a->options.windows,
                               .window_count = a->options.window_count};
-    status = jmi_calls_read(&a->calls, a->recording, &filter, error);
+    return jmi_calls_read(&a->calls, a->recording, &filter, error);
+}
+
+static bool any_told(const jmi_calls *calls) {
+    for (size_t i = 0; i < calls->class_count; i++)
+        if (calls->classes[i].calls > 0) return true;
+    return false;
+}
+
+int jmi_attribute_choose(jmi_attributing *a, jm_error *error) {
+    int status = choose_category(a, error);
+    if (status == JM_OK) status = choose_device(a, error);
+    if (status == JM_OK && a->options.window_count == 0) status = leave_out_warmups(a, error);
+    if (status != JM_OK) return status;
+    status = read_calls(a, error);
+    if (status == JM_OK && a->windows != NULL && !any_told(&a->calls)) {
+        a->options.window_count = 0; /* there is nothing but warm-ups: then of these */
+        jmi_calls_free(&a->calls);
+        status = read_calls(a, error);
+    }
     if (status == JM_OK && !jmi_layout_make(&a->layout, &a->calls))
         status = jmi_fail(error, JM_MEMORY, "out of memory for classes");
     return status;

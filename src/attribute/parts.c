@@ -2,6 +2,7 @@
 #include "attribute/attribution.h"
 #include "attribute/groups.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -364,26 +365,59 @@ static int by_energy(const void *left, const void *right) {
     return strcmp(a->name, b->name);
 }
 
-/* Parts carry their class's number in `size` while they are put in order. */
-static void order(const jmi_attributing *a, jm_attribution *out, const uint32_t *cls,
+/* Parts carry their class's number in `size` while they are put in order; `cls` follows them. */
+static void order(const jmi_attributing *a, jm_attribution *out, uint32_t *cls,
                   uint32_t *part_of_class) {
     for (size_t i = 0; i < out->part_count; i++) out->parts[i].size = cls[i];
     qsort(out->parts, out->part_count, sizeof *out->parts, by_energy);
     for (size_t i = 0; i < a->calls.class_count; i++) part_of_class[i] = 0;
     for (size_t i = 0; i < out->part_count; i++) {
-        part_of_class[out->parts[i].size] = (uint32_t)i;
+        cls[i] = (uint32_t)out->parts[i].size;
+        part_of_class[cls[i]] = (uint32_t)i;
         out->parts[i].size = sizeof *out->parts;
     }
 }
 
-static bool own_names(jm_attribution *out) {
+/* The attribute "type" of ranges, or "". The caller's. */
+static char *type_of(const char *attributes) {
+    json_t *object = attributes[0] == '\0' ? NULL : json_loads(attributes, 0, NULL);
+    const char *type = json_string_value(json_object_get(object, "type"));
+    char *copy = jmi_strdup(type != NULL ? type : "");
+    json_decref(object);
+    return copy;
+}
+
+/* Texts of the recording become ours. */
+static bool own_texts(const jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
     bool good = true;
     for (size_t i = 0; i < out->part_count; i++) {
         char *copy = jmi_strdup(out->parts[i].name);
-        good &= copy != NULL;
+        char *type = type_of(a->calls.classes[cls[i]].attributes);
+        good &= copy != NULL && type != NULL;
         out->parts[i].name = copy;
+        out->parts[i].type = type;
     }
     return good;
+}
+
+/* What sums of parts need. */
+static bool keep_powers(jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
+    out->usual_w = usual_power(a);
+    out->gain_u = a->views.gain_u;
+    out->offset_u_w = a->views.offset_u_w;
+    out->provenance = a->whole.provenance & ~(uint32_t)JM_BOUND_ONLY;
+    out->columns = a->fit.count;
+    out->power_w = a->fit.power_w;
+    out->cov_w2 = a->fit.cov_w2;
+    a->fit.power_w = a->fit.cov_w2 = NULL;
+    out->column = jmi_alloc(out->part_count, sizeof *out->column);
+    out->share_s = jmi_alloc(out->part_count, sizeof *out->share_s);
+    if (out->column == NULL || out->share_s == NULL) return false;
+    for (size_t i = 0; i < out->part_count; i++) {
+        out->column[i] = a->layout.column[cls[i]];
+        out->share_s[i] = a->calls.classes[cls[i]].share_s;
+    }
+    return true;
 }
 
 int jmi_attribute_parts(jmi_attributing *a, jm_attribution *out, jm_error *error) {
@@ -406,7 +440,8 @@ int jmi_attribute_parts(jmi_attributing *a, jm_attribution *out, jm_error *error
         good = make_calls(a, out, part_of_class);
         if (good) qsort(out->calls, out->call_count, sizeof *out->calls, by_range);
     }
-    good = own_names(out) && good;
+    if (out->parts != NULL && cls != NULL) good = own_texts(a, out, cls) && good;
+    good = good && keep_powers(a, out, cls);
     close_nesting(a, &n);
     free(cls);
     free(part_of_class);

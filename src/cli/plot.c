@@ -126,6 +126,10 @@ static int check(plot_settings *set) {
         return cli_fail(&cli_plot, CLI_USAGE, "--format is pdf, svg or png, not '%s'", set->format);
     if (set->all && set->figs != NULL)
         return cli_fail(&cli_plot, CLI_USAGE, "choose one of --figs and --all");
+    if (set->raw && set->smooth > 1)
+        return cli_fail(
+            &cli_plot, CLI_USAGE,
+            "--raw draws each reading as it was, --smooth means of some: leave one out");
     int code = check_dir(set);
     return code == CLI_OK ? check_width(set) : code;
 }

@@ -22,10 +22,10 @@ static const struct {
     jm_quantity quantity;
     double weight; /* of its share of the points */
 } shown[] = {
-    {JM_QUANTITY_POWER, 4},          {JM_QUANTITY_GPU_UTIL, 2},    {JM_QUANTITY_MEM_UTIL, 1.5},
-    {JM_QUANTITY_TEMPERATURE, 1},    {JM_QUANTITY_SM_CLOCK, 1},    {JM_QUANTITY_MEM_CLOCK, 1},
-    {JM_QUANTITY_MEM_USED, 1},       {JM_QUANTITY_POWER_LIMIT, 1}, {JM_QUANTITY_CPU_UTIL, 1.5},
-    {JM_QUANTITY_PROCESS_UTIL, 1.5},
+    {JM_QUANTITY_POWER, 4},          {JM_QUANTITY_GPU_UTIL, 2},      {JM_QUANTITY_MEM_UTIL, 1.5},
+    {JM_QUANTITY_TEMPERATURE, 1},    {JM_QUANTITY_SM_CLOCK, 1},      {JM_QUANTITY_MEM_CLOCK, 1},
+    {JM_QUANTITY_MEM_USED, 1},       {JM_QUANTITY_POWER_LIMIT, 1},   {JM_QUANTITY_CPU_UTIL, 1.5},
+    {JM_QUANTITY_PROCESS_UTIL, 1.5}, {JM_QUANTITY_POWER_AVERAGE, 1}, /* beside power */
 };
 
 typedef struct series {
@@ -83,9 +83,16 @@ static int add_series(all_series *all, const jmi_html_source *source, uint32_t d
     return JM_OK;
 }
 
+static bool shows_now(const jm_recording *recording, uint32_t sensor) {
+    jm_sensor info = {.size = sizeof info};
+    return jm_recording_sensor(recording, sensor, &info) == JM_OK &&
+           info.quantity == JM_QUANTITY_POWER;
+}
+
 static int add_device(all_series *all, const jmi_html_source *source, uint32_t device,
                       jm_error *error) {
     int status = JM_OK;
+    bool now = false; /* power is what is drawn now: a longer mean is a curve beside it */
     for (size_t i = 0; status == JM_OK && i < JMI_COUNT(shown); i++) {
         uint32_t sensor;
         bool counter = false, power = shown[i].quantity == JM_QUANTITY_POWER;
@@ -94,7 +101,8 @@ static int add_device(all_series *all, const jmi_html_source *source, uint32_t d
                          : jmi_gauge_sensor(source->recording, device, shown[i].quantity, &sensor);
         if (!found && power)
             counter = found = jmi_counter_sensor(source->recording, device, &sensor);
-        if (found)
+        if (power) now = found && !counter && shows_now(source->recording, sensor);
+        if (found && (now || shown[i].quantity != JM_QUANTITY_POWER_AVERAGE))
             status = add_series(all, source, device, sensor, counter, shown[i].weight, error);
     }
     return status;

@@ -33,6 +33,7 @@ static json_t *parts_list(const jm_attribution *a) {
         json_t *object = part_object(p);
         json_object_set_new(object, "group",
                             p->group == JM_NO_GROUP ? json_null() : json_integer(p->group));
+        jmi_json_set_text(object, "type", p->type);
         jmi_json_set_number(object, "inclusive_time_s", p->inclusive_time_s);
         json_object_set_new(object, "inclusive", energy_object(&p->inclusive));
         json_array_append_new(list, object);

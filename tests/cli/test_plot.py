@@ -117,6 +117,12 @@ class Failures(PlotTest):
         self.assertEqual(self.plot("a.jm", "--all", "--raw")[2],
                          ["joulemeter plot: power_time: gnuplot says: it failed without a word"])
 
+    def test_raw_readings_are_not_smoothed(self):
+        self.stand_in("touch drawn\n")
+        self.assertEqual(self.plot("a.jm", "--raw", "--smooth", "5"), (2, [], [
+            "joulemeter plot: --raw draws each reading as it was, --smooth means of some: leave one out"]))
+        self.assertNotIn("drawn", self.files())
+
     def test_a_folder_in_the_way(self):
         os.mkdir(self.path("power_time.gp"))
         code, _, err = self.plot("a.jm", "--script")

@@ -68,7 +68,7 @@ class Runs(RepeatTest):
         in $n how many runs there were before it."""
         sentences = {"few": "that of the mean at {} is [^ ]+ J", "drift": "Energy at {} (rises|falls)",
                      "outliers": r"Runs? [^!]* \([\d.]+ J\) at {} stands? out",
-                     "noisy": r"Runs at {} differ much \(CV \d+ %\): keep",
+                     "noisy": r"Runs at {} differ much \(CV [\d.]+ %\): keep",
                      "sensor": r"A run at {} is measured to within [\d.]+ J"}
         found = self.json_of("repeat", "-n", str(runs), "--intervals", "10ms,20ms", "--", "sh",
                              "-c", f"n=$(cat log | wc -l); echo x >>log; {script}")

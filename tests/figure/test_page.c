@@ -73,6 +73,31 @@ static void curves_decode_to_what_was_recorded(void **state) {
     jm_recording_free(recording);
 }
 
+static void assert_powers(const jm_recording *recording, const char *wanted) {
+    json_t *root = data_of(recording, 0), *list = at(at(root, "timeline"), "series");
+    char got[200] = "";
+    for (size_t i = 0, used = 0; i < json_array_size(list); i++) {
+        json_t *one = json_array_get(list, i);
+        used += (size_t)snprintf(got + used, sizeof got - used, "%s %s; ",
+                                 json_string_value(at(one, "device")),
+                                 json_string_value(at(one, "quantity")));
+    }
+    assert_string_equal(got, wanted);
+    json_decref(root);
+}
+
+static void a_longer_mean_is_a_curve_of_its_own(void **state) {
+    (void)state;
+    static const jm_quantity mean = JM_QUANTITY_POWER_AVERAGE;
+    jm_recording *recording = with_power(100);
+    fixture_samples(recording, fixture_sensor(recording, 0, mean, "m", false), 100, saw);
+    uint32_t other = fixture_device(recording, "gpu1", "", false);
+    for (int i = 0; i < 2; i++) /* no other power: the better one is drawn */
+        fixture_samples(recording, fixture_sensor(recording, other, mean, "m", false), 100, saw);
+    assert_powers(recording, "gpu0 power; gpu0 power_average; gpu1 power_average; ");
+    jm_recording_free(recording);
+}
+
 static void thinned_curves_keep_their_peaks(void **state) {
     (void)state;
     jm_recording *recording = with_power(60000);
@@ -417,6 +442,7 @@ static void the_page_has_the_data(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(curves_decode_to_what_was_recorded),
+        cmocka_unit_test(a_longer_mean_is_a_curve_of_its_own),
         cmocka_unit_test(thinned_curves_keep_their_peaks),
         cmocka_unit_test(times_of_a_day_are_told_apart),
         cmocka_unit_test(digits_are_those_worth_sending),

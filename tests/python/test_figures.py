@@ -1,10 +1,12 @@
 """Figures: their marks against NumPy on the readings, and that they are drawn without overlaps."""
+import re
 import sys
 import threading
 import time
 
 import pytest
 
+import _joulemeter
 import joulemeter as jm
 
 numpy = pytest.importorskip("numpy")
@@ -196,6 +198,14 @@ def test_smoothing_is_a_moving_mean(report):
     values = rough["y"][:len(smooth["y"])]
     for i in range(len(values)):
         assert smooth["y"][i] == pytest.approx(values[max(i - 2, 0):i + 3].mean())
+
+
+@pytest.mark.parametrize("options, why", [({"smooth": 0}, "not 0"), ({"smooth": -1}, "not -1"),
+                                          ({"smooth": 5, "raw": True}, "leave one out")])
+def test_smoothing_that_cannot_be(report, options, why):
+    for call in (report.figure_data, report.plot_one, report.plot):
+        with pytest.raises(ValueError, match=why):
+            call("power_time", **options)
 
 
 def test_energy_over_time(report):
@@ -402,6 +412,27 @@ def test_limits_and_coverage():
         jm.figures.limits([])
 
 
+@pytest.mark.parametrize("call", [_joulemeter.figure_ratios, _joulemeter.figure_limits,
+                                  lambda rows: _joulemeter.figure_coverage(rows, 0.95),
+                                  lambda rows: _joulemeter.figure_runs(rows, "energy")])
+def test_rows_are_tuples_in_a_list(call):
+    for wrong in ((), iter([]), [[]], [["x", 1, 2]], [None]):
+        with pytest.raises(TypeError, match="list|tuple"):
+            call(wrong)
+
+
+def test_rows_that_change_while_they_are_read():
+    class Number:
+        def __float__(self):
+            rows.clear()
+            return 1.0
+
+    ratio = (1.0, 0.9, 1.1)
+    rows = [("a" * 1000, (Number(), 0.9, 1.1), ratio, ratio), ("b" * 1000, ratio, ratio, ratio)]
+    figure = _joulemeter.figure_ratios(rows)
+    assert rows == [] and figure["y"]["tick_texts"] == ["a" * 1000, "b" * 1000]
+
+
 def test_repeats_and_comparisons():
     def work():
         time.sleep(0.15)
@@ -536,6 +567,36 @@ def test_dark_and_styled(report):
     assert axes.xaxis.label.get_fontsize() == 13
 
 
+def test_letters_are_those_that_were_asked_for(report, tmp_path):
+    pytest.importorskip("matplotlib")
+    serif = {"font.sans-serif": ["None Such", "DejaVu Serif"], "svg.fonttype": "none"}
+    with open(report.plot_one("power_time", out_dir=tmp_path, format="pdf", style=serif), "rb") as file:
+        fonts = set(re.findall(rb"/BaseFont /(?:[A-Z]{6}\+)?([\w-]+)", file.read()))
+    assert fonts == {b"DejaVuSerif"}
+    with open(report.plot_one("power_time", out_dir=tmp_path, format="svg", style=serif)) as file:
+        texts = re.findall("<text [^>]*>", file.read())
+    assert texts and all("DejaVu Serif" in text for text in texts)
+    figure, _ = report.plot_one("power_time", style=serif)
+    figure.savefig(tmp_path / "mine.pdf")  # by the user, under settings of his own
+    assert b"DejaVuSerif" in (tmp_path / "mine.pdf").read_bytes()
+    assert b"DejaVuSans" not in (tmp_path / "mine.pdf").read_bytes()
+
+
+def test_whiskers_need_not_hold_the_value(report):
+    pytest.importorskip("matplotlib")
+    from joulemeter import _draw
+
+    figure = report.figure_data("energy_by_device")
+    point, = marks(figure, "point")
+    point["low"], point["high"] = point["x"] * 1.1, point["x"] * 1.3
+    point["low"][1] = point["high"][1] * (1 + 1e-12)  # as rounding leaves it
+    point["high"][2] = np.nan
+    _, axes = _draw.draw(figure)
+    whiskers = axes.containers[-1].lines[2][0].get_segments()
+    assert whiskers[0][:, 0] == pytest.approx([point["low"][0], point["high"][0]])
+    assert whiskers[1][:, 0] == pytest.approx([point["high"][1]] * 2)
+
+
 def test_threads_draw(report, tmp_path):
     pytest.importorskip("matplotlib")
     failed = []
@@ -590,3 +651,27 @@ def test_a_page(report, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out.html"]
     with pytest.raises(OSError):
         report.to_html(tmp_path / "none" / "out.html")
+
+
+def test_a_page_as_small_as_it_was_asked_to_be(report):
+    with jm.profile(gpu=False, cpu=False, join=False) as p:
+        for i in range(3000):
+            with p.range(f"step {i}", "layer"):
+                pass
+    try:
+        large, small = (p.report().to_html(max_size_mb=most) for most in (None, 0.1))
+    except RuntimeError:
+        pytest.skip("this build has no page")
+    assert len(large) - len(small) > 100e3
+    for wrong in (0, -1, 501, float("nan")):
+        with pytest.raises(ValueError, match="max_size_mb is 0.1 to 500 MB"):
+            report.to_html(max_size_mb=wrong)
+
+
+def test_a_page_overwrites_no_recording(report, tmp_path):
+    path = tmp_path / "x.jm"
+    report.save(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="x.jm' is a recording; give the page another name"):
+        jm.open(path).to_html(path)
+    assert path.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == ["x.jm"]

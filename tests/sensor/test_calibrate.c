@@ -284,8 +284,13 @@ static void a_board_that_is_its_own_load(void **state) {
     if (!have_simgpu()) skip();
     jm_calibrations *result;
     jm_error error = {.status = 0};
-    assert_int_equal(run(&result, "a100,channel,instant.W=30ms,instant.T=97ms", 10, NULL, &error),
-                     JM_OK);
+    const char *spec = "a100,channel,instant.W=30ms,instant.T=97ms";
+    assert_int_equal(run(&result, spec, 10, NULL, &error), JM_OK);
+    /* Beside other programs, under a sanitizer, the ticks of a counter can be polled too late. */
+    for (int more = 0; more < 2 && !(get(result, "nvml energy").refresh_s > 0); more++) {
+        jm_calibrations_free(result);
+        assert_int_equal(run(&result, spec, 10, NULL, &error), JM_OK);
+    }
     jm_calibration c = get(result, "nvml power_instant");
     assert_true(fabs(c.refresh_s - 0.097) < 2e-4);
     assert_true(fabs(c.window_s - 0.030) < 0.003);

@@ -119,6 +119,22 @@ function largePage() {
   return page;
 }
 
+// ---- without a browser ----
+
+async function module(name) {
+  const { transform } = await import(join(web, "node_modules/esbuild/lib/main.js"));
+  const { code } = await transform(readFileSync(join(web, "src", name), "utf8"), { loader: "ts", format: "esm" });
+  return import(`data:text/javascript,${encodeURIComponent(code)}`);
+}
+
+async function numbers() {
+  const { moment } = await module("format.ts");
+  const wanted = [[59.94, 0.1, "59.9 s"], [59.97, 0.1, "1:00.0"], [119.99, 0.1, "2:00.0"], [3599.7, 36, "1:00:00"],
+    [3599.2, 36, "59:59"], [125.25, 0.1, "2:05.3"], [7325, 1, "2:02:05"], [65.12345, 1e-4, "65.1235 s"], [0, 1, "0 s"]];
+  for (const [seconds, step, text] of wanted)
+    ok(moment(seconds, step) === text, `${seconds} s in steps of ${step} s is ${text}`, moment(seconds, step));
+}
+
 // ---- the browser ----
 
 const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
@@ -181,6 +197,7 @@ async function theTimeline() {
   ok(/conv[12]/.test(tip) && /layer/.test(tip), "a range says what it is", tip);
   await page.mouse.move(stage.x + 400, stage.y + 60);
   ok(/power: .* W/.test(await page.textContent(".tip")), "curves say what held");
+  ok(/gpu0 power, longer mean: .* W/.test(await page.textContent(".tip")), "the longer mean has a curve of its own");
   await page.keyboard.down("Shift");
   await page.mouse.down();
   await page.mouse.move(stage.x + 600, stage.y + 60, { steps: 3 });
@@ -209,6 +226,11 @@ async function theTables() {
   ok((await rows()).length === 1, "a word filters");
   await page.fill("#tables input", "calls > 7");
   ok((await rows()).length === HOSTILE.length - 8, "a condition filters", (await rows()).length);
+  for (const [text, left] of [["calls 3..5", 3], ["calls 2.5 .. 4", 2], ["calls -1..0", 1], ["calls 5..3", 0]]) {
+    await page.fill("#tables input", text);
+    const count = await page.locator("#tables tbody tr:not(:has(td.muted))").count();
+    ok(count === left, `so does ${text}`, count);
+  }
   await page.fill("#tables input", "nothing like it");
   ok(/no row/.test((await rows())[0]), "a filter that nothing matches says so");
   await page.fill("#tables input", "");
@@ -216,6 +238,19 @@ async function theTables() {
   const csv = readFileSync(await download.path(), "utf8");
   ok(csv.includes("\"'=cmd|' /C calc'!A0\"") || csv.includes("'=cmd|' /C calc'!A0"), "CSV has no formula", csv.slice(0, 200));
   ok(/^[A-Za-z0-9._-]+$/.test(download.suggestedFilename()), "its name is plain", download.suggestedFilename());
+  await page.close();
+}
+
+async function theFigures() {
+  const given = data(), power = given.figures.find((figure) => figure.name === "power_time");
+  const devices = power.marks.filter((mark) => mark.label === "gpu0").length;
+  power.marks.push({ kind: "span", label: "gpu0", color: "#123456", color_dark: "#123456", style: [], x: [0], x2: [0.5] });
+  const page = await open(write("figures.html", given));
+  const card = page.locator('[data-figure="power_time"]');
+  await card.scrollIntoViewIfNeeded();
+  await card.locator("svg text").first().waitFor();
+  ok(devices === 1 && await card.locator('svg text:text-is("gpu0")').count() === 2, "a phase of a device's name has its own entry");
+  ok(await card.locator('svg path[fill="#123456"]').count() === 2, "and its own colour");
   await page.close();
 }
 
@@ -237,6 +272,7 @@ async function hostileNames() {
   }
   await page.waitForTimeout(100);
   ok(await page.evaluate(() => window.__owned) === undefined, "no name runs", await page.evaluate(() => window.__owned));
+  ok((await page.textContent("#timeline .hint")).includes(`${HOSTILE.length} of 5 000 marks, evenly chosen`), "it says how many marks are left");
   ok(await page.textContent("h1") === HOSTILE[0], "the title is the text that it is");
   ok((await page.locator("#tables td.text").first().textContent()) === HOSTILE[0], "so are cells");
   ok(await page.locator("img, iframe, object, embed").count() === 0, "nothing became an element");
@@ -317,7 +353,7 @@ async function oddPages() {
 }
 
 try {
-  for (const part of [theTimeline, theTables, hostileNames, looks, large, oddPages]) {
+  for (const part of [numbers, theTimeline, theTables, theFigures, hostileNames, looks, large, oddPages]) {
     try {
       await part();
     } catch (error) {

@@ -136,7 +136,8 @@ export class Curves {
     const pixels = Math.max(width - LEFT - RIGHT, 100);
     return panels.flatMap((panel, i) => this.shown(panel).map((curve, k) => {
       const { quantity, device } = curve.series;
-      const second = ["mem_util", "power_limit", "mem_clock", "process_util"].includes(quantity);
+      const second = ["mem_util", "power_limit", "mem_clock", "process_util"].includes(quantity) ||
+        (quantity === "power_average" && this.curves.some(({ series }) => series.device === device && series.quantity === "power"));
       return { id: `${panel.key}-${k}`, type: "line", step: "end", xAxisIndex: i, yAxisIndex: i, showSymbol: false,
         silent: true, animation: false, connectNulls: false, clip: true,
         data: visible(curve, this.time.t0, this.time.t1, pixels),

@@ -190,7 +190,7 @@ function gridLines(figure: Figure): Shape {
 function seriesOf(figure: Figure, data: PageData): Shape[] {
   const across = figure.y.categories;
   const list: Shape[] = [gridLines(figure)];
-  for (const mark of figure.marks) {
+  for (const [i, mark] of figure.marks.entries()) {
     if (rows(mark) === 0) continue;
     const kinds: Record<Mark["kind"], () => Shape> = {
       line: () => line(mark), step: () => line(mark), area: () => area(mark),
@@ -198,15 +198,16 @@ function seriesOf(figure: Figure, data: PageData): Shape[] {
       hexagon: () => hexagons(mark, figure.color!, data.colormap), point: () => points(mark),
       span: () => spans(mark), text: () => texts(mark),
     };
-    list.push({ ...kinds[mark.kind](), name: mark.label || undefined });
+    list.push({ ...kinds[mark.kind](), name: mark.label ? String(i) : undefined });
     if (mark.low && (mark.kind === "bar" || mark.kind === "point")) list.push(whiskers(mark, across));
   }
   if (figure.color) list.push(colorScale(figure, data));
   return list;
 }
 
+// The legend names marks by their index: a phase may have the label of a device.
 interface Layout { height: number; top: number; left: number; right: number; bottom: number; names: number;
-                   legend: string[]; noteLines: string[]; step: number }
+                   legend: number[]; noteLines: string[]; step: number }
 
 function wrap(text: string, px: number, width: number): string[] {
   const lines: string[] = [];
@@ -230,11 +231,11 @@ function legendRows(labels: string[], width: number): number {
 
 function layOut(figure: Figure, width: number): Layout {
   const across = figure.y.categories, hidden = figure.x.hidden;
-  const legend = [...new Set(figure.marks.filter((m) => m.label && rows(m) > 0).map((m) => m.label))];
+  const legend = [...figure.marks.keys()].filter((i) => figure.marks[i].label && rows(figure.marks[i]) > 0);
   const widest = Math.max(0, ...figure.y.tick_texts.map((text) => textWidth(text, LABEL)));
   const names = hidden ? 0 : Math.min(widest, 0.4 * width);
   const noteLines = wrap(figure.note, NOTE, width - 16);
-  const top = 10 + 19 * legendRows(legend, width - 16);
+  const top = 10 + 19 * legendRows(legend.map((i) => figure.marks[i].label), width - 16);
   const left = hidden ? 8 : names + (figure.y.label ? 34 : 16);
   const right = figure.color ? 74 : 16;
   const bottom = (hidden ? 8 : figure.x.label ? 44 : 26) + 14 * noteLines.length;
@@ -265,10 +266,10 @@ function optionOf(figure: Figure, data: PageData, box: Layout, width: number): S
     animation: false, backgroundColor: color("card"), textStyle: { fontFamily: FONT },
     aria: { enabled: false },
     grid: { left: box.left, right: box.right, top: box.top, bottom: box.bottom, outerBoundsMode: "none" },
-    legend: { show: box.legend.length > 0, data: box.legend, left: 4, top: 2, itemWidth: 14, itemHeight: 9,
+    legend: { show: box.legend.length > 0, data: box.legend.map(String), left: 4, top: 2, itemWidth: 14, itemHeight: 9,
               itemGap: 12, icon: "roundRect", selectedMode: false, width: width - 12,
               textStyle: { color: color("ink"), fontSize: LABEL, fontFamily: FONT },
-              formatter: (name: string) => fit(name, LABEL, width - 60) },
+              formatter: (name: string) => fit(figure.marks[Number(name)].label, LABEL, width - 60) },
     title: { show: box.noteLines.length > 0, text: box.noteLines.join("\n"), left: 6, bottom: 2, padding: 2,
              textStyle: { color: color("muted"), fontSize: NOTE, fontWeight: "normal", fontFamily: FONT,
                           lineHeight: 14 } },

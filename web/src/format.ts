@@ -70,9 +70,9 @@ export function duration(seconds: number): string {
 // A time since the beginning, with as many digits as the step shows.
 export function moment(seconds: number, step: number): string {
   const decimals = Math.max(0, Math.min(9, -Math.floor(Math.log10(step) + 1e-9)));
-  if (seconds < 60 || decimals > 3) return `${fixed(seconds, decimals)} s`;
   const sign = seconds < 0 ? "−" : "";
-  const rest = Math.abs(seconds);
+  const rest = Number(Math.abs(seconds).toFixed(decimals)); // as shown: nothing is 1:60
+  if (rest < 60 || decimals > 3) return `${fixed(seconds, decimals)} s`;
   const h = Math.floor(rest / 3600), m = Math.floor(rest / 60) % 60, s = rest % 60;
   const tail = s.toFixed(decimals).padStart(decimals > 0 ? 3 + decimals : 2, "0");
   return h > 0 ? `${sign}${h}:${String(m).padStart(2, "0")}:${tail}` : `${sign}${m}:${tail}`;

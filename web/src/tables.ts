@@ -8,21 +8,28 @@ import { csvField, saveText } from "./save";
 const PAGE = 100; // rows that are added at a time
 type Row = Table["rows"][number];
 
-// "conv", ">10", "<= 0.5", "3..5": a text in any column, or numbers in one.
+const NUMBER = String.raw`(-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)`;
+const BOUND = new RegExp(String.raw`^([a-z][\w .]*?)?\s*(<=|>=|<|>|=)\s*${NUMBER}$`);
+const RANGE = new RegExp(String.raw`^(?:([a-z][\w .]*?)\s+)?${NUMBER}\s*\.\.\s*${NUMBER}$`);
+
+// "conv", "energy > 10", "<= 0.5", "calls 3..5": a text in any column, or numbers in one.
 export function matcher(text: string, table: Table): (row: Row) => boolean {
   const wanted = text.trim().toLowerCase();
   const shown = table.columns.map((column, i) => ({ column, i })).filter(({ column }) => !column.hidden);
-  const bound = /^([a-z][\w .]*?)?\s*(<=|>=|<|>|=)\s*(-?[\d.]+(?:e-?\d+)?)$/i.exec(wanted);
+  const bound = BOUND.exec(wanted), range = RANGE.exec(wanted);
   if (wanted === "") return () => true;
-  if (bound === null)
+  if (bound === null && range === null)
     return (row) => shown.some(({ column, i }) => cellText(table, column, row, i).toLowerCase().includes(wanted));
-  const [, name, sign, number] = bound;
-  const limit = Number(number);
+  const name = (bound ?? range)![1], good = range === null ? comparison(bound![2], Number(bound![3]))
+    : (value: number) => value >= Number(range[2]) && value <= Number(range[3]);
   const columns = shown.filter(({ column }) => column.kind !== "text" &&
     (!name || column.title.toLowerCase().includes(name.trim()) || column.name.includes(name.trim())));
-  const good = (value: number) => sign === "<" ? value < limit : sign === ">" ? value > limit
-    : sign === "<=" ? value <= limit : sign === ">=" ? value >= limit : value === limit;
   return (row) => columns.some(({ i }) => typeof row[i] === "number" && good(row[i] as number));
+}
+
+function comparison(sign: string, limit: number): (value: number) => boolean {
+  return (value) => sign === "<" ? value < limit : sign === ">" ? value > limit
+    : sign === "<=" ? value <= limit : sign === ">=" ? value >= limit : value === limit;
 }
 
 function cellText(table: Table, column: Column, row: Row, i: number): string {

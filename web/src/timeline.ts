@@ -33,7 +33,7 @@ export class Timeline {
     const total = data.timeline.ranges.total, drawn = data.timeline.ranges.name.length;
     const note = [this.curves.thinned(),
       drawn < total ? `${count(total)} ranges: those too short to be seen are drawn together.` : "",
-      data.timeline.marks_total > data.timeline.marks.length ? `The first ${count(data.timeline.marks.length)} of ${count(data.timeline.marks_total)} marks.` : ""]
+      data.timeline.marks_total > data.timeline.marks.length ? `${count(data.timeline.marks.length)} of ${count(data.timeline.marks_total)} marks, evenly chosen.` : ""]
       .filter(Boolean).join(" ");
     this.node = section("timeline", "Timeline",
       el("div", { class: "card" },
