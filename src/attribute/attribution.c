@@ -40,6 +40,14 @@ static void close_attributing(jmi_attributing *a) {
 
 /* ---- how the parts add up ---- */
 
+/* Powers may come from readings of other times than that of the whole. */
+uint32_t jmi_attribute_provenance(const jmi_attributing *a) {
+    uint32_t from = a->whole.provenance & ~(uint32_t)JM_BOUND_ONLY;
+    for (size_t v = 0; from == 0 && v < a->views.count; v++)
+        from |= a->views.view[v].track.provenance;
+    return from;
+}
+
 static jm_energy sum_of(const jmi_attributing *a, const double *factors) {
     double time_s = 0;
     for (size_t i = 0; i < a->fit.count; i++) time_s += factors[i];
@@ -47,7 +55,7 @@ static jm_energy sum_of(const jmi_attributing *a, const double *factors) {
                    .u_random_j = sqrt(jmi_fit_variance(&a->fit, factors)),
                    .duration_s = time_s,
                    .measured = a->whole.measured,
-                   .provenance = a->whole.provenance};
+                   .provenance = jmi_attribute_provenance(a)};
     e.u_systematic_j = jmi_views_systematic(&a->views, e.energy_j, time_s);
     jmi_energy_finish(&e, 0);
     return e;

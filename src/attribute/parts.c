@@ -39,7 +39,7 @@ static jm_energy energy_of(const jmi_attributing *a, double energy_j, double sd_
                    .u_random_j = sd_j,
                    .duration_s = time_s,
                    .measured = a->whole.measured,
-                   .provenance = a->whole.provenance & ~(uint32_t)JM_BOUND_ONLY,
+                   .provenance = jmi_attribute_provenance(a),
                    .flags = a->whole.flags & (uint32_t)(JM_ENERGY_CONFLICT | JM_ENERGY_RESET)};
     e.u_systematic_j = jmi_views_systematic(&a->views, energy_j, time_s);
     if (a->net) {
@@ -405,7 +405,7 @@ static bool keep_powers(jmi_attributing *a, jm_attribution *out, const uint32_t 
     out->usual_w = usual_power(a);
     out->gain_u = a->views.gain_u;
     out->offset_u_w = a->views.offset_u_w;
-    out->provenance = a->whole.provenance & ~(uint32_t)JM_BOUND_ONLY;
+    out->provenance = jmi_attribute_provenance(a);
     out->columns = a->fit.count;
     out->power_w = a->fit.power_w;
     out->cov_w2 = a->fit.cov_w2;

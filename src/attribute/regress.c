@@ -203,6 +203,8 @@ static bool by_boundary(jmi_attributing *a) {
 }
 
 int jmi_attribute_simply(jmi_attributing *a, jm_error *error) {
+    if (!(a->whole.measured > 0))
+        return jmi_fail(error, JM_NO_DATA, "no reading lies within the time of the ranges");
     a->fit = (jmi_fit){.count = a->layout.width};
     a->fit.power_w = jmi_alloc(a->fit.count, sizeof *a->fit.power_w);
     a->fit.cov_w2 = jmi_alloc(a->fit.count * a->fit.count, sizeof *a->fit.cov_w2);
