@@ -66,6 +66,10 @@ int jmi_attribute_direct(jmi_attributing *a, jm_error *error);
 int jmi_attribute_simply(jmi_attributing *a, jm_error *error);
 /* How much the readings could tell. */
 void jmi_attribute_diagnose(const jmi_attributing *a, jm_attribution_info *info);
+/* Interval and mean power of an energy, from its parts. */
+void jmi_attribute_finish(jm_energy *e, bool net);
+/* Where the powers come from: JM_FROM_*. */
+uint32_t jmi_attribute_provenance(const jmi_attributing *a);
 /* Parts, groups and calls. */
 int jmi_attribute_parts(jmi_attributing *a, jm_attribution *out, jm_error *error);
 

@@ -100,22 +100,28 @@ static lattice find_lattice(const change *list, size_t count, double period_ns, 
 
 /* ---- the track ---- */
 
-/* The cells' edges move; what a counter counted stays. Returns the first edge beyond the stretch.
- */
+/* What a counter counted in the cells on both sides stays. */
+static void move_edge(jmi_track *track, size_t i, int64_t now) {
+    int64_t old = track->edge[i];
+    bool before = i > 0, after = i < track->count;
+    if ((before && now <= track->edge[i - 1]) || (after && now >= track->edge[i + 1])) return;
+    track->edge[i] = now;
+    if (!track->counter) return;
+    if (before)
+        track->mean_w[i - 1] *=
+            (double)(old - track->edge[i - 1]) / (double)(now - track->edge[i - 1]);
+    if (after)
+        track->mean_w[i] *= (double)(track->edge[i + 1] - old) / (double)(track->edge[i + 1] - now);
+}
+
+/* Edges that lie near a tick are put there. Returns the first edge beyond the stretch. */
 static size_t put_on(jmi_track *track, size_t first, const lattice *l, int64_t until) {
-    int64_t moved_ns = (int64_t)track->moved_ns, before = INT64_MIN, old_before = 0;
+    int64_t moved_ns = (int64_t)track->moved_ns;
     size_t i = first;
     for (; i <= track->count && track->edge[i] + moved_ns <= until; i++) {
-        int64_t old = track->edge[i], tick = old + moved_ns;
-        double off = (double)(tick - l->origin) - l->begin -
-                     number_of(l, tick) * l->period; /* of this edge from its tick */
-        bool near = fabs(off) < 0.05 * l->period;
-        int64_t now = near ? old - (int64_t)off : old;
-        if (i > first && track->counter && now > before)
-            track->mean_w[i - 1] *= (double)(old - old_before) / (double)(now - before);
-        if (now > before) track->edge[i] = now;
-        before = track->edge[i];
-        old_before = old;
+        int64_t tick = track->edge[i] + moved_ns;
+        double off = (double)(tick - l->origin) - l->begin - number_of(l, tick) * l->period;
+        if (fabs(off) < 0.05 * l->period) move_edge(track, i, track->edge[i] - (int64_t)off);
     }
     return i;
 }
