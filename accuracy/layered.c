@@ -64,7 +64,7 @@ static void draw_load(layered_load *load, const layered_plan *plan,
     const layered_scenario *s = plan->scenario;
     uint64_t random = seed_of(plan);
     double most_w = 0.9 * simgpu_board_limit_w(board, 0);
-    load->layers = s->layers + s->more_layers * (plan->seed - 1);
+    load->layers = s->layers + s->more_layers * ((plan->seed - 1) % 3);
     size_t types = s->types > 0 ? s->types : load->layers;
     for (size_t i = 0; i < load->layers; i++) {
         if (i < types) {

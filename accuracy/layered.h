@@ -13,8 +13,9 @@ enum { LAYERED_MOST = 200 };
 /* What a model looks like; the numbers of one are drawn from this. */
 typedef struct layered_scenario {
     const char *name;
-    size_t layers, more_layers; /* with the first seed, and so many more with each further one */
-    size_t types;               /* layers i and i + types are alike; 0: each is of its own kind */
+    size_t layers,
+        more_layers; /* with seed 1, and so many more with seed 2, twice with 3; 4 is as 1 */
+    size_t types;    /* layers i and i + types are alike; 0: each is of its own kind */
     double shortest_s, longest_s;
     double iteration_s; /* calls are stretched to fill it; 0: as long as they come */
     bool locked;        /* an iteration begins exactly at every refresh of the sensor */

@@ -66,7 +66,7 @@ _joulemeter() {
     --simulate) _joulemeter_words "v100 a100 h100 h200 gh200 3090 4090 b200" "$cur"; return ;;
     -n | --top) _joulemeter_words "5 10 20 50" "$cur"; return ;;
     --tdp | --title | --max-size) return ;;
-    --figs) _joulemeter_words "power_time gpu_util_time mem_util_time util_time_dual energy_rate power_derivative cumulative_energy power_hist util_hist power_ecdf util_ecdf power_boxplot_phase util_boxplot_phase phase_energy_bar phase_time_bar power_util_scatter power_util_hexbin energy_by_device layer_energy_bar layer_energy_treemap kernel_energy_bar" "$cur"; return ;;
+    --figs) _joulemeter_words "power_time gpu_util_time mem_util_time util_time_dual energy_rate power_derivative cumulative_energy power_hist util_hist power_ecdf util_ecdf power_boxplot_phase util_boxplot_phase phase_energy_bar phase_time_bar power_util_scatter power_util_hexbin energy_by_device layer_energy_bar layer_energy_treemap layer_type_energy_bar layer_energy_spread kernel_energy_bar" "$cur"; return ;;
     --format) _joulemeter_words "pdf svg png" "$cur"; return ;;
     --width) _joulemeter_words "column page" "$cur"; return ;;
     --smooth) _joulemeter_words "5 10 50" "$cur"; return ;;

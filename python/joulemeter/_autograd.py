@@ -204,7 +204,16 @@ def _owner(spans: List[Tuple[int, int, int]], starts: List[int], number: int, us
 
 def _in_order(calls: List[Call]) -> List[Call]:
     """Sorted by begin, what encloses before what is enclosed."""
-    order = sorted(range(len(calls)), key=lambda i: (calls[i].begin_ns, -calls[i].end_ns, i))
+
+    def depth(index: int) -> int:
+        steps = 0
+        while calls[index].parent >= 0:
+            index = calls[index].parent
+            steps += 1
+        return steps
+
+    order = sorted(range(len(calls)),
+                   key=lambda i: (calls[i].begin_ns, -calls[i].end_ns, depth(i)))
     where = {old: new for new, old in enumerate(order)}
     for call in calls:
         call.parent = where.get(call.parent, -1)

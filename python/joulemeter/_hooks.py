@@ -55,7 +55,8 @@ def unwrapped(model: "torch.nn.Module") -> "torch.nn.Module":
     TypeError
         It is no module.
     NotImplementedError
-        It spreads its layers or their parameters over several devices.
+        It spreads its layers or their parameters over several devices, or is on one of a kind whose
+        times are not known.
     """
     import torch
 
@@ -74,6 +75,11 @@ def unwrapped(model: "torch.nn.Module") -> "torch.nn.Module":
     if isinstance(model, torch.nn.parallel.DistributedDataParallel):
         model = model.module
     used = {str(tensor.device) for tensor in model.parameters() if tensor.device.type != "meta"}
+    others = sorted(name for name in used if name.split(":")[0] not in ("cpu", "cuda"))
+    if others:
+        raise NotImplementedError(
+            f"the model is on {', '.join(others)}: when layers run is known of CPUs and of what "
+            "PyTorch calls CUDA devices only")
     if len(used) > 1:
         raise NotImplementedError(
             f"the model's layers lie on several devices ({', '.join(sorted(used))}): only those of "
@@ -149,9 +155,8 @@ class Watch:
         ``start()`` and ``stop()`` enclose each run.
     """
 
-    def __init__(self, model: "torch.nn.Module", training: bool = False) -> None:
-        self.parts = parts_of(model)
-        self.clock: HostClock = clock_of(device_of(model))
+    def __init__(self, model: Any, training: bool = False) -> None:
+        self.parts, self.clock = self._look(model)
         self._undo: List[Callable[[], Any]] = []
         self._graph: Any = None
         if training:
@@ -163,6 +168,9 @@ class Watch:
             self.clock.marks, self.clock.more, *(self._graph.watch() if self._graph else ()))
         if self._graph:
             self._graph.calls = self._calls
+
+    def _look(self, model: Any) -> Tuple[List[Part], HostClock]:
+        return parts_of(model), clock_of(device_of(model))
 
     def __enter__(self) -> Watch:
         try:
@@ -182,14 +190,16 @@ class Watch:
         Hooks of PyTorch would do, at several times the cost; and some modules (its encoder of
         transformers, say) run otherwise while hooks are on those within them.
         """
-        calls = self._calls
-        if getattr(module, "_compiled_call_impl", None) is not None:
-            self._undo.append(_replace(module, "_compiled_call_impl", calls, index))
-        elif is_compiled(module):
+        calls, name = self._calls, self._entrance(module)
+        if name is not None:
+            around = calls.around(index, getattr(module, name))
+            self._undo.append(replace(module, name, around))
+        else:
             self._undo.append(module.register_forward_pre_hook(calls.begin(index)).remove)
             self._undo.append(module.register_forward_hook(calls.end(index)).remove)
-        else:
-            self._undo.append(_replace(module, "forward", calls, index))
+
+    def _entrance(self, module: Any) -> Optional[str]:
+        return entrance(module)
 
     def __exit__(self, *_: Any) -> None:
         self._remove()
@@ -245,22 +255,28 @@ class Watch:
         return [Call(parts[row[0]], times[row[1]], times[row[2]], row[3]) for row in rows]
 
 
-def _replace(module: Any, name: str, calls: "_joulemeter.Calls", index: int) -> Callable[[], None]:
-    """Puts a method of a module within calls of a part. Returns what takes that back."""
+def replace(module: Any, name: str, fresh: Callable[..., Any]) -> Callable[[], None]:
+    """Puts something in the place of a module's method. Returns what takes that back."""
     own = name in vars(module)
-    inner = getattr(module, name)
-    fresh = calls.around(index, inner)
+    before = getattr(module, name)
     setattr(module, name, fresh)
 
     def undo() -> None:
         if vars(module).get(name) is not fresh:
             return  # somebody else has put something in its place, about ours
         if own:
-            setattr(module, name, inner)
+            setattr(module, name, before)
         else:
             delattr(module, name)
 
     return undo
+
+
+def entrance(module: Any) -> Optional[str]:
+    """The method that all calls of a module go through; None: there is none that could be replaced."""
+    if getattr(module, "_compiled_call_impl", None) is not None:
+        return "_compiled_call_impl"
+    return None if is_compiled(module) else "forward"
 
 
 # ---- ranges ----

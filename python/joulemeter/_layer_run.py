@@ -15,13 +15,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Tuple
 
-    import torch
-
     from ._hooks import Call
     from .highlevel import TorchProfiler
 
 _NO_DATA = ("JM_NO_DATA",)
 _OURS = "(joulemeter)"  # time in which we work ourselves
+_LEAST_S = 2.0  # before then it is too early to say that more would not help
 _PATIENCE_S = 1.5  # from then on there is a line about progress
 
 
@@ -57,16 +56,18 @@ class Sensors:
         known = [s for s in recording.sensors()
                  if s["quantity"] in ("power", "power_average", "energy")
                  and (device is None or s["device"] == device)]
-        pairs = [(s["refresh_s"] or 0.02, s["window_s"] or s["refresh_s"] or 0.02) for s in known]
-        self.refresh_s = min((refresh for refresh, _ in pairs), default=0.1)
-        self.window_s = min((window for _, window in pairs), default=0.1)
+        self.refresh_s = min((s["refresh_s"] or 0.1 for s in known), default=0.1)
+        spans = [s["refresh_s"] + s["window_s"] for s in known
+                 if s["quantity"] == "power" and s["refresh_s"] and s["window_s"]]
+        spans = spans or [2 * s["refresh_s"] for s in known if s["refresh_s"]]  # counters
+        self._span_s = min(spans, default=0.1)
         lags = [(s["refresh_s"] or 0) + (s["lag_s"] or 0) for s in known]
         self.lag_s = min(max(lags, default=0.0) + 0.03, 1.0)
 
     @property
     def burst_s(self) -> float:
         """So long the same part must run for one reading at least to see nothing else."""
-        return min(max(self.refresh_s + self.window_s, 0.02), 0.5)
+        return min(max(self._span_s, 0.02), 0.5)
 
 
 class LayerRun:
@@ -74,15 +75,16 @@ class LayerRun:
 
     Parameters
     ----------
-    model : torch.nn.Module
-        Unwrapped.
+    watch : Watch
+    on_gpu : bool
+        The model runs on a GPU.
     device_index : int or str or None
-    training : bool
-        Also backward and optimizer.
     net : bool
         Energies without the device's idle power.
     options : dict
         Of :func:`joulemeter.profile`.
+    device : str, optional
+        Whose energy is told of.
 
     Attributes
     ----------
@@ -95,10 +97,11 @@ class LayerRun:
         All runs of the whole model.
     """
 
-    def __init__(self, model: "torch.nn.Module", device_index: Any, training: bool, net: bool,
-                 options: Dict[str, Any]) -> None:
-        self.watch = _hooks.Watch(model, training)
-        self._on_device = _hooks.device_of(model).type == "cuda"
+    def __init__(self, watch: "_hooks.Watch", on_gpu: bool, device_index: Any, net: bool,
+                 options: Dict[str, Any], device: Optional[str] = None) -> None:
+        self._wanted = device
+        self.watch = watch
+        self._on_gpu = on_gpu
         self._device_index = device_index
         self._options = {"join": False, **options}
         self._net = net
@@ -130,9 +133,14 @@ class LayerRun:
 
     def _find_device(self) -> Optional[str]:
         """The GPU where the model runs on one, or one is simulated; else what C chooses."""
-        names = [device["name"] for device in self.profiler.devices() if device["in_total"]]
+        names = [device["name"] for device in self.profiler.devices()]
+        if self._wanted is not None:
+            if self._wanted not in names:
+                raise LookupError(f"there is no device {self._wanted!r}: there are "
+                                  f"{', '.join(names) or 'none'}")
+            return self._wanted
         gpus = [name for name in names if name.startswith("gpu")]
-        if gpus and (self._on_device or self._options.get("simulate")):
+        if gpus and (self._on_gpu or self._options.get("simulate")):
             return gpus[0]
         return next((name for name in names if name.startswith("cpu")), None)
 
@@ -202,3 +210,21 @@ def unsettled(found: Optional[Attribution], target: float) -> Optional[List[str]
         if part["bound_only"] or not known:
             names.append(part["name"])
     return names if parts else None
+
+
+class Worth:
+    """Is it worth while to go on? Not where the runs themselves differ: their number is given."""
+
+    def __init__(self) -> None:
+        self._seconds = self._u_j = 0.0
+
+    def more(self, found: Optional[Attribution], seconds: float) -> bool:
+        """False: half as much time again has not made the energies noticeably surer."""
+        if found is None or any(part["bound_only"] for part in found.parts if part["calls"] > 0):
+            return True
+        u_j = sum(part["u_random_j"] for part in found.parts if part["calls"] > 0)
+        if seconds < max(_LEAST_S, 1.5 * self._seconds):
+            return True
+        worth = self._seconds <= 0 or u_j < 0.92 * self._u_j  # alone by chance it would be 0.82
+        self._seconds, self._u_j = seconds, u_j
+        return worth

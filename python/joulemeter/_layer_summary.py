@@ -64,7 +64,7 @@ def _memory(profiler: "LayerPowerProfiler") -> str:
     from ._hooks import device_of
 
     torch: Any = sys.modules.get("torch")
-    if torch is None:
+    if torch is None or profiler._is_keras:
         return ""
     device = device_of(profiler._inner)
     if device.type != "cuda":

@@ -14,12 +14,13 @@ import random
 from . import _hooks
 from ._core import _warn
 from ._keep import Kept
+from ._keras_layers import is_keras
 from ._layer_metrics import LayerMetrics, frame_of, metrics_of, save, stats_of
 from ._layer_run import LayerRun, Progress, unsettled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, Union
+    from typing import Any, Callable, ContextManager, Dict, List, Optional, Tuple, Union
 
     import pandas
     import torch
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerMetrics", "LayerPowerProfiler"]
 
+_LONG_REFRESHES = 3  # a layer that lasts so long has readings of its own
+_LITTLE = 0.05
 METHODS = ("auto", "passive", "dither", "replay", "time_share", "boundary")
 
 
@@ -39,8 +42,8 @@ class LayerPowerProfiler:
     Parameters
     ----------
     model : torch.nn.Module or keras.Model
-        Stays as it is: hooks are there only while it is profiled. Of a Keras model only calls are
-        measured, and it runs eagerly meanwhile.
+        Stays as it is: it is watched only while it is profiled. Of a Keras model calls are measured
+        by :meth:`profile` alone, eagerly, passively or with dither.
     device_index : int or str
         The GPU that the model runs on, as PyTorch counts them.
     method : str
@@ -51,12 +54,15 @@ class LayerPowerProfiler:
         other tools, for comparison: their intervals do not hold.
     target_rel_u95 : float
         Replay and dither go on until the energies (those that make up 95 % of the whole) are known
-        so well: relative 95 % uncertainty, without that of the board's gain, which no repetition
-        removes.
+        so well, or get no surer: relative 95 % uncertainty, without that of the board's gain, which
+        no repetition removes.
     max_seconds : float
         They go on no longer than so many seconds.
     net : bool
         Energies without the device's idle power, where that is known.
+    device : str, optional
+        Whose energy is told of: "gpu0", "cpu0" ... Default: that of the GPU that the model is on, or
+        that is simulated; else the CPU's.
     progress : bool, optional
         A line on stderr while that takes more than a second or two. Default: on a terminal.
     **options
@@ -83,7 +89,8 @@ class LayerPowerProfiler:
 
     def __init__(self, model: Any, device_index: Union[None, int, str] = 0, method: str = "auto", *,
                  target_rel_u95: float = 0.05, max_seconds: float = 30.0, net: bool = False,
-                 progress: Optional[bool] = None, **options: Any) -> None:
+                 device: Optional[str] = None, progress: Optional[bool] = None,
+                 **options: Any) -> None:
         if method not in METHODS:
             raise ValueError(f"there is no method {method!r}: choose {', '.join(METHODS)}")
         if not target_rel_u95 > 0:
@@ -91,12 +98,14 @@ class LayerPowerProfiler:
         if not max_seconds >= 0:
             raise ValueError("max_seconds must be 0 or more")
         self.model = model
-        self._inner = _hooks.unwrapped(model)
+        self._is_keras = is_keras(model)
+        self._inner = model if self._is_keras else _hooks.unwrapped(model)
         self.device_index = device_index
         self.method = method
         self.target_rel_u95 = float(target_rel_u95)
         self.max_seconds = float(max_seconds)
         self.net = net
+        self.device = device
         self._show = progress
         self._options = options
         self._forget()
@@ -134,13 +143,11 @@ class LayerPowerProfiler:
         list of LayerMetrics
             A row for each call of a layer in each run.
         """
-        from ._layer_inputs import caller
-
         num_runs = _count(num_runs)
-        forward = caller(self.model, inputs, _hooks.device_of(self._inner))
-        with Kept(self._inner):
+        forward, kept = self._forward(inputs)
+        with kept:
             layers = []
-            if self.method in ("auto", "replay"):
+            if self.method in ("auto", "replay") and not self._is_keras:
                 from ._replay import capture
 
                 layers = capture(_hooks.parts_of(self._inner), forward,
@@ -176,6 +183,7 @@ class LayerPowerProfiler:
         from ._layer_inputs import generator
         from ._tokens import tell
 
+        self._needs_torch("profile_generation")
         generate = generator(self.model, inputs, _hooks.device_of(self._inner), generate_kwargs)
         with Kept(self._inner):
             if warmup:
@@ -211,6 +219,7 @@ class LayerPowerProfiler:
             Backwards are named ``conv1.backward``, the optimizer ``optimizer.step``. What gradients
             take that no layer made (of the loss, say) is none of them.
         """
+        self._needs_torch("profile_training")
         num_runs = _count(num_runs)
         if warmup:
             step()
@@ -222,11 +231,39 @@ class LayerPowerProfiler:
 
     # ---- how it is done ----
 
+    def _forward(self, inputs: Any) -> Tuple[Callable[[], Any], ContextManager[Any]]:
+        """What runs the model once, and what keeps it as it is."""
+        if self._is_keras:
+            from contextlib import nullcontext
+
+            from . import _keras_layers
+
+            return _keras_layers.caller(self.model, inputs), nullcontext()
+        from ._layer_inputs import caller
+
+        return caller(self.model, inputs, _hooks.device_of(self._inner)), Kept(self._inner)
+
+    def _needs_torch(self, method: str) -> None:
+        if self._is_keras:
+            raise NotImplementedError(f"{method} is for models of PyTorch: of a Keras model "
+                                      "profile(inputs) measures the layers' calls")
+
     def _open(self, training: bool = False) -> LayerRun:
         self._forget()
-        run = LayerRun(self._inner, self.device_index, training, self.net, self._options)
-        _hooks.warn_of_compiled(run.watch.parts, self._options.get("on_warning") or _warn)
-        return run
+        warn = self._options.get("on_warning") or _warn
+        watch: _hooks.Watch
+        if self._is_keras:
+            from ._keras_layers import KerasWatch, has_gpu
+
+            watch, on_gpu = KerasWatch(self.model), has_gpu(self.model)
+            if on_gpu:
+                warn("of a Keras model on a GPU it is known when layers were launched, not when the "
+                     "GPU ran them: energies of short layers are not to be trusted")
+        else:
+            watch = _hooks.Watch(self._inner, training)
+            on_gpu = _hooks.device_of(self._inner).type == "cuda"
+            _hooks.warn_of_compiled(watch.parts, warn)
+        return LayerRun(watch, on_gpu, self.device_index, self.net, self._options, self.device)
 
     def _choose_runs(self, why: str) -> None:
         """The method where layers cannot be run alone."""
@@ -246,7 +283,7 @@ class LayerPowerProfiler:
         run.prepare(4 * len(run.watch.parts))
         for _ in range(num_runs):
             if gaps is not None:
-                gap(gaps, 2 * run.sensors.refresh_s)
+                gap(gaps, 2 * run.sensors.burst_s)
             run.run(function)
 
     def _more_data(self, run: LayerRun, forward: Callable[[], Any], layers: List[Any]) -> None:
@@ -266,16 +303,15 @@ class LayerPowerProfiler:
             _warn(f"{self.choice}: the method is passive")
         if self.method != "auto":
             return
-        refresh, longest = run.sensors.refresh_s, _longest_s(run.runs)
+        refresh = run.sensors.refresh_s
+        share = _share_of_short(run.runs, _LONG_REFRESHES * refresh)
+        told = (f"{100 * share:.0f} % of the time is in layers shorter than {_LONG_REFRESHES} "
+                f"refreshes of the sensor, {1e3 * _LONG_REFRESHES * refresh:.3g} ms")
         if not layers:
             self.method_used, self.choice = "passive", "no layer can be run alone"
-        elif longest >= 10 * refresh:
-            self.method_used = "passive"
-            self.choice = f"layers last up to {longest:.3g} s, the sensor refreshes every {refresh:.3g} s"
         else:
-            self.method_used = "replay"
-            self.choice = (f"layers last {1e3 * longest:.3g} ms at most, the sensor refreshes every "
-                           f"{1e3 * refresh:.3g} ms")
+            self.method_used = "replay" if share > _LITTLE else "passive"
+            self.choice = told
 
     def _dither(self, run: LayerRun, forward: Callable[[], Any]) -> None:
         from ._replay import dither
@@ -371,7 +407,14 @@ def _count(runs: Any) -> int:
     return int(runs)
 
 
-def _longest_s(runs: List[List["Call"]]) -> float:
-    """The longest call of a leaf."""
-    return max(((call.end_ns - call.begin_ns) * 1e-9
-                for calls in runs for call in calls if call.part.is_leaf), default=0.0)
+def _share_of_short(runs: List[List["Call"]], seconds: float) -> float:
+    """Of the time of calls with no others in them, how much is in shorter ones than that."""
+    short = whole = 0
+    for calls in runs:
+        around = {call.parent for call in calls}
+        for index, call in enumerate(calls):
+            if index not in around:
+                lasted = call.end_ns - call.begin_ns
+                whole += lasted
+                short += lasted if lasted < seconds * 1e9 else 0
+    return short / whole if whole > 0 else 0.0

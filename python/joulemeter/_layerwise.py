@@ -77,7 +77,8 @@ class LayerwiseMeasurementTool(Tool):
             raise RuntimeError("start() was called twice without stop()")
         inner = _hooks.unwrapped(model)
         self._open_file()
-        run = LayerRun(inner, self.gpu_num, True, False, self._options)
+        run = LayerRun(_hooks.Watch(inner, True), _hooks.device_of(inner).type == "cuda",
+                       self.gpu_num, False, self._options)
         _hooks.warn_of_compiled(run.watch.parts, _warn)
         run.__enter__()
         run.watch.flush_when(_MOST_CALLS, self._flush)

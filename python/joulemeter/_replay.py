@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from contextlib import nullcontext
 
 import _joulemeter
 
-from ._hooks import Call
-from ._layer_run import unsettled
+from ._hooks import Call, entrance, replace
+from ._layer_run import Worth, unsettled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,43 +66,75 @@ def _mixed_precision(device: str) -> Callable[[], ContextManager[Any]]:
 
 
 class Captured:
-    """A layer and what it was given first."""
+    """A layer and what it was given first.
 
-    def __init__(self, part: "Part", args: Any, kwargs: Any, device: str) -> None:
+    Its ``forward`` is kept as it is before it is watched: a burst is one call, however many it has.
+    """
+
+    def __init__(self, part: "Part", forward: Callable[..., Any], args: Any, kwargs: Any,
+                 device: str) -> None:
         self.part = part
+        self._forward = forward
         self.args = _copied(tuple(args))
         self.kwargs = _copied(dict(kwargs))
         self.context = _mixed_precision(device)
 
     def call(self) -> None:
-        self.part.module.forward(*self.args, **self.kwargs)
+        self._forward(*self.args, **self.kwargs)
+
+
+class _Capture:
+    """What each module was given first, of those that call no other."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self.found: Dict[str, Optional[Captured]] = {}
+        self._open: List[str] = []
+
+    def watch(self, part: "Part") -> Callable[[], Any]:
+        """Returns what takes it back."""
+        name = entrance(part.module)
+        inner = getattr(part.module, name or "forward")
+        if name is None:  # a hook breaks no graph here: it is outside of what is compiled
+            return part.module.register_forward_pre_hook(
+                lambda _, args, kwargs: self._keep(part, inner, args, kwargs),
+                with_kwargs=True).remove
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            self._keep(part, inner, args, kwargs)
+            self._open.append(part.name)
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                self._open.pop()
+
+        functools.update_wrapper(forward, inner)  # its signature is asked for
+        return replace(part.module, name, forward)
+
+    def _keep(self, part: "Part", inner: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        if self._open:
+            self.found[self._open[-1]] = None  # it calls others
+        if part.name in self.found:
+            return
+        try:
+            self.found[part.name] = Captured(part, inner, args, kwargs, self._device)
+        except _NotPlain:
+            self.found[part.name] = None
 
 
 def capture(parts: List["Part"], run: Callable[[], Any], device: str) -> List[Captured]:
-    """Runs the model once and keeps what each leaf was given, where that can be given again."""
-    found: Dict[str, Optional[Captured]] = {}
-    handles = []
-
-    def hook_of(part: "Part") -> Callable[..., None]:
-        def keep(_: Any, args: Any, kwargs: Any) -> None:
-            if part.name not in found:
-                try:
-                    found[part.name] = Captured(part, args, kwargs, device)
-                except _NotPlain:
-                    found[part.name] = None
-
-        return keep
-
+    """Runs the model once and keeps what each module that calls no other was given, where that can
+    be given again."""
+    kept = _Capture(device)
+    undo: List[Callable[[], Any]] = []
     try:
         for part in parts:
-            if part.is_leaf:
-                handles.append(part.module.register_forward_pre_hook(hook_of(part),
-                                                                     with_kwargs=True))
+            undo.append(kept.watch(part))
         run()
     finally:
-        for handle in handles:
-            handle.remove()
-    return [layer for layer in found.values() if layer is not None]
+        while undo:
+            undo.pop()()
+    return [layer for layer in kept.found.values() if layer is not None]
 
 
 # ---- bursts ----
@@ -134,19 +167,19 @@ class Replay:
         self._random = random.Random(1)  # the program's own generator is left alone
         self._burst_ns = int(run.sensors.burst_s * 1e9)
         self._failed: List[str] = []
-        self.reached = False
 
     def __call__(self) -> List[str]:
         """Returns the names of layers that could not be run alone."""
         names: Optional[List[str]] = None
-        known = 0
+        known, worth = 0, Worth()
         while True:
             self._round(names, known)
             if time.monotonic() >= self._deadline:
                 break
-            names = unsettled(self._run.attribute(), self._target)
-            if names is not None and not names:
-                self.reached = True
+            found = self._run.attribute()
+            names = unsettled(found, self._target)
+            left = self._deadline - time.monotonic()
+            if names == [] or not worth.more(found, self._seconds - left):
                 break
             known = 0 if names is None else len(self._run.watch.parts) - len(names)
         return self._failed
@@ -203,13 +236,13 @@ class Replay:
 
 
 def dither(run: "LayerRun", forward: Callable[[], Any], target: float, seconds: float,
-           progress: "Progress") -> bool:
-    """Runs the model with random gaps, up to some refreshes of the sensor. True: the target was
-    reached."""
+           progress: "Progress") -> None:
+    """Runs the model with random gaps, up to some refreshes of the sensor, until the energies are
+    known well enough, get no surer, or the time is over."""
     generator = random.Random(1)
-    longest = _GAP_REFRESHES * max(run.sensors.refresh_s, run.sensors.window_s)
+    longest = _GAP_REFRESHES * run.sensors.burst_s
     began = time.monotonic()
-    asked, number = began, 0
+    asked, number, worth = began, 0, Worth()
     while time.monotonic() - began < seconds:
         number += 1
         progress.say(f"run {number} with a random gap, {time.monotonic() - began:.0f} s of at most "
@@ -217,10 +250,10 @@ def dither(run: "LayerRun", forward: Callable[[], Any], target: float, seconds: 
         gap(generator, longest)
         run.run(forward, counted=False)
         if time.monotonic() - asked > max(1.0, 10 * run.attribution_s):
-            if unsettled(run.attribute(), target) == []:
-                return True
+            found = run.attribute()
+            if unsettled(found, target) == [] or not worth.more(found, asked - began):
+                return
             asked = time.monotonic()
-    return False
 
 
 def gap(generator: random.Random, longest_s: float) -> None:

@@ -138,13 +138,15 @@ static bool find_nesting(jmi_attributing *a, nesting *n) {
 
 /* ---- parts ---- */
 
-/* Calls differ, and what these few took is not what all calls take on average. By how much their
- * power varies no reading tells; as much as their durations do, at a guess. */
-static double variation(const jmi_class *cls) {
+/* Calls differ, and what these few took is not what all calls take on average. By how much, the
+ * readings say, though not surely; their durations, which differ too, say what is usual. */
+static double variation(const jmi_attributing *a, const jmi_class *cls) {
     double n = (double)cls->calls;
     if (n < 2 || !(cls->own_s > 0)) return 0;
     double mean = cls->own_s / n, variance = (cls->square_s2 / n - mean * mean) * n / (n - 1);
-    return jmi_min(sqrt(jmi_max(variance, 0)) / mean, 0.2) / sqrt(n);
+    double durations = jmi_min(sqrt(jmi_max(variance, 0)) / mean, 0.2);
+    double both = 0.5 * (durations * durations + a->differ * a->differ);
+    return (a->differ > 0 ? sqrt(both) : durations) / sqrt(n);
 }
 
 /* A part of the classes' list; of a lumped column a share. */
@@ -162,7 +164,7 @@ static jm_part part_of(const jmi_attributing *a, const nesting *n, uint32_t numb
                  .time_s = cls->own_s,
                  .inclusive_time_s = cls->inclusive_s,
                  .seen_s = cls->all_s};
-    sd = hypot(sd, variation(cls) * mean);
+    sd = hypot(sd, variation(a, cls) * mean);
     p.energy = energy_of(a, mean * t, sd * t, t);
     p.inclusive = p.energy;
     if (times != NULL)

@@ -150,7 +150,9 @@ int jmi_attribute_regress(jmi_attributing *a, jm_error *error) {
         status = sum_views(a, error);
         if (status == JM_OK) status = fit(a, error);
     }
-    if (status == JM_OK) widen(a);
+    if (status != JM_OK) return status;
+    widen(a);
+    a->differ = jmi_attribute_differ(a);
     return status;
 }
 

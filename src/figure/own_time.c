@@ -5,6 +5,7 @@
 #include "energy/views.h"
 #include "report/reader.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,8 +47,9 @@ static bool is_asked_for(const jm_figures *f, uint32_t device) {
     return jmi_device_is_part(f->recording, device, f->device);
 }
 
-static int attribute(const jm_figures *f, jm_category category, uint32_t device, uint32_t runner,
-                     jmi_visit_attribution visit, void *user, jm_error *error) {
+/* Attributes a device's energy, and keeps that for the figures to come. */
+static int attribute(jm_figures *f, jm_category category, uint32_t device, uint32_t runner,
+                     jm_error *error) {
     jm_attribution_options options = JM_ATTRIBUTION_OPTIONS_INIT;
     jm_attribution *attribution;
     jm_error why;
@@ -57,24 +59,38 @@ static int attribute(const jm_figures *f, jm_category category, uint32_t device,
     int status = jm_attribute(&attribution, f->recording, &options, &why);
     if (status == JM_NO_DATA) return JM_OK; /* nothing measures this device */
     if (status != JM_OK) return jmi_fail(error, status, "%s", why.message);
-    status = visit(attribution, runner, user, error);
-    jm_attribution_free(attribution);
-    return status;
+    if (!jmi_reserve(&f->attributed, &f->attributed_capacity, f->attributed_count + 1,
+                     sizeof *f->attributed)) {
+        jm_attribution_free(attribution);
+        return jmi_fail(error, JM_MEMORY, "out of memory for an attribution");
+    }
+    f->attributed[f->attributed_count++] = (jmi_attributed){category, runner, attribution};
+    return JM_OK;
 }
 
-int jmi_attributions(const jm_figures *f, jm_category category, jmi_visit_attribution visit,
-                     void *user, jm_error *error) {
+static int need_attributions(jm_figures *f, jm_category category, jm_error *error) {
     runners r = {.host = false};
     int status = find_runners(&r, f->recording, category, error);
     bool named = false;
+    for (size_t i = 0; i < f->attributed_count; i++)
+        if (f->attributed[i].category == category) r.count = 0; /* it was done before */
     for (uint32_t i = 0; status == JM_OK && i < r.count; i++) {
         if (!r.device[i]) continue;
         named = true;
-        status = attribute(f, category, i, i, visit, user, error);
+        status = attribute(f, category, i, i, error);
     }
     for (uint32_t i = 0; status == JM_OK && !named && i < r.count; i++)
-        if (is_asked_for(f, i)) status = attribute(f, category, i, UINT32_MAX, visit, user, error);
+        if (is_asked_for(f, i)) status = attribute(f, category, i, UINT32_MAX, error);
     free(r.device);
+    return status;
+}
+
+int jmi_attributions(jm_figures *f, jm_category category, jmi_visit_attribution visit, void *user,
+                     jm_error *error) {
+    int status = need_attributions(f, category, error);
+    for (size_t i = 0; status == JM_OK && i < f->attributed_count; i++)
+        if (f->attributed[i].category == category)
+            status = visit(f->attributed[i].attribution, f->attributed[i].runner, user, error);
     return status;
 }
 
@@ -140,14 +156,18 @@ static int by_energy(const void *left, const void *right) {
     return strcmp(a->name, b->name);
 }
 
-int jmi_parts_make(jmi_parts *parts, const jm_figures *f, jm_category category, jm_error *error) {
+int jmi_parts_make(jmi_parts *parts, jm_figures *f, jm_category category, jm_error *error) {
     adding to = {.parts = parts};
     *parts = (jmi_parts){.count = 0};
     for (uint32_t i = 0; i < jm_recording_device_count(f->recording); i++)
         to.devices += is_asked_for(f, i);
     int status = jmi_attributions(f, category, add_parts, &to, error);
-    if (status == JM_OK && parts->count == 0)
-        status = jmi_fail(error, JM_NO_DATA, "no energy was measured");
+    bool any = false;
+    for (size_t i = 0; i < parts->count; i++) {
+        const jm_energy *e = &parts->list[i].energy;
+        any |= jmi_energy_shown(e) && isfinite(e->upper_j);
+    }
+    if (status == JM_OK && !any) status = jmi_fail(error, JM_NO_DATA, "no energy was measured");
     if (status == JM_OK)
         qsort(parts->list, parts->count, sizeof *parts->list, by_energy);
     else

@@ -20,14 +20,14 @@ typedef struct jmi_parts {
 } jmi_parts;
 
 /* Of the ranges of a category. JM_NO_DATA: there are none, or no energy is known. */
-int jmi_parts_make(jmi_parts *parts, const jm_figures *f, jm_category category, jm_error *error);
+int jmi_parts_make(jmi_parts *parts, jm_figures *f, jm_category category, jm_error *error);
 void jmi_parts_free(jmi_parts *parts);
 
 /* Calls `visit` with the attribution of each device that ran such ranges, and its index, or
  * UINT32_MAX where the host ran them. */
 typedef int (*jmi_visit_attribution)(const jm_attribution *attribution, uint32_t device, void *user,
                                      jm_error *error);
-int jmi_attributions(const jm_figures *f, jm_category category, jmi_visit_attribution visit,
-                     void *user, jm_error *error);
+int jmi_attributions(jm_figures *f, jm_category category, jmi_visit_attribution visit, void *user,
+                     jm_error *error);
 
 #endif

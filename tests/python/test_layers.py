@@ -256,6 +256,51 @@ def test_gradients_are_what_they_are_without_hooks(network):
     assert all(torch.equal(a, p.grad) for a, p in zip(expected, network.parameters()))
 
 
+class Event:
+    """An event of a device whose clock began at another time and is a little quick."""
+
+    def __init__(self, enable_timing=False):
+        assert enable_timing
+        self.at_ns = None
+
+    def record(self):
+        self.at_ns = _joulemeter.now_ns()
+
+    def synchronize(self):
+        pass
+
+    def elapsed_time(self, later):
+        return (later.at_ns - self.at_ns) * 1.001e-6
+
+
+def test_times_of_a_device(network, monkeypatch):
+    from contextlib import nullcontext
+
+    from joulemeter import _device_clock
+
+    waits = []
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: waits.append(1))
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
+    monkeypatch.setattr(_device_clock, "_MORE", 4)
+    monkeypatch.setattr(_hooks, "clock_of",
+                        lambda device: _device_clock.CudaClock(torch.device("cuda")))
+    watch = _hooks.Watch(network.eval())
+    with watch, torch.no_grad():
+        for _ in range(2):
+            waits.clear()
+            begin, end, _ = watch.run(lambda: (network(torch.randn(8, 16)), time.sleep(0.3),
+                                               network(torch.randn(8, 16))))
+            assert len(waits) <= 4  # at the edges of the run, none for a layer
+            calls = watch.take()
+            assert len(calls) == 18
+            reach = 300_000  # of the clock of a device that is a thousandth quick, put right
+            assert begin - reach <= calls[0].begin_ns and calls[-1].end_ns <= end + reach
+            assert 0.3e9 <= calls[9].begin_ns - calls[0].end_ns < 0.3e9 + 0.1e9
+            assert all(call.begin_ns <= call.end_ns for call in calls)
+    assert len(watch.clock.marks) == 36 + (-36) % 4  # the second run used those of the first
+
+
 # ---- what stays as it was ----
 
 
@@ -330,6 +375,11 @@ def test_profile_and_its_tables(network, tmp_path):
     assert all(row.end_time >= row.start_time > 1.7e9 for row in rows)
     assert rows[1].start_power_w == pytest.approx(200, rel=0.05)
     assert profiler.method_used == "replay" and profiler.attribution.simulated
+    ranges = profiler.report.recording.ranges("layer")
+    bursts = [r for r in ranges if r["name"] == "1.a" and r["end_ns"] - r["begin_ns"] > 50e6]
+    assert len(bursts) >= 1  # one range each
+    inside = [r for r in ranges for b in bursts if b["begin_ns"] < r["begin_ns"] < b["end_ns"]]
+    assert inside == []
 
     path = tmp_path / "layers.csv"
     profiler.save_results(path)
@@ -398,7 +448,7 @@ def test_methods_by_name(network, method):
     assert profiler.method_used == ("replay" if method == "auto" else method)
     assert {row.method for row in rows} == {profiler.method_used}
     if method == "auto":
-        assert "refreshes every" in profiler.choice
+        assert "refreshes of the sensor" in profiler.choice
 
 
 def test_auto_is_passive_where_layers_are_long():
@@ -409,7 +459,7 @@ def test_auto_is_passive_where_layers_are_long():
 
     profiler = profiler_of(nn.Sequential(Slow(), Slow()), max_seconds=5)
     profiler.profile(torch.zeros(1), warmup=False)
-    assert profiler.method_used == "passive" and "layers last up to" in profiler.choice
+    assert profiler.method_used == "passive" and "0 % of the time" in profiler.choice
 
 
 def test_without_any_sensor(network):
@@ -486,6 +536,35 @@ def test_replay_calls_layers_with_what_they_were_given():
         layers[0].call()
     first, again = given
     assert torch.equal(first[0], again[0]) and first[1:] == again[1:] == (2, [None, (3, "x")], True)
+
+
+def test_an_encoder_runs_as_it_does_unwatched():
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    x = torch.randn(2, 4, 16)
+    rows = profiler_of(model, method="replay").profile(x)
+    assert [row.layer_name for row in rows] == ["TransformerEncoder", "layers.0", "layers.1"]
+    with torch.no_grad():
+        layers = _replay.capture(_hooks.parts_of(model), lambda: model(x), "cpu")
+    assert [layer.part.name for layer in layers] == ["layers.0", "layers.1"]
+    model.train()
+    assert len(profiler_of(model, method="passive").profile(x)) > 10
+
+
+def test_a_backward_of_one_node_each():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1,
+                                     num_attention_heads=2, intermediate_size=32)
+    model = transformers.BertForSequenceClassification(config)
+
+    def step():
+        model(input_ids=torch.ones(2, 6, dtype=torch.long),
+              labels=torch.tensor([0, 1])).loss.backward()
+
+    calls = calls_of(model, step, training=True)
+    assert all(call.parent < index for index, call in enumerate(calls))
+    names = {call.part.name for call in calls}
+    assert {"classifier.backward", "bert.encoder.layer.0.attention.self.query.backward"} <= names
 
 
 def test_layers_that_cannot_run_alone():
