@@ -121,7 +121,7 @@ static void between_all_polls(void **state) {
             double after_s = off_s(&track);
             if (after_s > 15e-6 || after_s > 0.2 * before_s)
                 fail_msg("%g us off, %g us before", 1e6 * after_s, 1e6 * before_s);
-            printf("%g before %g u %g\n", after_s*1e6, before_s*1e6, track.tick_u_ns/1e3);
+            printf("%g before %g u %g\n", after_s * 1e6, before_s * 1e6, track.tick_u_ns / 1e3);
             if (0) assert_true(track.tick_u_ns * 1e-9 > after_s / 4 && track.tick_u_ns < 50e3);
             jmi_track_free(&track);
             jm_recording_free(r);
