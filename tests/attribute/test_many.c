@@ -17,11 +17,15 @@ static long peak_kb(void) {
     return usage.ru_maxrss;
 }
 
+static double slowness(void) {
+    const char *text = getenv("JOULEMETER_TEST_SLOWNESS");
+    return text != NULL ? atof(text) : 1;
+}
+
 /* A million calls of 300 classes, two streams at once, in windows. */
 static void a_million_ranges(void **state) {
     (void)state;
     enum { MANY = 1000000, CLASSES = 300, WINDOWS = 10000 };
-    const char *slowness = getenv("JOULEMETER_TEST_SLOWNESS");
     world_open(14);
     world_draw(60, 250);
     world_sense(world_gpu("gpu0"), 0.1, 0.1);
@@ -50,7 +54,7 @@ static void a_million_ranges(void **state) {
     double took_s = cpu_s() - begin_s;
     long grown_kb = peak_kb() - before_kb;
     printf("%.2f s, %ld MB\n", took_s, grown_kb / 1024);
-    assert_true(took_s < 8 * (slowness != NULL ? atof(slowness) : 1));
+    assert_true(took_s < 8 * slowness());
 #ifndef JM_SANITIZED
     assert_true(grown_kb < 400 * 1024);
 #endif
@@ -124,11 +128,36 @@ static void ranges_that_never_end(void **state) {
     world_close();
 }
 
+/* A server has a thread for each request. */
+static void a_thread_for_each_range(void **state) {
+    (void)state;
+    enum { MANY = 100000 };
+    world_open(15);
+    world_draw(20, 200);
+    world_sense(world_gpu("gpu0"), 0.1, 0.1);
+    for (int i = 0; i < MANY; i++) {
+        jm_range range = {.size = sizeof range,
+                          .begin_ns = T0 + i * INT64_C(200000),
+                          .end_ns = T0 + i * INT64_C(200000) + 300000,
+                          .category = JM_CATEGORY_LAYER,
+                          .thread = (uint32_t)i,
+                          .name = i % 2 ? "get" : "put"};
+        assert_int_equal(jm_recording_add_range(the_world.recording, &range, NULL), JM_OK);
+    }
+    double begin_s = cpu_s();
+    told t = tell_well(the_world.recording, NULL);
+    assert_true(cpu_s() - begin_s < 2 * slowness());
+    close_to(part_named(&t, "get")->energy.duration_s, 10, 1e-3, "half of the time");
+    told_free(&t);
+    world_close();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_million_ranges), /* first: memory is that of its peak */
         cmocka_unit_test(a_thousand_layers),
         cmocka_unit_test(ranges_that_never_end),
+        cmocka_unit_test(a_thread_for_each_range),
     };
     return cmocka_run_group_tests_name("attribute: many", tests, NULL, NULL);
 }
