@@ -49,6 +49,7 @@ typedef struct lattice {
     int64_t origin;
     double begin, period; /* tick k is at origin + begin + k period */
     double room;          /* it may move by so much, to and fro; negative: none fits */
+    double u;             /* standard uncertainty of a tick */
 } lattice;
 
 static double number_of(const lattice *l, int64_t t) {
@@ -76,6 +77,50 @@ static void count_ticks(const lattice *l, const change *list, size_t count, doub
     }
 }
 
+/* How much the period may differ, one way, before no lattice fits. */
+static double reach_of(const lattice *l, double way, const change *list, size_t count,
+                       const double *number) {
+    lattice other = *l;
+    double fits = 0, none = 1;
+    for (bool found = false; !found && none < l->period; none *= found ? 1 : 2) {
+        other.period = l->period + way * none;
+        found = !(room_of(&other, list, count, number) > 0);
+    }
+    for (int step = 0; step < 40; step++) {
+        double middle = (fits + none) / 2;
+        other.period = l->period + way * middle;
+        *(room_of(&other, list, count, number) > 0 ? &fits : &none) = middle;
+    }
+    return fits;
+}
+
+/* All lattices that fit are as likely: their mean, and how far ticks lie from it. Where there is
+ * most room alone would not do, for the periods that still fit there differ, and with them ticks
+ * far from its middle. */
+static void centre(lattice *l, const change *list, size_t count, const double *number) {
+    enum { STEPS = 32 };
+    lattice at[STEPS];
+    double below = reach_of(l, -1, list, count, number), span = number[count - 1];
+    double all = below + reach_of(l, 1, list, count, number), w = 0, begin = 0, period = 0;
+    for (int i = 0; i < STEPS; i++) {
+        at[i] = *l;
+        at[i].period = l->period - below + all * (i + 0.5) / STEPS;
+        double room = fmax(room_of(&at[i], list, count, number), 0);
+        w += at[i].room = room;
+        begin += room * at[i].begin;
+        period += room * at[i].period;
+    }
+    if (!(w > 0)) return;
+    l->begin = begin / w;
+    l->period = period / w;
+    double square = 0;
+    for (int i = 0; i < STEPS; i++) {
+        double b = at[i].begin - l->begin, p = at[i].period - l->period, room = at[i].room;
+        square += room * (b * b + b * p * span + p * p * span * span / 3 + room * room / 12);
+    }
+    l->u = sqrt(square / w);
+}
+
 /* The room is concave in the period: thirds of an interval tell where it is largest. */
 static lattice find_lattice(const change *list, size_t count, double period_ns, double *number) {
     lattice l = {.origin = list[0].lo, .period = period_ns};
@@ -94,7 +139,8 @@ static lattice find_lattice(const change *list, size_t count, double period_ns, 
             high = b.period;
     }
     l.period = (low + high) / 2;
-    room_of(&l, list, count, number);
+    l.u = room_of(&l, list, count, number) / sqrt(12);
+    if (l.room > 0) centre(&l, list, count, number);
     return l;
 }
 
@@ -140,7 +186,7 @@ static void refine(jmi_track *track, const changes *all, double *number) {
                    track->edge[edge] + (int64_t)track->moved_ns < list[0].lo - (int64_t)period / 2)
                 edge++;
             if (fits) edge = put_on(track, edge, &l, list[count - 1].hi + (int64_t)period / 2);
-            if (fits) u = l.room / sqrt(12) + 1e3;
+            if (fits) u = l.u + 1e3;
         }
         square += (double)count * u * u;
         ticks += count;
