@@ -120,7 +120,7 @@ static double quantile(const double *sorted, size_t count, double share) {
 /* Tukey's box (1977) of values in order; takes the name. */
 static void add_box(spread *s, char *name, const double *sorted, size_t count) {
     double q1 = quantile(sorted, count, 0.25), q3 = quantile(sorted, count, 0.75);
-    double reach = 1.5 * (q3 - q1), y = (double)s->count;
+    double reach = 1.5 * (q3 - q1) + 1e-6 * fabs(q3), y = (double)s->count; /* times round */
     size_t first = 0, last = count - 1;
     while (sorted[first] < q1 - reach) first++;
     while (sorted[last] > q3 + reach) last--;

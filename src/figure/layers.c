@@ -37,7 +37,7 @@ static int make_bars(jm_figures *f, jm_figure *figure, jm_category category, con
                      jm_error *error) {
     jmi_parts parts;
     size_t top = f->options.top == 0 ? DEFAULT_TOP : f->options.top;
-    int status = jmi_parts_make(&parts, f, category, error);
+    int status = jmi_parts_make(&parts, f, category, false, error);
     if (status != JM_OK) return status;
     if (top > MOST_TOP) top = MOST_TOP;
     size_t rows = parts.count < top ? parts.count : top;
@@ -225,7 +225,7 @@ int jmi_make_layer_energy_treemap(jm_figures *f, jm_figure *figure, jm_error *er
     jmi_parts parts;
     double areas[MOST_TILES + 1], sum = 0, rest = 0;
     rectangle tiles[MOST_TILES + 1];
-    int status = jmi_parts_make(&parts, f, JM_CATEGORY_LAYER, error);
+    int status = jmi_parts_make(&parts, f, JM_CATEGORY_LAYER, false, error);
     if (status != JM_OK) return status;
     size_t known = 0, bounds = 0;
     for (size_t i = 0; i < parts.count; i++) {

@@ -96,10 +96,12 @@ int jmi_attributions(jm_figures *f, jm_category category, jmi_visit_attribution 
 
 /* ---- parts ---- */
 
-/* The part of this name and device, a fresh one if there is none; NULL: out of memory. */
-static jmi_part *part_named(jmi_parts *parts, const jm_part *p, uint32_t device, bool *fresh) {
+/* The part of this name, where `known` says that it may be there, or a fresh one; NULL: out of
+ * memory. */
+static jmi_part *part_named(jmi_parts *parts, const jm_part *p, uint32_t device, bool known,
+                            bool *fresh) {
     *fresh = false;
-    for (size_t i = 0; device == UINT32_MAX && i < parts->count; i++)
+    for (size_t i = 0; known && i < parts->count; i++)
         if (strcmp(parts->list[i].name, p->name) == 0) return &parts->list[i];
     if (!jmi_reserve(&parts->list, &parts->capacity, parts->count + 1, sizeof *parts->list))
         return NULL;
@@ -114,9 +116,10 @@ static jmi_part *part_named(jmi_parts *parts, const jm_part *p, uint32_t device,
     return part->name != NULL && part->type != NULL ? part : NULL;
 }
 
-static int add_part(jmi_parts *parts, const jm_part *p, uint32_t device, jm_error *error) {
+static int add_part(jmi_parts *parts, const jm_part *p, uint32_t device, bool known,
+                    jm_error *error) {
     bool fresh;
-    jmi_part *part = part_named(parts, p, device, &fresh);
+    jmi_part *part = part_named(parts, p, device, known, &fresh);
     if (part == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for parts");
     jmi_energy_add(&part->energy, &p->energy, fresh);
     if (!fresh) jmi_energy_finish(&part->energy, 0);
@@ -128,6 +131,7 @@ static int add_part(jmi_parts *parts, const jm_part *p, uint32_t device, jm_erro
 typedef struct adding {
     jmi_parts *parts;
     size_t devices;
+    bool members; /* are shown too */
 } adding;
 
 static int add_parts(const jm_attribution *a, uint32_t device, void *user, jm_error *error) {
@@ -137,12 +141,13 @@ static int add_parts(const jm_attribution *a, uint32_t device, void *user, jm_er
     for (uint32_t i = 0; status == JM_OK && i < jm_attribution_part_count(a); i++) {
         jm_part p = JM_PART_INIT;
         jm_attribution_part(a, i, &p);
-        if (!grouped || p.group == JM_NO_GROUP) status = add_part(to->parts, &p, device, error);
+        if (!grouped || to->members || p.group == JM_NO_GROUP)
+            status = add_part(to->parts, &p, device, !grouped, error);
     }
     for (uint32_t i = 0; status == JM_OK && grouped && i < jm_attribution_group_count(a); i++) {
         jm_part p = JM_PART_INIT;
         jm_attribution_group(a, i, &p);
-        status = add_part(to->parts, &p, device, error);
+        status = add_part(to->parts, &p, device, !grouped, error);
     }
     return status;
 }
@@ -156,8 +161,9 @@ static int by_energy(const void *left, const void *right) {
     return strcmp(a->name, b->name);
 }
 
-int jmi_parts_make(jmi_parts *parts, jm_figures *f, jm_category category, jm_error *error) {
-    adding to = {.parts = parts};
+int jmi_parts_make(jmi_parts *parts, jm_figures *f, jm_category category, bool members,
+                   jm_error *error) {
+    adding to = {.parts = parts, .members = members};
     *parts = (jmi_parts){.count = 0};
     for (uint32_t i = 0; i < jm_recording_device_count(f->recording); i++)
         to.devices += is_asked_for(f, i);

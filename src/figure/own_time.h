@@ -19,8 +19,10 @@ typedef struct jmi_parts {
     size_t count, capacity;
 } jmi_parts;
 
-/* Of the ranges of a category. JM_NO_DATA: there are none, or no energy is known. */
-int jmi_parts_make(jmi_parts *parts, jm_figures *f, jm_category category, jm_error *error);
+/* Of the ranges of a category; `members`: also what a group holds, beside it. JM_NO_DATA: there are
+ * none, or no energy is known. */
+int jmi_parts_make(jmi_parts *parts, jm_figures *f, jm_category category, bool members,
+                   jm_error *error);
 void jmi_parts_free(jmi_parts *parts);
 
 /* Calls `visit` with the attribution of each device that ran such ranges, and its index, or

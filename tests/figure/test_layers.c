@@ -23,7 +23,7 @@ static jmi_parts parts_of(const jm_recording *recording, jm_category category) {
     jmi_parts parts;
     jm_error error = {0};
     fixture_ok(jm_figures_open(&figures, recording, NULL, &error), &error);
-    fixture_ok(jmi_parts_make(&parts, figures, category, &error), &error);
+    fixture_ok(jmi_parts_make(&parts, figures, category, false, &error), &error);
     jm_figures_close(figures);
     return parts;
 }
