@@ -122,7 +122,6 @@ static int attribute(jmi_attributing *a, jm_attribution *out, jm_error *error) {
     status = jmi_views_open(&a->views, a->recording, a->device, &plain, error);
     for (size_t v = 0; status == JM_OK && v < a->views.count; v++) {
         status = jmi_ticks_refine(&a->views.view[v].track, a->recording, error);
-        if (getenv("DBG")) fprintf(stderr, "tick_u %g\n", a->views.view[v].track.tick_u_ns);
     }
     if (status == JM_OK) status = jmi_attribute_whole(a, error);
     if (status == JM_OK)
@@ -131,10 +130,6 @@ static int attribute(jmi_attributing *a, jm_attribution *out, jm_error *error) {
     if (status == JM_OK && a->options.method == JM_ATTRIBUTION_REGRESSION)
         status = jmi_attribute_direct(a, error);
     if (status != JM_OK) return status;
-    if (getenv("DBG"))
-        fprintf(stderr, "noise %g %g shift %g %g tau %g widened %g range %g\n", a->fit.noise_w[0],
-                a->fit.noise_w[1], a->shift_ns[0], a->shift_ns[1], a->fit.tau_w, a->widened,
-                a->views.view[0].track.ceiling_w);
     describe(a, out);
     status = add_up(a, &out->info, error);
     if (status == JM_OK) status = jmi_attribute_parts(a, out, error);
