@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import _joulemeter
 
 from ._device_clock import HostClock, clock_of
@@ -14,19 +16,20 @@ if TYPE_CHECKING:
 
 BACKWARD = ".backward"
 OPTIMIZER = "optimizer.step"
-_LAYER = 6  # jm_category
+_BATCH, _WARMUP, _LAYER = 4, 5, 6  # jm_category
 
 
 class Part:
     """What energy is told of: a module's forward or backward, or the optimizer."""
 
-    __slots__ = ("is_leaf", "module", "module_type", "name")
+    __slots__ = ("attributes", "is_leaf", "module", "module_type", "name")
 
     def __init__(self, name: str, module: Any, module_type: str, is_leaf: bool) -> None:
         self.name = name
         self.module = module
         self.module_type = module_type
         self.is_leaf = is_leaf
+        self.attributes = json.dumps({"type": module_type}) if module_type else None
 
     def __repr__(self) -> str:
         return f"<Part {self.name!r}, {self.module_type}>"
@@ -289,7 +292,7 @@ def write(session: "_joulemeter.Session", calls: List[Call], device: Optional[st
     for call in calls:
         parent = ids[call.parent] if call.parent >= 0 else 0
         ids.append(add(call.part.name, call.begin_ns, max(call.end_ns, call.begin_ns), _LAYER,
-                       device, 0, None, parent))
+                       device, 0, call.part.attributes, parent))
 
 
 def warn_of_compiled(parts: List[Part], warn: Callable[[str], Any]) -> None:

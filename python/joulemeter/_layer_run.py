@@ -159,10 +159,17 @@ class LayerRun:
             end = max(end, max(call.end_ns for call in calls))
         self.write(calls)
         self.all_windows.append((begin, end))
-        if counted:
+        if not counted:
+            self.set_aside(begin, end)
+        else:
+            self.profiler.add_range("run", begin, end, _hooks._BATCH)
             self.windows.append((begin, end))
             self.runs.append(calls)
         return result
+
+    def set_aside(self, begin_ns: int, end_ns: int) -> None:
+        """What runs then tells of powers, but is not told of."""
+        self.profiler.add_range("replay", begin_ns, end_ns, _hooks._WARMUP)
 
     def write(self, calls: List["Call"]) -> None:
         _hooks.write(self.profiler, calls, None)
@@ -192,6 +199,7 @@ class LayerRun:
             self.attribution_s = (end - begin) * 1e-9
             if not self.profiler.closed:
                 self.profiler.add_range(_OURS, begin, end, _hooks._LAYER)
+                self.set_aside(begin, end)
 
 
 def unsettled(found: Optional[Attribution], target: float) -> Optional[List[str]]:

@@ -229,6 +229,7 @@ class Replay:
         except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError):
             return False
         self._run.write([Call(layer.part, begin, end, -1)])
+        self._run.set_aside(begin, end)
         return True
 
 

@@ -40,6 +40,26 @@ static void close_attributing(jmi_attributing *a) {
 
 /* ---- how the parts add up ---- */
 
+/* Net of idle, less than nothing is possible; otherwise an inferred power that is negative is none.
+ */
+void jmi_attribute_finish(jm_energy *e, bool net) {
+    jmi_energy_finish(e, 0);
+    if (net) {
+        e->lower_j = e->energy_j - e->u95_j;
+    } else if (e->energy_j < 0) {
+        e->energy_j = e->mean_power_w = 0;
+        e->upper_j = jmi_max(e->upper_j, 0);
+    }
+}
+
+/* Powers may come from readings of other times than that of the whole. */
+uint32_t jmi_attribute_provenance(const jmi_attributing *a) {
+    uint32_t from = a->whole.provenance & ~(uint32_t)JM_BOUND_ONLY;
+    for (size_t v = 0; from == 0 && v < a->views.count; v++)
+        from |= a->views.view[v].track.provenance;
+    return from;
+}
+
 static jm_energy sum_of(const jmi_attributing *a, const double *factors) {
     double time_s = 0;
     for (size_t i = 0; i < a->fit.count; i++) time_s += factors[i];
@@ -47,9 +67,9 @@ static jm_energy sum_of(const jmi_attributing *a, const double *factors) {
                    .u_random_j = sqrt(jmi_fit_variance(&a->fit, factors)),
                    .duration_s = time_s,
                    .measured = a->whole.measured,
-                   .provenance = a->whole.provenance};
+                   .provenance = jmi_attribute_provenance(a)};
     e.u_systematic_j = jmi_views_systematic(&a->views, e.energy_j, time_s);
-    jmi_energy_finish(&e, 0);
+    jmi_attribute_finish(&e, false);
     return e;
 }
 
@@ -67,6 +87,19 @@ static int add_up(const jmi_attributing *a, jm_attribution_info *info, jm_error 
     info->idle_u95_w = a->net ? a->idle.u95_w : (double)NAN;
     free(gaps);
     return JM_OK;
+}
+
+static bool is_finite(const jm_energy *e) {
+    return isfinite(e->energy_j) && isfinite(e->u_random_j) && isfinite(e->u95_j);
+}
+
+/* Readings that are none, as a damaged file may hold them, have squares that are too large. */
+static int check_finite(const jm_attribution *out, jm_error *error) {
+    bool good = is_finite(&out->info.sum) && is_finite(&out->info.gap);
+    for (size_t i = 0; i < out->part_count; i++)
+        good &= is_finite(&out->parts[i].energy) && is_finite(&out->parts[i].inclusive);
+    for (size_t i = 0; i < out->group_count; i++) good &= is_finite(&out->groups[i].energy);
+    return good ? JM_OK : jmi_fail(error, JM_NO_DATA, "the readings are too large to be powers");
 }
 
 static void describe(const jmi_attributing *a, jm_attribution *out) {
@@ -105,6 +138,7 @@ static int attribute(jmi_attributing *a, jm_attribution *out, jm_error *error) {
     describe(a, out);
     status = add_up(a, &out->info, error);
     if (status == JM_OK) status = jmi_attribute_parts(a, out, error);
+    if (status == JM_OK) status = check_finite(out, error);
     if (status != JM_OK || a->options.method != JM_ATTRIBUTION_REGRESSION) return status;
     jmi_attribute_diagnose(a, &out->info);
     out->info.locked = out->info.lock > 0.9 && out->group_count > 0;
@@ -197,8 +231,7 @@ int jm_attribution_sum(const jm_attribution *a, const uint32_t *parts, size_t co
         e.u_random_j = hypot(e.u_random_j, a->info.idle_u95_w / 1.96 * time_s);
         e.u_systematic_j = a->gain_u * fabs(e.energy_j);
     }
-    jmi_energy_finish(&e, 0);
-    if (a->net) e.lower_j = e.energy_j - e.u95_j;
+    jmi_attribute_finish(&e, a->net);
     if (1.96 * e.u_random_j > a->usual_w * time_s) e.provenance |= JM_BOUND_ONLY;
     free(factors);
     *energy = e;

@@ -19,6 +19,7 @@ typedef struct jmi_attributing {
     jmi_normal normals[JMI_SHIFTS];
     jmi_fit fit;
     double widened;     /* factor of its variances, as readings err alike */
+    double differ;      /* how calls of a class differ in power, relatively */
     jm_window *windows; /* between warm-ups, where no other windows were asked for */
     jm_window *hulls;   /* of each window, from its first call to the end of its last one */
     size_t hull_count;
@@ -55,6 +56,8 @@ int jmi_attribute_choose(jmi_attributing *a, jm_error *error);
 int jmi_attribute_whole(jmi_attributing *a, jm_error *error);
 /* Powers of the classes. */
 int jmi_attribute_regress(jmi_attributing *a, jm_error *error);
+/* By how much calls of a class differ in power: relative standard deviation. */
+double jmi_attribute_differ(const jmi_attributing *a);
 /* Where calls outlast the sensor's refresh, and what was measured of them is known better than what
  * was inferred, the former counts. */
 int jmi_attribute_direct(jmi_attributing *a, jm_error *error);
@@ -63,6 +66,10 @@ int jmi_attribute_direct(jmi_attributing *a, jm_error *error);
 int jmi_attribute_simply(jmi_attributing *a, jm_error *error);
 /* How much the readings could tell. */
 void jmi_attribute_diagnose(const jmi_attributing *a, jm_attribution_info *info);
+/* Interval and mean power of an energy, from its parts. */
+void jmi_attribute_finish(jm_energy *e, bool net);
+/* Where the powers come from: JM_FROM_*. */
+uint32_t jmi_attribute_provenance(const jmi_attributing *a);
 /* Parts, groups and calls. */
 int jmi_attribute_parts(jmi_attributing *a, jm_attribution *out, jm_error *error);
 

@@ -64,35 +64,40 @@ static bool number_of(numbers *n, const void *key, uint32_t fresh, uint32_t *num
 
 /* ---- ranges to calls ---- */
 
+enum { BUCKETS = 4096 };
+
 typedef struct reading {
     jmi_calls *calls;
     const jmi_call_filter *filter;
     numbers names;
-    struct {
+    struct line {
         uint32_t pid, thread, stream;
+        uint32_t next; /* of those of the same bucket, from 1 on; 0: none */
         const char *device;
-    } * threads;
-    size_t thread_count, thread_capacity, last_thread;
+    } * lines;
+    size_t line_count, line_capacity;
+    uint32_t bucket[BUCKETS];
 } reading;
 
-/* Those of a handful of threads and streams: the last one is mostly the same. */
+static bool is_line(const struct line *l, const jm_range *range) {
+    return l->thread == range->thread && l->pid == range->pid && l->stream == range->stream &&
+           strcmp(l->device, range->device) == 0;
+}
+
+/* Threads and streams are a handful, but a server may have one for each request. */
 static bool thread_of(reading *r, const jm_range *range, uint32_t *thread) {
-    for (size_t k = 0; k <= r->thread_count; k++) {
-        size_t i = k == 0 ? r->last_thread : k - 1;
-        if (i >= r->thread_count || r->threads[i].thread != range->thread ||
-            r->threads[i].pid != range->pid || r->threads[i].stream != range->stream ||
-            strcmp(r->threads[i].device, range->device) != 0)
-            continue;
-        *thread = (uint32_t)(r->last_thread = i);
-        return true;
+    uint32_t mixed = (range->pid * 31 + range->thread) * 31 + range->stream;
+    uint32_t *bucket = &r->bucket[mixed % BUCKETS];
+    for (uint32_t i = *bucket; i != 0; i = r->lines[i - 1].next) {
+        *thread = i - 1;
+        if (is_line(&r->lines[i - 1], range)) return true;
     }
-    if (!jmi_reserve(&r->threads, &r->thread_capacity, r->thread_count + 1, sizeof *r->threads))
+    if (!jmi_reserve(&r->lines, &r->line_capacity, r->line_count + 1, sizeof *r->lines))
         return false;
-    r->threads[r->thread_count].pid = range->pid;
-    r->threads[r->thread_count].thread = range->thread;
-    r->threads[r->thread_count].stream = range->stream;
-    r->threads[r->thread_count].device = range->device;
-    *thread = (uint32_t)(r->last_thread = r->thread_count++);
+    *thread = (uint32_t)r->line_count++;
+    r->lines[*thread] =
+        (struct line){range->pid, range->thread, range->stream, *bucket, range->device};
+    *bucket = *thread + 1;
     return true;
 }
 
@@ -330,7 +335,7 @@ int jmi_calls_read(jmi_calls *calls, const jm_recording *recording, const jmi_ca
     *calls = (jmi_calls){.count = 0};
     int status = read_ranges(&r, recording, error);
     free_numbers(&r.names);
-    free(r.threads);
+    free(r.lines);
     if (status == JM_OK && calls->count == 0)
         status = jmi_fail(error, JM_NO_DATA, "there is no such range to attribute energy to");
     if (status == JM_OK) {

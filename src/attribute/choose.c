@@ -97,6 +97,8 @@ static int choose_category(jmi_attributing *a, jm_error *error) {
     if (a->options.categories == 0)
         return jmi_fail(error, JM_NO_DATA,
                         "there are no ranges of layers, kernels or NVTX in the recording");
+    if ((a->options.categories & (a->options.categories - 1)) != 0) /* several */
+        return jmi_fail(error, JM_NO_DATA, "there is no such range in the recording");
     return jmi_fail(error, JM_NO_DATA, "there is no range of category %s",
                     jm_category_name((int)a->category));
 }

@@ -39,7 +39,7 @@ static jm_energy energy_of(const jmi_attributing *a, double energy_j, double sd_
                    .u_random_j = sd_j,
                    .duration_s = time_s,
                    .measured = a->whole.measured,
-                   .provenance = a->whole.provenance & ~(uint32_t)JM_BOUND_ONLY,
+                   .provenance = jmi_attribute_provenance(a),
                    .flags = a->whole.flags & (uint32_t)(JM_ENERGY_CONFLICT | JM_ENERGY_RESET)};
     e.u_systematic_j = jmi_views_systematic(&a->views, energy_j, time_s);
     if (a->net) {
@@ -47,8 +47,7 @@ static jm_energy energy_of(const jmi_attributing *a, double energy_j, double sd_
         e.u_random_j = hypot(sd_j, a->idle.u95_w / 1.96 * time_s);
         e.u_systematic_j = a->views.gain_u * fabs(e.energy_j); /* the offset cancels */
     }
-    jmi_energy_finish(&e, 0);
-    if (a->net) e.lower_j = e.energy_j - e.u95_j; /* less than idle is possible */
+    jmi_attribute_finish(&e, a->net);
     return e;
 }
 
@@ -139,13 +138,15 @@ static bool find_nesting(jmi_attributing *a, nesting *n) {
 
 /* ---- parts ---- */
 
-/* Calls differ, and what these few took is not what all calls take on average. By how much their
- * power varies no reading tells; as much as their durations do, at a guess. */
-static double variation(const jmi_class *cls) {
+/* Calls differ, and what these few took is not what all calls take on average. By how much, the
+ * readings say, though not surely; their durations, which differ too, say what is usual. */
+static double variation(const jmi_attributing *a, const jmi_class *cls) {
     double n = (double)cls->calls;
     if (n < 2 || !(cls->own_s > 0)) return 0;
     double mean = cls->own_s / n, variance = (cls->square_s2 / n - mean * mean) * n / (n - 1);
-    return jmi_min(sqrt(jmi_max(variance, 0)) / mean, 0.2) / sqrt(n);
+    double durations = jmi_min(sqrt(jmi_max(variance, 0)) / mean, 0.2);
+    double both = 0.5 * (durations * durations + a->differ * a->differ);
+    return (a->differ > 0 ? sqrt(both) : durations) / sqrt(n);
 }
 
 /* A part of the classes' list; of a lumped column a share. */
@@ -163,7 +164,7 @@ static jm_part part_of(const jmi_attributing *a, const nesting *n, uint32_t numb
                  .time_s = cls->own_s,
                  .inclusive_time_s = cls->inclusive_s,
                  .seen_s = cls->all_s};
-    sd = hypot(sd, variation(cls) * mean);
+    sd = hypot(sd, variation(a, cls) * mean);
     p.energy = energy_of(a, mean * t, sd * t, t);
     p.inclusive = p.energy;
     if (times != NULL)
@@ -202,7 +203,7 @@ static char *group_name(const jm_part *first, size_t members) {
 /* Classes of each group: factors are their shared times. */
 static jm_part group_of(const jmi_attributing *a, const jm_attribution *out, const uint32_t *cls,
                         uint32_t number, double *factors) {
-    jm_part g = {.size = sizeof g, .group = number};
+    jm_part g = {.size = sizeof g, .group = number, .type = ""};
     size_t members = 0, most = SIZE_MAX;
     memset(factors, 0, a->fit.count * sizeof *factors);
     for (size_t i = 0; i < out->part_count; i++) {
@@ -405,7 +406,7 @@ static bool keep_powers(jmi_attributing *a, jm_attribution *out, const uint32_t 
     out->usual_w = usual_power(a);
     out->gain_u = a->views.gain_u;
     out->offset_u_w = a->views.offset_u_w;
-    out->provenance = a->whole.provenance & ~(uint32_t)JM_BOUND_ONLY;
+    out->provenance = jmi_attribute_provenance(a);
     out->columns = a->fit.count;
     out->power_w = a->fit.power_w;
     out->cov_w2 = a->fit.cov_w2;

@@ -150,7 +150,9 @@ int jmi_attribute_regress(jmi_attributing *a, jm_error *error) {
         status = sum_views(a, error);
         if (status == JM_OK) status = fit(a, error);
     }
-    if (status == JM_OK) widen(a);
+    if (status != JM_OK) return status;
+    widen(a);
+    a->differ = jmi_attribute_differ(a);
     return status;
 }
 
@@ -193,7 +195,7 @@ static bool by_boundary(jmi_attributing *a) {
         double both = jmi_shown_at(&begin, call->begin_ns) + jmi_shown_at(&end, call->end_ns);
         size_t column = a->layout.column[call->cls];
         if (!call->told || isnan(both)) continue;
-        a->fit.power_w[column] += both / 2 * call->share_s;
+        a->fit.power_w[column] += jmi_max(both / 2, 0) * call->share_s;
         time_s[column] += call->share_s;
     }
     for (size_t i = 0; i < a->fit.count; i++)
@@ -203,6 +205,8 @@ static bool by_boundary(jmi_attributing *a) {
 }
 
 int jmi_attribute_simply(jmi_attributing *a, jm_error *error) {
+    if (!(a->whole.measured > 1e-9))
+        return jmi_fail(error, JM_NO_DATA, "no reading lies within the time of the ranges");
     a->fit = (jmi_fit){.count = a->layout.width};
     a->fit.power_w = jmi_alloc(a->fit.count, sizeof *a->fit.power_w);
     a->fit.cov_w2 = jmi_alloc(a->fit.count * a->fit.count, sizeof *a->fit.cov_w2);

@@ -49,6 +49,7 @@ typedef struct lattice {
     int64_t origin;
     double begin, period; /* tick k is at origin + begin + k period */
     double room;          /* it may move by so much, to and fro; negative: none fits */
+    double u;             /* standard uncertainty of a tick */
 } lattice;
 
 static double number_of(const lattice *l, int64_t t) {
@@ -76,6 +77,50 @@ static void count_ticks(const lattice *l, const change *list, size_t count, doub
     }
 }
 
+/* How much the period may differ, one way, before no lattice fits. */
+static double reach_of(const lattice *l, double way, const change *list, size_t count,
+                       const double *number) {
+    lattice other = *l;
+    double fits = 0, none = 1;
+    for (bool found = false; !found && none < l->period; none *= found ? 1 : 2) {
+        other.period = l->period + way * none;
+        found = !(room_of(&other, list, count, number) > 0);
+    }
+    for (int step = 0; step < 40; step++) {
+        double middle = (fits + none) / 2;
+        other.period = l->period + way * middle;
+        *(room_of(&other, list, count, number) > 0 ? &fits : &none) = middle;
+    }
+    return fits;
+}
+
+/* All lattices that fit are as likely: their mean, and how far ticks lie from it. Where there is
+ * most room alone would not do, for the periods that still fit there differ, and with them ticks
+ * far from its middle. */
+static void centre(lattice *l, const change *list, size_t count, const double *number) {
+    enum { STEPS = 32 };
+    lattice at[STEPS];
+    double below = reach_of(l, -1, list, count, number), span = number[count - 1];
+    double all = below + reach_of(l, 1, list, count, number), w = 0, begin = 0, period = 0;
+    for (int i = 0; i < STEPS; i++) {
+        at[i] = *l;
+        at[i].period = l->period - below + all * (i + 0.5) / STEPS;
+        double room = fmax(room_of(&at[i], list, count, number), 0);
+        w += at[i].room = room;
+        begin += room * at[i].begin;
+        period += room * at[i].period;
+    }
+    if (!(w > 0)) return;
+    l->begin = begin / w;
+    l->period = period / w;
+    double square = 0;
+    for (int i = 0; i < STEPS; i++) {
+        double b = at[i].begin - l->begin, p = at[i].period - l->period, room = at[i].room;
+        square += room * (b * b + b * p * span + p * p * span * span / 3 + room * room / 12);
+    }
+    l->u = sqrt(square / w);
+}
+
 /* The room is concave in the period: thirds of an interval tell where it is largest. */
 static lattice find_lattice(const change *list, size_t count, double period_ns, double *number) {
     lattice l = {.origin = list[0].lo, .period = period_ns};
@@ -94,28 +139,35 @@ static lattice find_lattice(const change *list, size_t count, double period_ns, 
             high = b.period;
     }
     l.period = (low + high) / 2;
-    room_of(&l, list, count, number);
+    l.u = room_of(&l, list, count, number) / sqrt(12);
+    if (l.room > 0) centre(&l, list, count, number);
     return l;
 }
 
 /* ---- the track ---- */
 
-/* The cells' edges move; what a counter counted stays. Returns the first edge beyond the stretch.
- */
+/* What a counter counted in the cells on both sides stays. */
+static void move_edge(jmi_track *track, size_t i, int64_t now) {
+    int64_t old = track->edge[i];
+    bool before = i > 0, after = i < track->count;
+    if ((before && now <= track->edge[i - 1]) || (after && now >= track->edge[i + 1])) return;
+    track->edge[i] = now;
+    if (!track->counter) return;
+    if (before)
+        track->mean_w[i - 1] *=
+            (double)(old - track->edge[i - 1]) / (double)(now - track->edge[i - 1]);
+    if (after)
+        track->mean_w[i] *= (double)(track->edge[i + 1] - old) / (double)(track->edge[i + 1] - now);
+}
+
+/* Edges that lie near a tick are put there. Returns the first edge beyond the stretch. */
 static size_t put_on(jmi_track *track, size_t first, const lattice *l, int64_t until) {
-    int64_t moved_ns = (int64_t)track->moved_ns, before = INT64_MIN, old_before = 0;
+    int64_t moved_ns = (int64_t)track->moved_ns;
     size_t i = first;
     for (; i <= track->count && track->edge[i] + moved_ns <= until; i++) {
-        int64_t old = track->edge[i], tick = old + moved_ns;
-        double off = (double)(tick - l->origin) - l->begin -
-                     number_of(l, tick) * l->period; /* of this edge from its tick */
-        bool near = fabs(off) < 0.05 * l->period;
-        int64_t now = near ? old - (int64_t)off : old;
-        if (i > first && track->counter && now > before)
-            track->mean_w[i - 1] *= (double)(old - old_before) / (double)(now - before);
-        if (now > before) track->edge[i] = now;
-        before = track->edge[i];
-        old_before = old;
+        int64_t tick = track->edge[i] + moved_ns;
+        double off = (double)(tick - l->origin) - l->begin - number_of(l, tick) * l->period;
+        if (fabs(off) < 0.05 * l->period) move_edge(track, i, track->edge[i] - (int64_t)off);
     }
     return i;
 }
@@ -134,7 +186,7 @@ static void refine(jmi_track *track, const changes *all, double *number) {
                    track->edge[edge] + (int64_t)track->moved_ns < list[0].lo - (int64_t)period / 2)
                 edge++;
             if (fits) edge = put_on(track, edge, &l, list[count - 1].hi + (int64_t)period / 2);
-            if (fits) u = l.room / sqrt(12) + 1e3;
+            if (fits) u = l.u + 1e3;
         }
         square += (double)count * u * u;
         ticks += count;

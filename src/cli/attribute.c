@@ -118,8 +118,9 @@ static void add_part(grid *table, const jm_part *p, const jm_energy *whole, bool
     char calls[32], time[64], share[32], power[64], energy[64], within[64];
     bool bound = (p->energy.provenance & JM_BOUND_ONLY) != 0;
     snprintf(calls, sizeof calls, "%llu", (unsigned long long)p->calls);
-    snprintf(share, sizeof share, bound ? "" : "%.1f %%",
-             100 * p->energy.energy_j / whole->energy_j);
+    share[0] = '\0';
+    if (!bound && whole->energy_j > 0)
+        snprintf(share, sizeof share, "%.1f %%", 100 * p->energy.energy_j / whole->energy_j);
     const char *cells[] = {
         p->name,
         calls,

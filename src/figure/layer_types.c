@@ -99,6 +99,7 @@ int jmi_make_layer_type_energy_bar(jm_figures *f, jm_figure *figure, jm_error *e
 
 /* Energies of the calls of the layers that take most. */
 typedef struct spread {
+    const jm_figures *f;
     jm_figure *figure;
     char *names[MOST_LAYERS];
     size_t count, left_out;
@@ -116,8 +117,8 @@ static double quantile(const double *sorted, size_t count, double share) {
     return sorted[i > 0 ? i - 1 : 0];
 }
 
-/* Tukey's box (1977) of values in order. */
-static void add_box(spread *s, const char *name, const double *sorted, size_t count) {
+/* Tukey's box (1977) of values in order; takes the name. */
+static void add_box(spread *s, char *name, const double *sorted, size_t count) {
     double q1 = quantile(sorted, count, 0.25), q3 = quantile(sorted, count, 0.75);
     double reach = 1.5 * (q3 - q1), y = (double)s->count;
     size_t first = 0, last = count - 1;
@@ -135,8 +136,24 @@ static void add_box(spread *s, const char *name, const double *sorted, size_t co
     }
     s->low = fmin(s->low, sorted[0]);
     s->high = fmax(s->high, sorted[count - 1]);
-    s->names[s->count] = jmi_strdup(name);
+    s->names[s->count] = name;
     if (s->names[s->count++] == NULL) s->figure->failed = true;
+}
+
+/* "conv1, gpu0" where several devices have each their own rows. */
+static char *row_name(const spread *s, const jm_attribution *a, const jm_part *p) {
+    jm_attribution_info info = JM_ATTRIBUTION_INFO_INIT;
+    jm_device device = {.size = sizeof device};
+    jmi_text text = {0};
+    char *out = NULL;
+    size_t rows = 0;
+    for (size_t i = 0; i < s->f->attributed_count; i++)
+        rows += s->f->attributed[i].category == JM_CATEGORY_LAYER;
+    jm_attribution_get(a, &info);
+    jmi_text_add(&text, "%s", p->name);
+    if (rows > 1 && jm_recording_device(s->f->recording, info.device, &device) == JM_OK)
+        jmi_text_add(&text, ", %s", device.name);
+    return jmi_text_take(&text, &out, NULL) == JM_OK ? out : NULL;
 }
 
 static int by_part(const void *left, const void *right) {
@@ -164,7 +181,7 @@ static int add_boxes(const jm_attribution *a, uint32_t device, void *user, jm_er
             continue;
         }
         qsort(values, end - i, sizeof *values, compare_values);
-        add_box(s, p.name, values, end - i);
+        add_box(s, row_name(s, a, &p), values, end - i);
     }
     free(calls);
     free(values);
@@ -172,7 +189,7 @@ static int add_boxes(const jm_attribution *a, uint32_t device, void *user, jm_er
 }
 
 int jmi_make_layer_energy_spread(jm_figures *f, jm_figure *figure, jm_error *error) {
-    spread s = {.figure = figure, .low = INFINITY, .high = -INFINITY};
+    spread s = {.f = f, .figure = figure, .low = INFINITY, .high = -INFINITY};
     int status = jmi_attributions(f, JM_CATEGORY_LAYER, add_boxes, &s, error);
     if (status == JM_OK && s.count == 0)
         status = jmi_fail(error, JM_NO_DATA, "of all layers only bounds are known");

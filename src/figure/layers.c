@@ -176,6 +176,18 @@ static char *tile_text(const char *name, double share, double width, double heig
     return jmi_text_take(&text, &out, NULL) == JM_OK ? out : NULL;
 }
 
+/* "conv1 and 3 more" as "conv1 +3": the beginning tells which. The caller's. */
+static char *short_name(const char *name) {
+    const char *and = strstr(name, " and "), *more = strstr(name, " more");
+    jmi_text text = {0};
+    char *out = NULL;
+    if (and != NULL && more != NULL && more[5] == '\0' && more > and)
+        jmi_text_add(&text, "%.*s +%.*s", (int)(and-name), name, (int)(more - and-5), and+5);
+    else
+        jmi_text_add(&text, "%s", name);
+    return jmi_text_take(&text, &out, NULL) == JM_OK ? out : NULL;
+}
+
 static void draw_tiles(jm_figure *figure, const jmi_parts *parts, size_t count,
                        const rectangle *tiles, const double *areas, double rest) {
     block blocks[MOST_BLOCKS + 1];
@@ -196,8 +208,11 @@ static void draw_tiles(jm_figure *figure, const jmi_parts *parts, size_t count,
                 tiles[named].y + tiles[named].height);
     jmi_mark *texts = jmi_figure_add(figure, JM_MARK_TEXT, "", 0, 0, false);
     for (size_t i = 0; i < named; i++) {
-        char *text = tile_text(parts->list[i].name + common, areas[i] / total, tiles[i].width,
-                               tiles[i].height);
+        char *name = short_name(parts->list[i].name + common);
+        char *text = name == NULL
+                         ? NULL
+                         : tile_text(name, areas[i] / total, tiles[i].width, tiles[i].height);
+        free(name);
         if (text != NULL)
             jmi_mark_put_text(texts, tiles[i].x + tiles[i].width / 2,
                               tiles[i].y + tiles[i].height / 2, tiles[i].width, tiles[i].height,

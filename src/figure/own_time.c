@@ -5,6 +5,7 @@
 #include "energy/views.h"
 #include "report/reader.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,8 +162,12 @@ int jmi_parts_make(jmi_parts *parts, jm_figures *f, jm_category category, jm_err
     for (uint32_t i = 0; i < jm_recording_device_count(f->recording); i++)
         to.devices += is_asked_for(f, i);
     int status = jmi_attributions(f, category, add_parts, &to, error);
-    if (status == JM_OK && parts->count == 0)
-        status = jmi_fail(error, JM_NO_DATA, "no energy was measured");
+    bool any = false;
+    for (size_t i = 0; i < parts->count; i++) {
+        const jm_energy *e = &parts->list[i].energy;
+        any |= jmi_energy_shown(e) && isfinite(e->upper_j);
+    }
+    if (status == JM_OK && !any) status = jmi_fail(error, JM_NO_DATA, "no energy was measured");
     if (status == JM_OK)
         qsort(parts->list, parts->count, sizeof *parts->list, by_energy);
     else

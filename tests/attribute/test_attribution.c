@@ -198,8 +198,8 @@ static void by_boundaries(void **state) {
     const jm_part *p = part_named(&t, "long");
     assert_true(p->power_w > 150 && p->power_w < 250); /* 100 W at the begin, 300 W at the end */
     for (size_t i = 1; i < t.call_count; i++) {
-        close_to(t.calls[i].begin_w, 100, 1, "shown at the begin");
-        close_to(t.calls[i].end_w, 300, 1, "shown at the end");
+        close_to(t.calls[i].begin_w, 100, 4, "shown at the begin");
+        close_to(t.calls[i].end_w, 300, 4, "shown at the end");
     }
     told_free(&t);
     world_close();

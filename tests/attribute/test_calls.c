@@ -440,59 +440,6 @@ static void any_ranges(void **state) {
         }
 }
 
-/* ---- columns ---- */
-
-/* More classes than there are columns: those of least time share the last. */
-static void the_least_share_a_column(void **state) {
-    (void)state;
-    enum { MANY = JMI_MOST_CLASSES + 88 };
-    jm_recording *r = with_gpu();
-    double t = 0;
-    for (int i = 0; i < MANY; i++) {
-        char name[16];
-        int number = i * 7 % MANY; /* MANY is no multiple of 7 */
-        snprintf(name, sizeof name, "%d", number);
-        add(r, name, t, t + 1e-4 * (1 + number));
-        t += 1e-4 * (1 + number);
-    }
-    jmi_calls calls = read(r);
-    jmi_layout layout;
-    assert_true(jmi_layout_make(&layout, &calls));
-    assert_true(layout.lumped && layout.classes == JMI_MOST_CLASSES);
-    size_t taken[JMI_MOST_CLASSES] = {0};
-    for (size_t i = 0; i < calls.class_count; i++) {
-        bool least = atoi(calls.classes[i].name) < MANY - (JMI_MOST_CLASSES - 1);
-        assert_int_equal(layout.column[i] == JMI_MOST_CLASSES - 1, least);
-        taken[layout.column[i]]++;
-    }
-    for (size_t i = 0; i + 1 < JMI_MOST_CLASSES; i++) assert_int_equal(taken[i], 1);
-    jmi_layout_free(&layout);
-    done(r, &calls);
-}
-
-static void gaps_by_their_length(void **state) {
-    (void)state;
-    jm_recording *r = with_gpu();
-    add(r, "a", 1, 2);
-    add(r, "a", 2.0001, 3); /* 0.1 ms */
-    add(r, "a", 3.01, 4);   /* 10 ms */
-    add(r, "a", 5, 6);      /* 1 s */
-    jmi_calls calls = read(r);
-    jmi_layout layout;
-    assert_true(jmi_layout_make(&layout, &calls));
-    double x[1 + JMI_GAPS] = {0};
-    size_t hint = 0;
-    jmi_layout_times(&layout, at(0), at(8), &hint, x, NULL);
-    static const double wanted[] = {3.9899, 0.0001, 0.01, 4};
-    for (size_t i = 0; i < JMI_COUNT(wanted); i++) close_to(x[i] * 1e-9, wanted[i], 1e-9, "time");
-    memset(x, 0, sizeof x);
-    hint = 0;
-    jmi_layout_times(&layout, at(4.2), at(4.3), &hint, x, NULL); /* inside of a gap */
-    close_to(x[3], 1e8, 1, "inside of a gap");
-    jmi_layout_free(&layout);
-    done(r, &calls);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nested),
@@ -506,8 +453,6 @@ int main(void) {
         cmocka_unit_test(told_of),
         cmocka_unit_test(small_pieces_add_up),
         cmocka_unit_test(any_ranges),
-        cmocka_unit_test(the_least_share_a_column),
-        cmocka_unit_test(gaps_by_their_length),
     };
     return cmocka_run_group_tests_name("attribute: calls", tests, NULL, NULL);
 }

@@ -79,8 +79,11 @@ static inline void world_sense(uint32_t gpu, double refresh_s, double window_s) 
     jm_recording *r = the_world.recording;
     uint32_t sensor =
         window_s > 0 ? add_power(r, gpu, refresh_s, window_s) : add_counter(r, gpu, refresh_s);
-    polled source = {
-        .energy = world_energy, .refresh_s = refresh_s, .window_s = window_s, .phase_s = 0.0137};
+    polled source = {.energy = world_energy,
+                     .refresh_s = refresh_s,
+                     .window_s = window_s,
+                     .phase_s = 0.0137,
+                     .noise_w = 2};
     follow(r, sensor, &source, 0, the_world.now_s, 0);
 }
 
