@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas
 
 METHODS = ("regression", "time_share", "boundary")
-_PART = ("name", "group", "calls", "time_s", "energy_j", "energy_u95_j", "lower_j", "upper_j",
+_PART = ("name", "type", "group", "calls", "time_s", "energy_j", "energy_u95_j", "lower_j", "upper_j",
          "power_w", "power_u95_w", "inclusive_time_s", "inclusive_energy_j",
          "inclusive_energy_u95_j", "seen_s", "provenance")
 
@@ -33,9 +33,9 @@ class Attribution:
         The device's idle power is taken off.
     simulated, modelled : bool
     parts : list of dict
-        Most energy first: ``name``, ``group`` (name of the group of parts that no reading can tell
-        apart, or None), ``calls``, ``time_s`` (own time), ``energy_j``, ``energy_u95_j`` (expanded
-        95 % uncertainty), ``lower_j``, ``upper_j``, ``power_w``, ``power_u95_w``,
+        Most energy first: ``name``, ``type`` (of module, or None), ``group`` (name of the group of
+        parts that no reading can tell apart, or None), ``calls``, ``time_s`` (own time),
+        ``energy_j``, ``energy_u95_j`` (expanded 95 % uncertainty), ``lower_j``, ``upper_j``, ``power_w``, ``power_u95_w``,
         ``inclusive_time_s``, ``inclusive_energy_j``, ``inclusive_energy_u95_j`` (with all parts
         within it), ``seen_s`` (of its time, how much a sensor saw), ``provenance``.
     groups : list of dict
@@ -97,7 +97,8 @@ def _row(part: Dict[str, Any], groups: Sequence[str]) -> Dict[str, Any]:
     inclusive = part.get("inclusive") or {}
     group = part.get("group")
     return {
-        "name": part["name"], "group": None if group is None else groups[group],
+        "name": part["name"], "type": part.get("type") or None,
+        "group": None if group is None else groups[group],
         "calls": part["calls"], "time_s": number(part["time_s"]),
         "energy_j": number(part["energy_j"]), "energy_u95_j": number(part["u95_j"]),
         "u_random_j": number(part.get("u_random_j")),

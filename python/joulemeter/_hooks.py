@@ -10,7 +10,7 @@ from ._device_clock import HostClock, clock_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, List, Optional, Tuple
+    from typing import Any, Callable, Dict, List, Optional, Tuple
 
     import torch
 

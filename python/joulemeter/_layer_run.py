@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .highlevel import TorchProfiler
 
 _NO_DATA = ("JM_NO_DATA",)
-_OURS = "(joulemeter)"  # time in which we work ourselves
+_OURS = "(joulemeter)"  # time in which we work ourselves, where that costs the device's energy
 _LEAST_S = 2.0  # before then it is too early to say that more would not help
 _PATIENCE_S = 1.5  # from then on there is a line about progress
 
@@ -197,7 +197,7 @@ class LayerRun:
         finally:
             end = _joulemeter.now_ns()
             self.attribution_s = (end - begin) * 1e-9
-            if not self.profiler.closed:
+            if not self.profiler.closed and (self.device or "cpu").startswith("cpu"):
                 self.profiler.add_range(_OURS, begin, end, _hooks._LAYER)
                 self.set_aside(begin, end)
 

@@ -381,6 +381,12 @@ def test_profile_and_its_tables(network, tmp_path):
     inside = [r for r in ranges for b in bursts if b["begin_ns"] < r["begin_ns"] < b["end_ns"]]
     assert inside == []
 
+    assert {part["type"] for part in profiler.attribution.parts if part["calls"]} == {
+        "Sequential", "Block", "Linear", "ReLU", "BatchNorm1d", "Dropout"}
+    bars = [one for one in profiler.report.figure_data("layer_type_energy_bar")["marks"]
+            if one["kind"] == "bar"]
+    assert bars
+
     path = tmp_path / "layers.csv"
     profiler.save_results(path)
     with open(path, newline="", encoding="utf-8") as file:
