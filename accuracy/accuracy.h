@@ -10,6 +10,8 @@ void accuracy_simulated(rows *all);
 void accuracy_groups(rows *all);
 /* Of commands of a fraction of a second, of which there are a few readings only. */
 void accuracy_commands(rows *all);
+/* Of layers far shorter than a sensor's refresh: every way to get the data, every scenario. */
+void accuracy_layers(rows *all);
 /* Against an external power meter, where the data is there. */
 void accuracy_meter(rows *all);
 

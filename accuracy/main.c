@@ -1,11 +1,33 @@
 /* How right joulemeter's figures are, and how honest their intervals. */
 #include "accuracy.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+/* --layers is short for the rows whose names begin so. */
+static char **spelled_out(int *argc, char **argv) {
+    static char only[] = "--only", layers[] = "layers ";
+    char **spelled = calloc((size_t)*argc + 2, sizeof *spelled);
+    if (spelled == NULL) return argv;
+    int count = 0;
+    for (int i = 0; i < *argc; i++) {
+        bool is_short = count == i && i > 0 && strcmp(argv[i], "--layers") == 0;
+        spelled[count++] = is_short ? only : argv[i];
+        if (is_short) spelled[count++] = layers;
+    }
+    *argc = count;
+    return spelled;
+}
+
 int main(int argc, char **argv) {
-    rows *all = rows_open("jm-accuracy", argc, argv);
+    char **spelled = spelled_out(&argc, argv);
+    rows *all = rows_open("jm-accuracy", argc, spelled);
     accuracy_meter(all);
     accuracy_simulated(all);
     accuracy_groups(all);
     accuracy_commands(all);
-    return rows_close(all);
+    accuracy_layers(all);
+    int code = rows_close(all);
+    if (spelled != argv) free(spelled);
+    return code;
 }

@@ -163,25 +163,29 @@ static void add_ranges(jm_recording *recording, const struct simgpu_board *board
     if (from != INT64_MIN) add_range(recording, from, end);
 }
 
-jm_recording *virtual_record(const virtual_plan *plan, struct simgpu_board **board) {
-    struct simgpu_error why;
-    jm_error error;
-    *board = simgpu_board_from_text(plan->spec, 0, &why);
-    if (*board == NULL) die(plan->spec, why.text);
-    jm_recording *recording;
-    check(jm_recording_new(&recording, &error), &error, "recording");
+static uint32_t add_device(jm_recording *recording, const virtual_plan *plan,
+                           const struct simgpu_board *board) {
     jm_device device = {.size = sizeof device,
                         .name = "gpu0",
                         .vendor = "NVIDIA",
-                        .model = simgpu_board_name(*board),
+                        .model = simgpu_board_name(board),
                         .uuid = "",
                         .pci = "",
                         .driver = "",
                         .in_total = true,
                         .simulated = true};
-    device.power_limit_w = plan->limit_w > 0 ? plan->limit_w : simgpu_board_limit_w(*board, 0);
+    device.power_limit_w = plan->limit_w > 0 ? plan->limit_w : simgpu_board_limit_w(board, 0);
     uint32_t index;
+    jm_error error;
     check(jm_recording_add_device(recording, &device, &index, &error), &error, "device");
+    return index;
+}
+
+jm_recording *virtual_record_board(const virtual_plan *plan, const struct simgpu_board *board) {
+    jm_error error;
+    jm_recording *recording;
+    check(jm_recording_new(&recording, &error), &error, "recording");
+    uint32_t index = add_device(recording, plan, board);
     follower followers[SIMGPU_SENSOR_COUNT] = {0};
     size_t count = 0;
     for (int kind = 0; kind < SIMGPU_SENSOR_COUNT; kind++) {
@@ -189,14 +193,14 @@ jm_recording *virtual_record(const virtual_plan *plan, struct simgpu_board **boa
         followers[count].kind = (enum simgpu_sensor)kind;
         followers[count].batch = calloc(1, sizeof *followers[count].batch);
         if (followers[count].batch == NULL) die("samples", "out of memory");
-        add_sensor(recording, *board, index, &followers[count++]);
+        add_sensor(recording, board, index, &followers[count++]);
     }
     uint64_t state = plan->seed;
     int64_t end = plan->begin_ns + plan->length_ns, before = plan->begin_ns;
     for (int64_t t = plan->begin_ns; t < end;) {
         int64_t next = t + (int64_t)((double)plan->poll_ns * virtual_uniform(&state, 0.8, 1.2));
         for (size_t i = 0; i < count; i++)
-            poll_sensor(recording, *board, &followers[i], t, t - before, next >= end);
+            poll_sensor(recording, board, &followers[i], t, t - before, next >= end);
         before = t;
         t = next;
     }
@@ -204,6 +208,13 @@ jm_recording *virtual_record(const virtual_plan *plan, struct simgpu_board **boa
         flush(recording, &followers[i]);
         free(followers[i].batch);
     }
-    if (plan->ranges) add_ranges(recording, *board, plan->begin_ns, end);
+    if (plan->ranges) add_ranges(recording, board, plan->begin_ns, end);
     return recording;
+}
+
+jm_recording *virtual_record(const virtual_plan *plan, struct simgpu_board **board) {
+    struct simgpu_error why;
+    *board = simgpu_board_from_text(plan->spec, 0, &why);
+    if (*board == NULL) die(plan->spec, why.text);
+    return virtual_record_board(plan, *board);
 }

@@ -29,6 +29,8 @@ typedef struct virtual_plan {
 /* Board and recording, both to be freed by the caller; times of the recording are board times.
  * Exits with a message on an error: this is a test tool. */
 jm_recording *virtual_record(const virtual_plan *plan, struct simgpu_board **board);
+/* Likewise of a board that is there already; the plan's spec is not looked at. */
+jm_recording *virtual_record_board(const virtual_plan *plan, const struct simgpu_board *board);
 
 /* A small generator, so that runs repeat. */
 uint64_t virtual_random(uint64_t *state);

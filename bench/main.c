@@ -117,5 +117,6 @@ int main(int argc, char **argv) {
     bench_store(all);
     bench_tables(all);
     bench_figures(all);
+    bench_attribute(all);
     return rows_close(all);
 }

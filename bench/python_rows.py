@@ -13,6 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+import layer_rows
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SPEC = "h100,telegraph:100:400:0.2,seed=7"
@@ -395,6 +397,7 @@ def rows(build, only):
         return only in name.lower()
 
     yield from own_rows(build, wanted)
+    yield from layer_rows.rows(lambda what: child(build, what), row, wanted)
     yield from tool_rows(build, wanted)
 
 
@@ -404,6 +407,8 @@ def main():
         result = range_ns(what)
     elif what == "loop":
         result = loop_slowdown()
+    elif what == "layers":
+        result = layer_rows.measure()
     else:
         result = run_tool(what, plan())
     print("\n" + json.dumps(result), flush=True)

@@ -13,7 +13,7 @@ _joulemeter_files() {
 
 _joulemeter() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-    local commands="run repeat compare show plot report export sql devices doctor calibrate completion help"
+    local commands="run repeat compare show attribute plot report export sql devices doctor calibrate completion help"
     local command=${COMP_WORDS[1]} i
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
@@ -66,10 +66,13 @@ _joulemeter() {
     --simulate) _joulemeter_words "v100 a100 h100 h200 gh200 3090 4090 b200" "$cur"; return ;;
     -n | --top) _joulemeter_words "5 10 20 50" "$cur"; return ;;
     --tdp | --title | --max-size) return ;;
-    --figs) _joulemeter_words "power_time gpu_util_time mem_util_time util_time_dual energy_rate power_derivative cumulative_energy power_hist util_hist power_ecdf util_ecdf power_boxplot_phase util_boxplot_phase phase_energy_bar phase_time_bar power_util_scatter power_util_hexbin energy_by_device layer_energy_bar layer_energy_treemap kernel_energy_bar" "$cur"; return ;;
+    --figs) _joulemeter_words "power_time gpu_util_time mem_util_time util_time_dual energy_rate power_derivative cumulative_energy power_hist util_hist power_ecdf util_ecdf power_boxplot_phase util_boxplot_phase phase_energy_bar phase_time_bar power_util_scatter power_util_hexbin energy_by_device layer_energy_bar layer_energy_treemap layer_type_energy_bar layer_energy_spread kernel_energy_bar" "$cur"; return ;;
     --format) _joulemeter_words "pdf svg png" "$cur"; return ;;
     --width) _joulemeter_words "column page" "$cur"; return ;;
     --smooth) _joulemeter_words "5 10 50" "$cur"; return ;;
+    --by) _joulemeter_words "layer kernel nvtx phase epoch batch user" "$cur"; return ;;
+    --method) _joulemeter_words "regression time_share boundary" "$cur"; return ;;
+    -p | --phase) return ;;
     --device) _joulemeter_words "gpus total gpu0 gpu1 cpu0" "$cur"; return ;;
     --clock) _joulemeter_words "monotonic utc" "$cur"; return ;;
     -l | --load) COMPREPLY=($(compgen -c -- "$cur")); return ;;
@@ -80,6 +83,7 @@ _joulemeter() {
     repeat) options+=" --runs --warmup --cooldown --cooldown-limit --interval --intervals --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate --" ;;
     compare) options+=" --runs --warmup --cooldown --cooldown-limit --seed --names --interval --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate" ;;
     show) options+=" --json --top --no-figures" ;;
+    attribute) options+=" --by --phase --device --method --net --top --json --calls --csv" ;;
     plot) options+=" --figs --all --list --output --format --width --smooth --no-phases --raw --top --device --script --quiet" ;;
     report) options+=" --output --title --max-size --open --quiet" ;;
     export) options+=" --perfetto --clock --tables --quiet" ;;
@@ -95,7 +99,7 @@ _joulemeter() {
         _joulemeter_words "$options" "$cur"
     elif [[ $command == compare ]]; then
         COMPREPLY=($(compgen -c -- "$cur"))
-    elif [[ $command == @(show|plot|report|export) || $command == sql ]]; then
+    elif [[ $command == @(show|attribute|plot|report|export) || $command == sql ]]; then
         _joulemeter_files "$cur"
     fi
 }

@@ -50,7 +50,7 @@ def record(path, spec, seconds=24):
 
         def before(name):
             def hook(module, inputs):
-                open_ranges[name] = p.range(name, "layer")
+                open_ranges[name] = p.range(name, "layer", type=type(module).__name__)
                 open_ranges[name].__enter__()
             return hook
 

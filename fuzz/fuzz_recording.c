@@ -1,5 +1,5 @@
 /* A recording file that may hold anything: as it is, or a good one with pieces changed. All of it
- * is read, made into tables, a trace, figures and a page, and asked by SQL. */
+ * is read, made into tables, a trace, figures and a page, attributed, and asked by SQL. */
 #include "joulemeter.h"
 
 #include <fcntl.h>
@@ -186,6 +186,31 @@ static void draw(const jm_recording *r) {
     jm_figures_close(figures);
 }
 
+/* Which ranges, whose, and how is up to the bytes. */
+static void attribute(const jm_recording *r, uint8_t how) {
+    jm_attribution_options options = JM_ATTRIBUTION_OPTIONS_INIT;
+    jm_attribution *attribution;
+    jm_error error;
+    char *json = NULL;
+    jm_window window = {how * INT64_C(100000), how * INT64_C(400000)};
+    options.categories = how & 1 ? UINT32_MAX : 1u << JM_CATEGORY_BATCH;
+    if (how & 2) options.device = 0;
+    options.method = (jm_attribution_method)((how >> 2 & 3) % 3);
+    options.net = how & 16;
+    options.windows = &window;
+    options.window_count = how >> 5 & 1;
+    if (jm_attribute(&attribution, r, &options, &error) != JM_OK) return;
+    for (uint32_t i = 0; i < jm_attribution_part_count(attribution); i++) {
+        jm_part part = JM_PART_INIT;
+        if (jm_attribution_part(attribution, i, &part) != JM_OK || part.name == NULL ||
+            part.energy.energy_j - part.energy.energy_j != 0)
+            abort();
+    }
+    if (jm_attribution_json(attribution, how & 64, &json, &error) != JM_OK) abort();
+    jm_free(json);
+    jm_attribution_free(attribution);
+}
+
 static void make_page(const jm_recording *r) {
     char *page = NULL;
     jm_error error;
@@ -210,6 +235,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if ((data[0] & 14) == 14) write_trace(r);
         if ((data[0] & 22) == 20) draw(r);
         if ((data[0] & 62) == 52) make_page(r);
+        if ((data[0] & 6) == 4 && size > 1) attribute(r, data[size - 1]);
         jm_recording_free(r);
     }
     size_t rows = 0;

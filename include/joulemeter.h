@@ -6,10 +6,10 @@
  *
  * This header is the whole public interface. Read it from top to bottom as a manual:
  *
- *   1. Conventions and version     5. Ranges and marks        9. Figures
- *   2. Errors                      6. Recordings             10. Devices and doctor
- *   3. Simple use                  7. Energy                 11. Calibration
- *   4. Sessions                    8. Reports and export
+ *   1. Conventions and version     5. Ranges and marks        9. Reports and export
+ *   2. Errors                      6. Recordings             10. Figures
+ *   3. Simple use                  7. Energy                 11. Devices and doctor
+ *   4. Sessions                    8. Attribution            12. Calibration
  *
  * A first program:
  *
@@ -776,7 +776,134 @@ typedef enum jm_run_value { JM_RUN_ENERGY = 0, JM_RUN_TIME, JM_RUN_POWER } jm_ru
 JM_API const char *jm_verdict_text(const jm_comparison *comparison, jm_run_value which,
                                    const char *name_a, const char *name_b, char *text, size_t size);
 
-/* ---- 8. Reports and export ------------------------------------------------------------------- */
+/* ---- 8. Attribution --------------------------------------------------------------------------
+ * Joules of layers, kernels or other ranges (the parts), also of such as are far shorter than a
+ * sensor's refresh. What each sensor showed is taken apart by which parts ran in the time that it
+ * saw: a Bayesian regression with powers that cannot be negative or above the device's limit, and
+ * with the sensor's noise as it is found. Parts are told apart by name (and device); the own time
+ * of a range is what no range within it has, so that nothing counts twice.
+ *
+ * Parts that always run side by side in the same proportions cannot be told apart by any reading.
+ * They become a group, whose energy is known, and bounds are all that is said of each of them. */
+
+typedef struct jm_attribution jm_attribution;
+
+typedef enum jm_attribution_method {
+    JM_ATTRIBUTION_REGRESSION = 0,
+    JM_ATTRIBUTION_TIME_SHARE, /* for comparison: each part's share of the time. No interval holds
+                                */
+    JM_ATTRIBUTION_BOUNDARY    /* for comparison: mean of the readings at begin and end. Likewise */
+} jm_attribution_method;
+
+typedef struct jm_attribution_options {
+    size_t size;
+    uint32_t categories; /* whose ranges: a set of 1u << jm_category. 0: layers, or else kernels, or
+                            else NVTX ranges */
+    uint32_t device;     /* an index, or JM_DEVICE_GPUS: the device that the ranges name, else the
+                            only GPU, else the first CPU */
+    jm_attribution_method method;
+    const char *prefix;       /* only ranges whose name begins so; NULL: all */
+    const jm_window *windows; /* what energies are told of: calls that begin in one of these, which
+                                 are in order and apart. The readings of all times are used. NULL:
+                                 all calls but those that begin in a range of category warmup, as
+                                 a replay of layers is */
+    size_t window_count;
+    bool net;                        /* take the device's idle power off */
+    const jm_energy_options *energy; /* NULL: the defaults */
+} jm_attribution_options;
+#define JM_ATTRIBUTION_OPTIONS_INIT                                                                \
+    {                                                                                              \
+        sizeof(jm_attribution_options), 0, JM_DEVICE_GPUS, JM_ATTRIBUTION_REGRESSION, 0, 0, 0,     \
+            false, 0                                                                               \
+    }
+
+/* Attributes a device's energy. JM_NO_DATA: there are no such ranges, or the device has no reading
+ * of power or energy. JM_INVALID: several GPUs, and the ranges do not say which. */
+JM_API int jm_attribute(jm_attribution **attribution, const jm_recording *recording,
+                        const jm_attribution_options *options, jm_error *error);
+JM_API void jm_attribution_free(jm_attribution *attribution);
+
+#define JM_NO_GROUP UINT32_MAX
+
+/* A part, or a group of parts. Energies and times are of its calls in the windows. */
+typedef struct jm_part {
+    size_t size;
+    const char *name; /* of a group: "conv1 and 3 more" */
+    uint32_t group;   /* a part's group, or JM_NO_GROUP */
+    uint64_t calls;
+    double time_s;           /* own time */
+    double inclusive_time_s; /* with the ranges within it */
+    double power_w;          /* mean of its own time; of a member of a group the group's */
+    double power_u95_w;
+    jm_energy energy;    /* of its own time; JM_BOUND_ONLY for the members of a group */
+    jm_energy inclusive; /* of its calls with all within them */
+    double seen_s;       /* its time in all, here and outside of the windows */
+    const char *type; /* what its ranges' attribute "type" says (a module's class); "": nothing */
+} jm_part;
+#define JM_PART_INIT                                                                               \
+    { sizeof(jm_part), 0, JM_NO_GROUP, 0, 0, 0, 0, 0, {0}, {0}, 0, 0 }
+
+/* Most energy first; parts of which only bounds are known at the end. */
+JM_API uint32_t jm_attribution_part_count(const jm_attribution *attribution);
+JM_API int jm_attribution_part(const jm_attribution *attribution, uint32_t index, jm_part *part);
+JM_API uint32_t jm_attribution_group_count(const jm_attribution *attribution);
+JM_API int jm_attribution_group(const jm_attribution *attribution, uint32_t index, jm_part *group);
+
+/* Energy of several parts together: what is not known of one and the other may cancel. `energy` is
+ * an estimate unless it hardly says anything (JM_BOUND_ONLY). JM_NOT_FOUND: there is no such part.
+ */
+JM_API int jm_attribution_sum(const jm_attribution *attribution, const uint32_t *parts,
+                              size_t count, jm_energy *energy, jm_error *error);
+
+/* How the parts add up, and how much the readings could tell. */
+typedef struct jm_attribution_info {
+    size_t size;
+    uint32_t device;      /* index */
+    jm_category category; /* of the parts */
+    jm_energy whole;      /* of the windows' time from the first call to the last, as measured */
+    jm_energy sum;        /* of the parts and the gaps between them */
+    jm_energy gap;        /* of the gaps: time in which no part ran */
+    double residual_j;    /* whole less sum */
+    double
+        residual_u95_j; /* its random uncertainty: what is beyond it, the powers do not explain */
+    double idle_w;      /* that was taken off; NaN: nothing was */
+    double idle_u95_w;
+    uint64_t readings; /* that have a part in them */
+    double effective;  /* of them, after what successive ones have in common */
+    double condition;  /* of the readings' overlap with the parts: 1 at best */
+    double noise_w;    /* standard deviation of what a reading shows beyond the parts */
+    double shift_s;    /* readings lie so much later than their sensor's lag says */
+    double lock;       /* 0 ... 1: do readings fall on the same place of every iteration? */
+    bool locked;       /* they do: vary the time between iterations, or replay the parts */
+} jm_attribution_info;
+#define JM_ATTRIBUTION_INFO_INIT                                                                   \
+    {                                                                                              \
+        sizeof(jm_attribution_info), 0, JM_CATEGORY_USER, {0}, {0}, {0}, 0, 0, 0, 0, 0, 0, 0, 0,   \
+            0, 0, false                                                                            \
+    }
+JM_API int jm_attribution_get(const jm_attribution *attribution, jm_attribution_info *info);
+
+/* A call of a part. */
+typedef struct jm_call {
+    uint64_t range; /* index in the recording */
+    uint32_t part;
+    double own_s;    /* own time */
+    double energy_j; /* of its own time: the part's power for so long */
+    double u95_j;
+    double inclusive_j; /* with all within it */
+    double begin_w;     /* what a sensor showed when it began and when it ended; NaN: nothing */
+    double end_w;
+} jm_call;
+
+/* The calls in the windows, in the recording's order, up to `count` of them; returns how many there
+ * are. */
+JM_API size_t jm_attribution_calls(const jm_attribution *attribution, jm_call *calls, size_t count);
+
+/* All of it as a JSON object (docs/json.md), with calls if asked for. */
+JM_API int jm_attribution_json(const jm_attribution *attribution, bool calls, char **json,
+                               jm_error *error);
+
+/* ---- 9. Reports and export ------------------------------------------------------------------- */
 
 typedef struct jm_report_options {
     size_t size;
@@ -926,7 +1053,7 @@ typedef struct jm_sql_value {
 typedef int (*jm_row_fn)(size_t columns, const jm_sql_value *values, void *user);
 JM_API int jm_sql(const char *path, const char *query, jm_row_fn row, void *user, jm_error *error);
 
-/* ---- 9. Figures ------------------------------------------------------------------------------
+/* ---- 10. Figures ------------------------------------------------------------------------------
  * A figure is computed once, as axes and marks in the units of the axes. Whoever draws it (gnuplot,
  * matplotlib, the report page, a terminal) draws these numbers and computes nothing. */
 
@@ -1103,7 +1230,7 @@ typedef struct jm_page_options {
 JM_API int jm_report_html(const jm_recording *recording, const jm_page_options *options,
                           char **html, jm_error *error);
 
-/* ---- 10. Devices and doctor ------------------------------------------------------------------ */
+/* ---- 11. Devices and doctor ------------------------------------------------------------------ */
 
 /* What one way of reading one quantity said when it was tried. */
 typedef struct jm_finding {
@@ -1127,7 +1254,7 @@ JM_API uint32_t jm_probe_finding_count(const jm_probe *probe);
 JM_API int jm_probe_finding(const jm_probe *probe, uint32_t index, jm_finding *finding);
 JM_API void jm_probe_free(jm_probe *probe);
 
-/* ---- 11. Calibration ------------------------------------------------------------------------- */
+/* ---- 12. Calibration ------------------------------------------------------------------------- */
 
 typedef struct jm_calibration {
     size_t size;

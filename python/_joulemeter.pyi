@@ -271,6 +271,17 @@ class Recording:
         activity: Optional[bool] = True,
         nearby: Optional[bool] = False,
     ) -> Energy: ...
+    def attribute(
+        self,
+        by: Union[None, str, Sequence[str]] = None,
+        device: _Device = None,
+        method: Optional[str] = "regression",
+        prefix: Optional[str] = None,
+        windows: Optional[Sequence[Tuple[int, int]]] = None,
+        net: bool = False,
+        calls: bool = False,
+    ) -> str:
+        """Energies of its layers or other parts, as JSON text."""
     def idle(self, device: _Device = "total", /) -> Optional[Dict[str, Any]]:
         """Idle power; None if it is not known."""
     def latest(
@@ -337,6 +348,36 @@ class Recording:
         """The report as a page; 0: 1.5 MB of data."""
     def export(self, folder: _Path, /) -> None: ...
     def save(self, path: _Path, /) -> None: ...
+
+class Calls:
+    """Calls of parts of a program, as hooks tell of them."""
+
+    def __init__(
+        self,
+        marks: Optional[List[Callable[[], Any]]] = None,
+        more: Optional[Callable[[], Any]] = None,
+        sequence: Optional[Callable[[], int]] = None,
+        finish: Optional[Callable[..., Any]] = None,
+    ) -> None: ...
+    @property
+    def count(self) -> int:
+        """Number of calls so far."""
+    def begin(self, part: int, /) -> Callable[..., None]:
+        """A hook that begins a call of it."""
+    def end(self, part: int, /) -> Callable[..., None]:
+        """A hook that ends a call of it."""
+    def around(self, part: int, function: Callable[..., Any], /) -> Callable[..., Any]:
+        """A function that does the same within a call of the part."""
+    def cut(self) -> int:
+        """Ends what is open; returns how many were."""
+    def stop(self) -> int:
+        """Likewise, and hooks do nothing any more."""
+    def take(self) -> List[Tuple[int, int, int, int, int, int, int]]:
+        """(part, begin, end, parent, thread, first, last) of the calls, which are then forgotten."""
+    def current(self) -> int:
+        """Index of the innermost open call of this thread, or -1."""
+    def span(self, index: int, /) -> Tuple[int, int, int, int]:
+        """(part, parent, first, last) of a call."""
 
 class Figures:
     """Figures of a recording."""

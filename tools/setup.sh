@@ -18,6 +18,7 @@ pc:jansson             libjansson-dev     build
 meson:1.0              meson              build
 pc:zlib                zlib1g-dev         test
 pc:cmocka              libcmocka-dev      test
+pc:lapacke             liblapacke-dev     test
 cmd:g++                g++                test
 cmd:clang              clang              test
 cmd:llvm-symbolizer    llvm               test

@@ -26,6 +26,7 @@ int add_range_type(PyObject *module);
 int add_recording_type(PyObject *module);
 int add_statistics(PyObject *module);
 int add_figures(PyObject *module);
+int add_calls(PyObject *module);
 
 /* Sets the Python exception that fits a status; returns NULL. */
 PyObject *raise_error(int status, const jm_error *error);
@@ -76,6 +77,9 @@ PyObject *range_new(session_object *session, jm_category category, PyObject *nam
 /* Begins it now. Returns -1 with an exception set. */
 int range_begin(range_object *range);
 
+/* A category by its name. -1: there is none, and an exception is set. */
+int category_of(PyObject *name);
+
 /* {"a": 1, ...} as bytes from keyword arguments; NULL without an exception: there are none. */
 PyObject *attributes_of(PyObject *meta);
 /* Likewise with two leading ones, of which any may be NULL or None. */
@@ -93,6 +97,14 @@ PyObject *recording_new(jm_recording *recording, PyObject *session);
 
 /* What it holds; NULL with an exception set if that is gone. */
 jm_recording *recording_of(PyObject *self);
+
+/* (begin_ns, end_ns) pairs, to be freed with free(); NULL: exception set. */
+jm_window *take_windows(PyObject *pairs, size_t *count);
+/* Looks up devices of the jm_recording `context`. */
+int recording_find_device(void *context, uint32_t index, jm_device *device);
+
+/* A method of it (attribution.c). */
+PyObject *recording_attribute(PyObject *self, PyObject *args, PyObject *kwargs);
 
 /* A method of it (range.c). */
 PyObject *recording_ranges(PyObject *self, PyObject *args);

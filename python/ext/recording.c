@@ -143,7 +143,7 @@ static PyObject *recording_stats(PyObject *self, PyObject *unused) {
 
 /* ---- energies ---- */
 
-static int find_device(void *context, uint32_t index, jm_device *device) {
+int recording_find_device(void *context, uint32_t index, jm_device *device) {
     return jm_recording_device(context, index, device);
 }
 
@@ -158,7 +158,8 @@ typedef struct question {
 static bool ask(PyObject *self, PyObject *kwargs, question *q) {
     *q = (question){.recording = recording_of(self), .device_name = ""};
     PyObject *device = kwargs != NULL ? PyDict_GetItemString(kwargs, "device") : NULL;
-    return q->recording != NULL && device_of(device, find_device, q->recording, &q->device) == 0 &&
+    return q->recording != NULL &&
+           device_of(device, recording_find_device, q->recording, &q->device) == 0 &&
            take_energy_options(kwargs, &q->options) == 0;
 }
 
@@ -196,16 +197,14 @@ static PyObject *recording_energy(PyObject *self, PyObject *args, PyObject *kwar
     return answer(&q, &window, 1, false);
 }
 
-static PyObject *recording_energies(PyObject *self, PyObject *args, PyObject *kwargs) {
-    question q;
-    PyObject *pairs;
-    if (!ask(self, kwargs, &q) || !PyArg_ParseTuple(args, "O", &pairs)) return NULL;
+jm_window *take_windows(PyObject *pairs, size_t *count) {
     PyObject *list = PySequence_List(pairs);
     if (list == NULL) return NULL;
-    size_t count = (size_t)PyList_Size(list);
-    jm_window *windows = malloc((count + 1) * sizeof *windows);
+    *count = (size_t)PyList_Size(list);
+    jm_window *windows = malloc((*count + 1) * sizeof *windows);
     bool good = windows != NULL;
-    for (size_t i = 0; good && i < count; i++) {
+    if (!good) PyErr_NoMemory();
+    for (size_t i = 0; good && i < *count; i++) {
         PyObject *pair = PySequence_Tuple(PyList_GetItem(list, (Py_ssize_t)i));
         long long begin, end;
         good = pair != NULL && PyArg_ParseTuple(pair, "LL", &begin, &end);
@@ -213,7 +212,19 @@ static PyObject *recording_energies(PyObject *self, PyObject *args, PyObject *kw
         Py_XDECREF(pair);
     }
     Py_DECREF(list);
-    PyObject *result = good ? answer(&q, windows, count, true) : NULL;
+    if (good) return windows;
+    free(windows);
+    return NULL;
+}
+
+static PyObject *recording_energies(PyObject *self, PyObject *args, PyObject *kwargs) {
+    question q;
+    PyObject *pairs;
+    size_t count;
+    if (!ask(self, kwargs, &q) || !PyArg_ParseTuple(args, "O", &pairs)) return NULL;
+    jm_window *windows = take_windows(pairs, &count);
+    if (windows == NULL) return NULL;
+    PyObject *result = answer(&q, windows, count, true);
     free(windows);
     return result;
 }
@@ -241,7 +252,7 @@ static PyObject *recording_idle(PyObject *self, PyObject *args) {
     jm_idle idle = {.size = sizeof idle};
     jm_error error = {0};
     if (recording == NULL || !PyArg_ParseTuple(args, "|O", &device) ||
-        device_of(device, find_device, recording, &index) != 0)
+        device_of(device, recording_find_device, recording, &index) != 0)
         return NULL;
     int status;
     Py_BEGIN_ALLOW_THREADS status = jm_energy_idle(recording, index, &idle, &error);
@@ -279,7 +290,7 @@ static PyObject *recording_latest(PyObject *self, PyObject *args, PyObject *kwar
     uint32_t index;
     if (recording == NULL ||
         !PyArg_ParseTupleAndKeywords(args, kwargs, "s|LO", names, &quantity, &at, &device) ||
-        device_of(device, find_device, recording, &index) != 0)
+        device_of(device, recording_find_device, recording, &index) != 0)
         return NULL;
     jm_sensor sensor = {.size = sizeof sensor};
     for (uint32_t i = 0; jm_recording_sensor(recording, i, &sensor) == JM_OK; i++) {
@@ -423,6 +434,9 @@ static PyMethodDef methods[] = {
      "one pass."},
     {"range_energy", KEYWORDS(recording_range_energy),
      "range_energy(id, *, device='total', ...)\n--\n\nEnergy of a range."},
+    {"attribute", KEYWORDS(recording_attribute),
+     "attribute(by=None, device=None, method='regression', prefix=None, windows=None, net=False, "
+     "calls=False)\n--\n\nEnergies of its layers or other parts, as JSON text."},
     {"idle", recording_idle, METH_VARARGS,
      "idle(device='total')\n--\n\nIdle power as a dict; None if it is not known."},
     {"latest", KEYWORDS(recording_latest),

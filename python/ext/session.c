@@ -172,8 +172,7 @@ static PyObject *session_phase(PyObject *object, PyObject *args, PyObject *meta)
     return name != NULL ? make_range(object, JM_CATEGORY_PHASE, name, meta) : NULL;
 }
 
-/* -1: there is none of that name, and an exception is set. */
-static int category_of(PyObject *name) {
+int category_of(PyObject *name) {
     for (int c = 0; PyUnicode_Check(name) && strcmp(jm_category_name(c), "unknown") != 0; c++)
         if (PyUnicode_CompareWithASCIIString(name, jm_category_name(c)) == 0) return c;
     PyErr_Format(PyExc_ValueError,

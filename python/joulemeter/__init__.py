@@ -20,6 +20,9 @@ from ._energy import Energy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import callbacks, distributed, figures, highlevel, measurement
+    from ._attribution import Attribution
+    from ._layer_metrics import LayerMetrics
+    from ._layers import LayerPowerProfiler
     from ._repeat import compare, repeat
     from ._report import Report
     from ._statistics import Comparison, Forecast, Repeat, forecast
@@ -27,15 +30,16 @@ if TYPE_CHECKING:
     from .highlevel import profile_tf, profile_torch
 
 __all__ = [
-    "Comparison", "Energy", "Forecast", "JoulemeterError", "JoulemeterWarning", "Profiler",
-    "Repeat", "Report", "__version__", "callbacks", "compare", "current", "devices", "distributed",
+    "Attribution", "Comparison", "Energy", "Forecast", "JoulemeterError", "JoulemeterWarning", "LayerMetrics",
+    "LayerPowerProfiler", "Profiler", "Repeat", "Report", "__version__", "callbacks", "compare", "current", "devices", "distributed",
     "figures", "findings", "forecast", "highlevel", "measure", "measurement", "merge_torch_trace", "open",
     "profile", "profile_tf", "profile_torch", "repeat", "torch_trace",
 ]
 
 # Names and modules that are imported when they are first used: `import joulemeter` stays quick.
 _LATER = {
-    "Comparison": "_statistics", "Forecast": "_statistics", "Repeat": "_statistics",
+    "Attribution": "_attribution", "Comparison": "_statistics", "Forecast": "_statistics",
+    "LayerMetrics": "_layer_metrics", "LayerPowerProfiler": "_layers", "Repeat": "_statistics",
     "Report": "_report", "callbacks": "callbacks", "compare": "_repeat",
     "distributed": "distributed", "figures": "figures", "forecast": "_statistics",
     "highlevel": "highlevel",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
+    from ._attribution import Attribution
     from ._energy import Energy
     from ._statistics import Forecast
 
@@ -107,6 +108,41 @@ class Report:
         energies = self.recording.energies(windows, device=self.device)
         known = [energy for energy in energies if is_estimate(energy)]
         return forecast(known or energies, total, level=level, warmup=warmup)
+
+    def attribute(self, by: Union[None, str, Sequence[str]] = None, *,
+                  device: Union[None, int, str] = None, method: str = "regression",
+                  prefix: Optional[str] = None,
+                  windows: Optional[Sequence[Tuple[int, int]]] = None, net: bool = False,
+                  calls: bool = False) -> "Attribution":
+        """Energies of layers, kernels or other ranges, also of such as no sensor can follow.
+
+        Parameters
+        ----------
+        by : str or list of str, optional
+            Category of the ranges, such as "layer". Default: layers, or else kernels, or else NVTX
+            ranges.
+        device : int or str, optional
+            Default: the one that the ranges name, else the only GPU, else the first CPU.
+        method : "regression", "time_share" or "boundary"
+            The latter two are there for comparison; their intervals do not hold.
+        prefix : str, optional
+            Only ranges whose names begin so.
+        windows : sequence of (begin_ns, end_ns), optional
+            Energies are of calls that begin in one of these; readings of all times are used.
+        net : bool
+            Take the device's idle power off.
+        calls : bool
+            Also the energy of each call.
+
+        Raises
+        ------
+        JoulemeterError
+            There are no such ranges, or the device has no reading of power or energy.
+        """
+        from ._attribution import attribute
+
+        return attribute(self.recording, by=by, device=device, method=method, prefix=prefix,
+                         windows=windows, net=net, calls=calls)
 
     # ---- tables ----
 

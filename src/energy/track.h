@@ -43,6 +43,8 @@ typedef struct jmi_track {
     double cell_ns;    /* usual length of a cell: T, or the polls' distance if that is longer */
     double blur_ns;    /* readings average over so much more than a cell (W > T); 0: no */
     double tick_u_ns;  /* standard uncertainty of an edge */
+    uint32_t sensor;   /* index in the recording */
+    double moved_ns;   /* edges lie so much before the moments at which values began to show */
     double lag_u_ns;   /* standard uncertainty of the lag, common to all edges */
     double noise_w; /* standard deviation of a cell's mean that is the sensor's, not the power's */
     double edge_noise_j;        /* standard uncertainty of a counter's value at an edge */

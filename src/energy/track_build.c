@@ -331,7 +331,8 @@ static void describe(builder *b, const jm_device *device) {
     track->blur_ns = blur > 0.5 * b->period && b->period > 0 ? blur : 0;
     /* A reading speaks for the W before it: its middle lies (W - T) / 2 earlier than the cell's. */
     track->end_ns = b->last_poll;
-    shift_edges(track, (double)sensor->lag_ns + track->blur_ns / 2);
+    track->moved_ns = (double)sensor->lag_ns + track->blur_ns / 2;
+    shift_edges(track, track->moved_ns);
     track->tick_u_ns = b->ticks > 0 ? sqrt(b->wide_u / (double)b->ticks) : b->period / sqrt(12);
     track->lag_u_ns = sensor->calibrated ? 0.01 * b->period : 0.1 * b->period;
     double quantum = sensor->quantum / sqrt(12);
@@ -383,7 +384,7 @@ int jmi_track_build(jmi_track *track, const jm_recording *recording, uint32_t se
                     const jm_window *span, jm_error *error) {
     static const jm_window always = {INT64_MIN, INT64_MAX};
     if (span == NULL) span = &always;
-    *track = (jmi_track){.run = 1};
+    *track = (jmi_track){.run = 1, .sensor = sensor};
     builder b = {.track = track, .sensor = {.size = sizeof b.sensor}};
     jm_device device = {.size = sizeof device};
     int status = jm_recording_sensor(recording, sensor, &b.sensor);

@@ -37,7 +37,7 @@ static int make_bars(jm_figures *f, jm_figure *figure, jm_category category, con
                      jm_error *error) {
     jmi_parts parts;
     size_t top = f->options.top == 0 ? DEFAULT_TOP : f->options.top;
-    int status = jmi_parts_make(&parts, f, category, category == JM_CATEGORY_LAYER, error);
+    int status = jmi_parts_make(&parts, f, category, false, error);
     if (status != JM_OK) return status;
     if (top > MOST_TOP) top = MOST_TOP;
     size_t rows = parts.count < top ? parts.count : top;
@@ -176,6 +176,18 @@ static char *tile_text(const char *name, double share, double width, double heig
     return jmi_text_take(&text, &out, NULL) == JM_OK ? out : NULL;
 }
 
+/* "conv1 and 3 more" as "conv1 +3": the beginning tells which. The caller's. */
+static char *short_name(const char *name) {
+    const char *and = strstr(name, " and "), *more = strstr(name, " more");
+    jmi_text text = {0};
+    char *out = NULL;
+    if (and != NULL && more != NULL && more[5] == '\0' && more > and)
+        jmi_text_add(&text, "%.*s +%.*s", (int)(and-name), name, (int)(more - and-5), and+5);
+    else
+        jmi_text_add(&text, "%s", name);
+    return jmi_text_take(&text, &out, NULL) == JM_OK ? out : NULL;
+}
+
 static void draw_tiles(jm_figure *figure, const jmi_parts *parts, size_t count,
                        const rectangle *tiles, const double *areas, double rest) {
     block blocks[MOST_BLOCKS + 1];
@@ -196,8 +208,11 @@ static void draw_tiles(jm_figure *figure, const jmi_parts *parts, size_t count,
                 tiles[named].y + tiles[named].height);
     jmi_mark *texts = jmi_figure_add(figure, JM_MARK_TEXT, "", 0, 0, false);
     for (size_t i = 0; i < named; i++) {
-        char *text = tile_text(parts->list[i].name + common, areas[i] / total, tiles[i].width,
-                               tiles[i].height);
+        char *name = short_name(parts->list[i].name + common);
+        char *text = name == NULL
+                         ? NULL
+                         : tile_text(name, areas[i] / total, tiles[i].width, tiles[i].height);
+        free(name);
         if (text != NULL)
             jmi_mark_put_text(texts, tiles[i].x + tiles[i].width / 2,
                               tiles[i].y + tiles[i].height / 2, tiles[i].width, tiles[i].height,
@@ -210,7 +225,7 @@ int jmi_make_layer_energy_treemap(jm_figures *f, jm_figure *figure, jm_error *er
     jmi_parts parts;
     double areas[MOST_TILES + 1], sum = 0, rest = 0;
     rectangle tiles[MOST_TILES + 1];
-    int status = jmi_parts_make(&parts, f, JM_CATEGORY_LAYER, true, error);
+    int status = jmi_parts_make(&parts, f, JM_CATEGORY_LAYER, false, error);
     if (status != JM_OK) return status;
     size_t known = 0, bounds = 0;
     for (size_t i = 0; i < parts.count; i++) {

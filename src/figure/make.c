@@ -27,6 +27,8 @@ static const struct {
     {"energy_by_device", "Energy by device", jmi_make_energy_by_device},
     {"layer_energy_bar", "Energy by layer", jmi_make_layer_energy_bar},
     {"layer_energy_treemap", "Energy by layer, shares", jmi_make_layer_energy_treemap},
+    {"layer_type_energy_bar", "Energy by type of layer", jmi_make_layer_type_energy_bar},
+    {"layer_energy_spread", "Energy of each call of a layer", jmi_make_layer_energy_spread},
     {"kernel_energy_bar", "Energy by kernel", jmi_make_kernel_energy_bar},
 };
 

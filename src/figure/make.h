@@ -34,6 +34,8 @@ int jmi_make_power_util_hexbin(jm_figures *f, jm_figure *figure, jm_error *error
 /* layers.c */
 int jmi_make_layer_energy_bar(jm_figures *f, jm_figure *figure, jm_error *error);
 int jmi_make_layer_energy_treemap(jm_figures *f, jm_figure *figure, jm_error *error);
+int jmi_make_layer_type_energy_bar(jm_figures *f, jm_figure *figure, jm_error *error);
+int jmi_make_layer_energy_spread(jm_figures *f, jm_figure *figure, jm_error *error);
 int jmi_make_kernel_energy_bar(jm_figures *f, jm_figure *figure, jm_error *error);
 
 #endif

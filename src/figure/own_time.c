@@ -2,198 +2,154 @@
 
 #include "figure/energy_bars.h"
 
+#include "energy/views.h"
 #include "report/reader.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A range, later a piece of its time. */
-typedef struct piece {
-    const char *name;
-    uint32_t device;
-    uint32_t pid, thread, stream;
-    int64_t begin_ns, end_ns;
-    bool first; /* of its range */
-} piece;
+/* ---- whose ranges ---- */
 
-typedef struct pieces {
-    piece *list;
-    size_t count, capacity;
-} pieces;
+/* Which devices ran ranges of a category: one of them by name, or the host. */
+typedef struct runners {
+    bool host, any;
+    uint32_t count; /* devices */
+    bool *device;
+} runners;
 
-static bool add_piece(pieces *all, const piece *p) {
-    if (!jmi_reserve(&all->list, &all->capacity, all->count + 1, sizeof *all->list)) return false;
-    all->list[all->count++] = *p;
-    return true;
-}
-
-static int read_ranges(pieces *all, const jm_recording *recording, jm_category category,
-                       jm_error *error) {
+static int find_runners(runners *r, const jm_recording *recording, jm_category category,
+                        jm_error *error) {
     uint64_t count = jm_recording_range_count(recording);
+    const char *last = NULL;
+    r->count = jm_recording_device_count(recording);
+    r->device = jmi_alloc(r->count, sizeof *r->device);
+    if (r->device == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for devices");
     for (uint64_t i = 0; i < count; i++) {
         jm_range range = JM_RANGE_INIT;
-        int status = jm_recording_range(recording, i, &range);
-        if (status != JM_OK) return jmi_fail(error, status, "cannot read a range");
-        if (range.category != category || range.end_ns <= range.begin_ns) continue;
-        piece p = {.name = range.name,
-                   .device = UINT32_MAX,
-                   .pid = range.pid,
-                   .thread = range.thread,
-                   .stream = range.stream,
-                   .begin_ns = range.begin_ns,
-                   .end_ns = range.end_ns,
-                   .first = true};
-        if (range.device != NULL && range.device[0] != '\0')
-            p.device = jmi_device_named(recording, range.device);
-        if (!add_piece(all, &p)) return jmi_fail(error, JM_MEMORY, "out of memory for ranges");
+        if (jm_recording_range(recording, i, &range) != JM_OK || range.category != category)
+            continue;
+        r->any = true;
+        if (range.device[0] == '\0') r->host = true;
+        if (range.device[0] == '\0' || range.device == last) continue;
+        uint32_t device = jmi_device_named(recording, range.device);
+        if (device < r->count) r->device[device] = true;
+        last = range.device;
     }
+    if (r->any) return JM_OK;
+    return jmi_fail(error, JM_NO_DATA, "there is no range of category %s",
+                    jm_category_name((int)category));
+}
+
+/* Whose energy the host's ranges are told of: the figures' devices. */
+static bool is_asked_for(const jm_figures *f, uint32_t device) {
+    if (f->device < JM_DEVICE_GPUS) return device == f->device;
+    return jmi_device_is_part(f->recording, device, f->device);
+}
+
+/* Attributes a device's energy, and keeps that for the figures to come. */
+static int attribute(jm_figures *f, jm_category category, uint32_t device, uint32_t runner,
+                     jm_error *error) {
+    jm_attribution_options options = JM_ATTRIBUTION_OPTIONS_INIT;
+    jm_attribution *attribution;
+    jm_error why;
+    options.categories = 1u << category;
+    options.device = device;
+    options.energy = &f->energy;
+    int status = jm_attribute(&attribution, f->recording, &options, &why);
+    if (status == JM_NO_DATA) return JM_OK; /* nothing measures this device */
+    if (status != JM_OK) return jmi_fail(error, status, "%s", why.message);
+    if (!jmi_reserve(&f->attributed, &f->attributed_capacity, f->attributed_count + 1,
+                     sizeof *f->attributed)) {
+        jm_attribution_free(attribution);
+        return jmi_fail(error, JM_MEMORY, "out of memory for an attribution");
+    }
+    f->attributed[f->attributed_count++] = (jmi_attributed){category, runner, attribution};
     return JM_OK;
 }
 
-/* ---- own time ---- */
-
-static int by_thread(const void *left, const void *right) {
-    const piece *a = left, *b = right;
-    if (a->pid != b->pid) return a->pid < b->pid ? -1 : 1;
-    if (a->thread != b->thread) return a->thread < b->thread ? -1 : 1;
-    if (a->device != b->device) return a->device < b->device ? -1 : 1;
-    if (a->stream != b->stream) return a->stream < b->stream ? -1 : 1;
-    if (a->begin_ns != b->begin_ns) return a->begin_ns < b->begin_ns ? -1 : 1;
-    return (a->end_ns < b->end_ns) - (a->end_ns > b->end_ns); /* the outer one first */
-}
-
-static bool same_thread(const piece *a, const piece *b) {
-    return a->pid == b->pid && a->thread == b->thread && a->device == b->device &&
-           a->stream == b->stream;
-}
-
-/* The ranges that are open at a time, outermost first, and up to when their time is given away. */
-typedef struct open_ranges {
-    piece *list;
-    size_t count, capacity;
-    int64_t done_ns;
-} open_ranges;
-
-/* Gives the time up to `until` to the innermost range, and closes those that end before it. */
-static bool give_until(open_ranges *open, pieces *own, int64_t until) {
-    while (open->count > 0) {
-        piece *inner = &open->list[open->count - 1];
-        int64_t end = inner->end_ns < until ? inner->end_ns : until;
-        if (end > open->done_ns) {
-            piece part = *inner;
-            part.begin_ns = open->done_ns;
-            part.end_ns = end;
-            if (!add_piece(own, &part)) return false;
-            inner->first = false;
-            open->done_ns = end;
-        }
-        if (inner->end_ns > until) break;
-        open->count--;
+static int need_attributions(jm_figures *f, jm_category category, jm_error *error) {
+    runners r = {.host = false};
+    int status = find_runners(&r, f->recording, category, error);
+    bool named = false;
+    for (size_t i = 0; i < f->attributed_count; i++)
+        if (f->attributed[i].category == category) r.count = 0; /* it was done before */
+    for (uint32_t i = 0; status == JM_OK && i < r.count; i++) {
+        if (!r.device[i]) continue;
+        named = true;
+        status = attribute(f, category, i, i, error);
     }
-    return true;
+    for (uint32_t i = 0; status == JM_OK && !named && i < r.count; i++)
+        if (is_asked_for(f, i)) status = attribute(f, category, i, UINT32_MAX, error);
+    free(r.device);
+    return status;
 }
 
-static bool push_open(open_ranges *open, const piece *p) {
-    if (!jmi_reserve(&open->list, &open->capacity, open->count + 1, sizeof *open->list))
-        return false;
-    open->list[open->count++] = *p;
-    open->done_ns = p->begin_ns;
-    return true;
+int jmi_attributions(jm_figures *f, jm_category category, jmi_visit_attribution visit, void *user,
+                     jm_error *error) {
+    int status = need_attributions(f, category, error);
+    for (size_t i = 0; status == JM_OK && i < f->attributed_count; i++)
+        if (f->attributed[i].category == category)
+            status = visit(f->attributed[i].attribution, f->attributed[i].runner, user, error);
+    return status;
 }
 
-/* Cuts ranges into the pieces of time in which each was the innermost one of its thread. */
-static bool take_own_time(pieces *all) {
-    pieces own = {.count = 0};
-    open_ranges open = {.done_ns = INT64_MIN};
-    bool good = true;
-    if (all->count > 1) qsort(all->list, all->count, sizeof *all->list, by_thread);
-    for (size_t i = 0; good && i < all->count; i++) {
-        bool another = i > 0 && !same_thread(&all->list[i - 1], &all->list[i]);
-        good = give_until(&open, &own, another ? INT64_MAX : all->list[i].begin_ns) &&
-               push_open(&open, &all->list[i]);
+/* ---- parts ---- */
+
+/* The part of this name, where `known` says that it may be there, or a fresh one; NULL: out of
+ * memory. */
+static jmi_part *part_named(jmi_parts *parts, const jm_part *p, uint32_t device, bool known,
+                            bool *fresh) {
+    *fresh = false;
+    for (size_t i = 0; known && i < parts->count; i++)
+        if (strcmp(parts->list[i].name, p->name) == 0) return &parts->list[i];
+    if (!jmi_reserve(&parts->list, &parts->capacity, parts->count + 1, sizeof *parts->list))
+        return NULL;
+    jmi_part *part = &parts->list[parts->count];
+    *part = (jmi_part){.device = device,
+                       .calls = p->calls,
+                       .time_s = p->time_s,
+                       .name = jmi_strdup(p->name),
+                       .type = jmi_strdup(p->type != NULL ? p->type : "")};
+    parts->count++;
+    *fresh = true;
+    return part->name != NULL && part->type != NULL ? part : NULL;
+}
+
+static int add_part(jmi_parts *parts, const jm_part *p, uint32_t device, bool known,
+                    jm_error *error) {
+    bool fresh;
+    jmi_part *part = part_named(parts, p, device, known, &fresh);
+    if (part == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for parts");
+    jmi_energy_add(&part->energy, &p->energy, fresh);
+    if (!fresh) jmi_energy_finish(&part->energy, 0);
+    return JM_OK;
+}
+
+/* What all of a device's parts are added to; of a group's members the group is shown, unless
+ * several devices ran them. */
+typedef struct adding {
+    jmi_parts *parts;
+    size_t devices;
+    bool members; /* are shown too */
+} adding;
+
+static int add_parts(const jm_attribution *a, uint32_t device, void *user, jm_error *error) {
+    adding *to = user;
+    int status = JM_OK;
+    bool grouped = device != UINT32_MAX || to->devices == 1;
+    for (uint32_t i = 0; status == JM_OK && i < jm_attribution_part_count(a); i++) {
+        jm_part p = JM_PART_INIT;
+        jm_attribution_part(a, i, &p);
+        if (!grouped || to->members || p.group == JM_NO_GROUP)
+            status = add_part(to->parts, &p, device, !grouped, error);
     }
-    good = good && give_until(&open, &own, INT64_MAX);
-    free(open.list);
-    free(all->list);
-    *all = own;
-    return good;
-}
-
-/* ---- by name ---- */
-
-static int by_name(const void *left, const void *right) {
-    const piece *a = left, *b = right;
-    if (a->device != b->device) return a->device < b->device ? -1 : 1;
-    int order = a->name == b->name ? 0 : strcmp(a->name, b->name);
-    return order != 0 ? order : (a->begin_ns > b->begin_ns) - (a->begin_ns < b->begin_ns);
-}
-
-/* Windows of each part, joined where calls overlap. */
-typedef struct windows {
-    jm_window *list;
-    uint32_t *part_of;
-    size_t count;
-} windows;
-
-static bool open_windows(windows *w, size_t count) {
-    w->list = jmi_alloc(count + 1, sizeof *w->list);
-    w->part_of = jmi_alloc(count + 1, sizeof *w->part_of);
-    return w->list != NULL && w->part_of != NULL;
-}
-
-static void add_window(windows *w, const piece *p, uint32_t part) {
-    jm_window *last = w->count > 0 ? &w->list[w->count - 1] : NULL;
-    if (last != NULL && w->part_of[w->count - 1] == part && p->begin_ns <= last->end_ns) {
-        if (p->end_ns > last->end_ns) last->end_ns = p->end_ns;
-        return;
+    for (uint32_t i = 0; status == JM_OK && grouped && i < jm_attribution_group_count(a); i++) {
+        jm_part p = JM_PART_INIT;
+        jm_attribution_group(a, i, &p);
+        status = add_part(to->parts, &p, device, !grouped, error);
     }
-    w->list[w->count] = (jm_window){p->begin_ns, p->end_ns};
-    w->part_of[w->count++] = part;
-}
-
-static bool make_parts(jmi_parts *parts, pieces *all, windows *w) {
-    size_t capacity = 0;
-    if (all->count > 1) qsort(all->list, all->count, sizeof *all->list, by_name);
-    for (size_t i = 0; i < all->count; i++) {
-        const piece *p = &all->list[i];
-        bool another = i == 0 || p[-1].device != p->device || strcmp(p[-1].name, p->name) != 0;
-        if (another) {
-            if (!jmi_reserve(&parts->list, &capacity, parts->count + 1, sizeof *parts->list))
-                return false;
-            parts->list[parts->count++] = (jmi_part){.name = p->name, .device = p->device};
-        }
-        parts->list[parts->count - 1].calls += p->first;
-        add_window(w, p, (uint32_t)parts->count - 1);
-    }
-    for (size_t i = 0; i < w->count; i++)
-        parts->list[w->part_of[i]].time_s +=
-            (double)(w->list[i].end_ns - w->list[i].begin_ns) * 1e-9;
-    return true;
-}
-
-/* ---- energies ---- */
-
-/* Parts of one device lie together: their energies come from one pass. */
-static int measure_device(const jm_figures *f, jmi_parts *parts, const windows *w, size_t *at,
-                          jm_energy *energies, jm_error *error) {
-    size_t first = *at, end = *at;
-    uint32_t device = parts->list[w->part_of[first]].device;
-    uint32_t from = w->part_of[first];
-    while (end < w->count && parts->list[w->part_of[end]].device == device) {
-        w->part_of[end] -= from;
-        end++;
-    }
-    size_t groups = w->part_of[end - 1] + 1u;
-    jm_error why;
-    int status =
-        jm_energy_groups(f->recording, device == UINT32_MAX ? f->device : device, w->list + first,
-                         w->part_of + first, end - first, &f->energy, energies, groups, &why);
-    for (size_t g = 0; status == JM_OK && g < groups; g++)
-        parts->list[from + g].energy = energies[g];
-    *at = end;
-    if (status == JM_OK || status == JM_NO_DATA) return JM_OK;
-    return jmi_fail(error, status, "%s", why.message);
+    return status;
 }
 
 static int by_energy(const void *left, const void *right) {
@@ -205,41 +161,31 @@ static int by_energy(const void *left, const void *right) {
     return strcmp(a->name, b->name);
 }
 
-static int measure(const jm_figures *f, jmi_parts *parts, const windows *w, jm_error *error) {
-    jm_energy *energies = jmi_alloc(parts->count, sizeof *energies);
-    int status =
-        energies == NULL ? jmi_fail(error, JM_MEMORY, "out of memory for energies") : JM_OK;
-    for (size_t at = 0; status == JM_OK && at < w->count;)
-        status = measure_device(f, parts, w, &at, energies, error);
-    free(energies);
-    if (status != JM_OK) return status;
-    qsort(parts->list, parts->count, sizeof *parts->list, by_energy);
-    for (size_t i = 0; i < parts->count; i++)
-        if (jmi_energy_shown(&parts->list[i].energy)) return JM_OK;
-    return jmi_fail(error, JM_NO_DATA, "no energy was measured");
-}
-
-int jmi_parts_make(jmi_parts *parts, const jm_figures *f, jm_category category, bool nested,
+int jmi_parts_make(jmi_parts *parts, jm_figures *f, jm_category category, bool members,
                    jm_error *error) {
-    pieces all = {.count = 0};
-    windows w = {.count = 0};
+    adding to = {.parts = parts, .members = members};
     *parts = (jmi_parts){.count = 0};
-    int status = read_ranges(&all, f->recording, category, error);
-    if (status == JM_OK && all.count == 0)
-        status = jmi_fail(error, JM_NO_DATA, "there is no range of category %s",
-                          jm_category_name((int)category));
-    if (status == JM_OK && ((nested && !take_own_time(&all)) || !open_windows(&w, all.count) ||
-                            !make_parts(parts, &all, &w)))
-        status = jmi_fail(error, JM_MEMORY, "out of memory for ranges");
-    if (status == JM_OK) status = measure(f, parts, &w, error);
-    free(all.list);
-    free(w.list);
-    free(w.part_of);
-    if (status != JM_OK) jmi_parts_free(parts);
+    for (uint32_t i = 0; i < jm_recording_device_count(f->recording); i++)
+        to.devices += is_asked_for(f, i);
+    int status = jmi_attributions(f, category, add_parts, &to, error);
+    bool any = false;
+    for (size_t i = 0; i < parts->count; i++) {
+        const jm_energy *e = &parts->list[i].energy;
+        any |= jmi_energy_shown(e) && isfinite(e->upper_j);
+    }
+    if (status == JM_OK && !any) status = jmi_fail(error, JM_NO_DATA, "no energy was measured");
+    if (status == JM_OK)
+        qsort(parts->list, parts->count, sizeof *parts->list, by_energy);
+    else
+        jmi_parts_free(parts);
     return status;
 }
 
 void jmi_parts_free(jmi_parts *parts) {
+    for (size_t i = 0; i < parts->count; i++) {
+        free(parts->list[i].name);
+        free(parts->list[i].type);
+    }
     free(parts->list);
     *parts = (jmi_parts){.count = 0};
 }

@@ -10,6 +10,7 @@ static const char placeholder[] = "<!--joulemeter-data-->";
 enum {
     DEFAULT_BYTES = 1500000,
     DUMP = JSON_COMPACT | JSON_REAL_PRECISION(15), /* numbers were rounded before */
+    COLUMNS = 500,                                 /* pixels of a figure */
     MOST_TITLE = 300,
     MOST_FACT = 1000, /* bytes */
     MOST_GROUPS = 10  /* names of ranges in the summary, of each category */
@@ -139,9 +140,14 @@ static int make_data(const jm_recording *recording, const jm_page_options *optio
                               .duration_s = end > begin ? (double)(end - begin) * 1e-9 : 1e-9,
                               .max_bytes = options->max_data_bytes == 0 ? DEFAULT_BYTES
                                                                         : options->max_data_bytes};
+    jm_figure_options figure_options = JM_FIGURE_OPTIONS_INIT;
+    figure_options.columns = COLUMNS;
+    figure_options.energy = energy;
     *root = head(&source, options->title);
-    status = set_part(*root, "summary", short_summary(&summary, error));
+    status = jm_figures_open(&source.figures, recording, &figure_options, error);
+    if (status == JM_OK) status = set_part(*root, "summary", short_summary(&summary, error));
     if (status == JM_OK) status = add_parts(*root, &source, error);
+    jm_figures_close(source.figures);
     jmi_summary_free(&summary);
     if (status == JM_OK) return JM_OK;
     json_decref(*root);

@@ -7,6 +7,7 @@
 
 typedef struct jmi_html_source {
     const jm_recording *recording;
+    jm_figures *figures; /* of it, for a column of the page */
     const jm_energy_options *energy;
     const jmi_summary *summary;
     int64_t begin_ns;

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { COLUMNS = 500, LEAST_COLUMNS = 25, TRIES = 3 };
+enum { LEAST_COLUMNS = 25, TRIES = 3 };
 static const double share_of_bytes = 0.3;
 
 static json_t *missing_object(uint32_t index, const char *why) {
@@ -78,15 +78,9 @@ static int make_to_fit(jm_figures *figures, json_t *list, json_t *missing,
 
 int jmi_html_figures(json_t *root, const jmi_html_source *source, jm_error *error) {
     json_t *list = json_array(), *missing = json_array();
-    jm_figure_options options = JM_FIGURE_OPTIONS_INIT;
-    jm_figures *figures;
-    options.columns = COLUMNS;
-    options.energy = source->energy;
     json_object_set_new(root, "figures", list);
     json_object_set_new(root, "missing", missing);
-    int status = jm_figures_open(&figures, source->recording, &options, error);
-    if (status == JM_OK) status = make_all(figures, list, missing, source, error);
-    if (status == JM_OK) status = make_to_fit(figures, list, missing, source, error);
-    jm_figures_close(figures);
+    int status = make_all(source->figures, list, missing, source, error);
+    if (status == JM_OK) status = make_to_fit(source->figures, list, missing, source, error);
     return status;
 }

@@ -2,6 +2,8 @@
  * the summary adds them up. */
 #include "figure/page.h"
 
+#include "figure/energy_bars.h"
+#include "figure/own_time.h"
 #include "report/frame_cell.h"
 
 #include <math.h>
@@ -203,6 +205,56 @@ static json_t *group_row(const jmi_html_source *source, const jmi_group *g) {
     return row;
 }
 
+/* ---- layers and kernels ---- */
+
+static const column part_columns[] = {
+    {"name", "name", "", "text"},
+    {"type", "type", "", "text"},
+    {"device", "device", "", "text"},
+    {"calls", "calls", "", "number"},
+    {"time_s", "own time", "s", "number"},
+    ENERGY_COLUMNS,
+    {"share", "share of them", "%", "number"},
+};
+
+static json_t *part_row(const jmi_html_source *source, const jmi_part *p, double total_j) {
+    const jm_energy *e = &p->energy;
+    bool known = jmi_is_measured(e), estimated = jmi_energy_estimated(e);
+    bool on_host = p->device >= source->summary->device_count;
+    const char *device = on_host ? "" : source->summary->devices[p->device].device.name;
+    json_t *row = json_array();
+    json_array_append_new(row, jmi_html_text(p->name, JMI_HTML_NAME));
+    json_array_append_new(row, jmi_html_text(p->type, JMI_HTML_NAME));
+    json_array_append_new(row, jmi_json_text(device));
+    json_array_append_new(row, json_integer((json_int_t)p->calls));
+    json_array_append_new(row, jmi_json_number(p->time_s));
+    json_array_append_new(row, jmi_json_number(known ? e->energy_j : (double)NAN));
+    json_array_append_new(row, jmi_json_number(known ? e->u95_j : (double)NAN));
+    json_array_append_new(row, json_integer(!estimated));
+    json_array_append_new(row, jmi_json_number(known ? e->mean_power_w : (double)NAN));
+    json_array_append_new(row, jmi_json_number(estimated ? 100 * e->energy_j / total_j : NAN));
+    return row;
+}
+
+/* Parts as they were attributed. JM_NO_DATA: nothing measured them. */
+static int add_parts(tables *t, jm_category category, const char *title, jm_error *error) {
+    jmi_parts parts;
+    double total_j = 0;
+    jm_error why;
+    int status = jmi_parts_make(&parts, t->source->figures, category, true, &why);
+    if (status != JM_OK) return jmi_fail(error, status, "%s", why.message);
+    rows r = begin_rows(t);
+    for (size_t i = 0; i < parts.count; i++)
+        if (jmi_energy_estimated(&parts.list[i].energy)) total_j += parts.list[i].energy.energy_j;
+    for (size_t i = 0; i < parts.count; i++, r.total++)
+        if (has_room(&r)) add_row(t, &r, part_row(t->source, &parts.list[i], total_j));
+    add_table(t, jm_category_name((int)category), title, part_columns, JMI_COUNT(part_columns), &r);
+    jmi_parts_free(&parts);
+    return JM_OK;
+}
+
+/* ---- other ranges ---- */
+
 /* Those that took most energy first. */
 static void add_names(tables *t, jm_category category, const char *title) {
     rows r = begin_rows(t);
@@ -236,8 +288,18 @@ json_t *jmi_html_tables(const jmi_html_source *source, jm_error *error) {
         json_decref(t.list);
         return NULL;
     }
-    add_names(&t, JM_CATEGORY_LAYER, "Layers");
-    add_names(&t, JM_CATEGORY_KERNEL, "Kernels");
+    static const struct {
+        jm_category category;
+        const char *title;
+    } parts[] = {{JM_CATEGORY_LAYER, "Layers"}, {JM_CATEGORY_KERNEL, "Kernels"}};
+    for (size_t i = 0; i < JMI_COUNT(parts); i++) {
+        if (!has_ranges(&t, parts[i].category)) continue;
+        int status = add_parts(&t, parts[i].category, parts[i].title, error);
+        if (status == JM_NO_DATA) add_names(&t, parts[i].category, parts[i].title);
+        if (status == JM_OK || status == JM_NO_DATA) continue;
+        json_decref(t.list);
+        return NULL;
+    }
     add_names(&t, JM_CATEGORY_NVTX, "NVTX ranges");
     add_names(&t, JM_CATEGORY_USER, "Ranges");
     return t.list;

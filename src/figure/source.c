@@ -100,6 +100,9 @@ void jm_figures_close(jm_figures *f) {
     free(f->lanes);
     free(f->phases);
     free(f->phase_windows);
+    for (size_t i = 0; i < f->attributed_count; i++)
+        jm_attribution_free(f->attributed[i].attribution);
+    free(f->attributed);
     free_energies(&f->energies);
     free(f);
 }

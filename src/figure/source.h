@@ -54,6 +54,13 @@ typedef struct jmi_extent {
     size_t count;
 } jmi_extent;
 
+/* An attribution that several figures show. */
+typedef struct jmi_attributed {
+    jm_category category; /* of the parts */
+    uint32_t runner;      /* the device that ran them; UINT32_MAX: the host */
+    jm_attribution *attribution;
+} jmi_attributed;
+
 struct jm_figures {
     const jm_recording *recording;
     jm_figure_options options;
@@ -72,6 +79,8 @@ struct jm_figures {
     bool has_phases; /* they were read */
     jmi_energies energies;
     bool has_energies;
+    jmi_attributed *attributed;
+    size_t attributed_count, attributed_capacity;
     jmi_extent pairs;
     bool has_pairs; /* they were looked for */
 };

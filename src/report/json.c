@@ -6,43 +6,6 @@
 
 enum { SCHEMA = 1, RANGES_LISTED = 10000 };
 
-typedef struct flag_name {
-    uint32_t bit;
-    const char *name;
-} flag_name;
-
-static json_t *flag_list(uint32_t bits, const flag_name *names, size_t count) {
-    json_t *list = json_array();
-    for (size_t i = 0; i < count; i++)
-        if (bits & names[i].bit) json_array_append_new(list, json_string(names[i].name));
-    return list;
-}
-
-static void set_energy(json_t *object, const jm_energy *e) {
-    static const flag_name provenance[] = {{JM_FROM_COUNTER, "counter"},
-                                           {JM_FROM_POWER, "power"},
-                                           {JM_FROM_MODEL, "modelled"},
-                                           {JM_FROM_SIMULATION, "simulated"},
-                                           {JM_BOUND_ONLY, "bound only"}};
-    static const flag_name flags[] = {{JM_ENERGY_CONFLICT, "conflict"},
-                                      {JM_ENERGY_PARTIAL, "partial"},
-                                      {JM_ENERGY_LOCKED, "locked"},
-                                      {JM_ENERGY_ACTIVITY, "activity"},
-                                      {JM_ENERGY_RESET, "reset"}};
-    bool known = (e->provenance & ~(uint32_t)JM_BOUND_ONLY) != 0;
-    jmi_json_set_number(object, "energy_j", known ? e->energy_j : NAN);
-    jmi_json_set_number(object, "u95_j", known ? e->u95_j : NAN);
-    jmi_json_set_number(object, "u_random_j", known ? e->u_random_j : NAN);
-    jmi_json_set_number(object, "u_systematic_j", known ? e->u_systematic_j : NAN);
-    jmi_json_set_number(object, "lower_j", e->lower_j);
-    jmi_json_set_number(object, "upper_j", e->upper_j);
-    jmi_json_set_number(object, "mean_power_w", known ? e->mean_power_w : NAN);
-    jmi_json_set_number(object, "measured", e->measured);
-    json_object_set_new(object, "provenance",
-                        flag_list(e->provenance, provenance, JMI_COUNT(provenance)));
-    json_object_set_new(object, "flags", flag_list(e->flags, flags, JMI_COUNT(flags)));
-}
-
 static void set_split(json_t *object, const jmi_split *split) {
     if (!split->known) {
         json_object_set_new(object, "idle", json_null());
@@ -62,7 +25,7 @@ static void set_split(json_t *object, const jmi_split *split) {
 
 static void set_measured(json_t *object, const jmi_summary_device *entry) {
     static const jm_energy nothing = {.upper_j = INFINITY};
-    set_energy(object, entry->has_energy ? &entry->energy : &nothing);
+    jmi_json_set_energy(object, entry->has_energy ? &entry->energy : &nothing);
     jmi_json_set_text(object, "source", entry->source);
     jmi_json_set_number(object, "peak_power_w", entry->peak_w);
     set_split(object, &entry->split);
@@ -133,7 +96,7 @@ static json_t *group_object(const jmi_summary *summary, const jmi_group *group) 
     jmi_json_set_number(object, "last_s", (double)(group->last_ns - zero) / 1e9);
     jmi_json_set_number(object, "time_s", group->time_s);
     jmi_json_set_number(object, "wall_s", group->wall_s);
-    set_energy(object, &group->energy);
+    jmi_json_set_energy(object, &group->energy);
     jmi_json_set_number(object, "share", group->share);
     return object;
 }
@@ -159,7 +122,8 @@ static json_t *range_object(const jmi_range_reader *reader, const jm_range *rang
     json_t *attributes =
         range->attributes[0] == '\0' ? json_object() : json_loads(range->attributes, 0, NULL);
     json_object_set_new(object, "attributes", attributes != NULL ? attributes : json_null());
-    set_energy(object, jmi_range_reader_energy(reader, on_host ? JM_DEVICE_TOTAL : device));
+    jmi_json_set_energy(object,
+                        jmi_range_reader_energy(reader, on_host ? JM_DEVICE_TOTAL : device));
     return object;
 }
 

@@ -14,6 +14,8 @@ void jmi_json_set_number(json_t *object, const char *key, double value);
 void jmi_json_set_text(json_t *object, const char *key, const char *text);
 void jmi_json_set_count(json_t *object, const char *key, uint64_t value);
 void jmi_json_set_bool(json_t *object, const char *key, bool value);
+/* The keys of an energy, as docs/json.md has them. */
+void jmi_json_set_energy(json_t *object, const jm_energy *energy);
 /* The object as text with so many digits (0: all), whatever the locale. Takes the object; NULL is
  * out of memory. */
 int jmi_json_dump(json_t *object, size_t flags, char **text, jm_error *error);

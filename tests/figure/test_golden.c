@@ -41,9 +41,12 @@ static jm_recording *recording_new(void) {
     fixture_range(recording, JM_CATEGORY_PHASE, "infer", 7.5, 9, "");
     fixture_range(recording, JM_CATEGORY_PHASE, "infer", 9.5, 11.5, "");
     for (int i = 0; i < 12; i++) {
-        fixture_range(recording, JM_CATEGORY_LAYER, "net", 1 + 0.5 * i, 1.45 + 0.5 * i, "");
-        fixture_range(recording, JM_CATEGORY_LAYER, "net.conv", 1.1 + 0.5 * i, 1.3 + 0.5 * i, "");
-        fixture_range(recording, JM_CATEGORY_LAYER, "net.head", 1.3 + 0.5 * i, 1.4 + 0.5 * i, "");
+        fixture_range(recording, JM_CATEGORY_LAYER, "net", 1 + 0.5 * i, 1.45 + 0.5 * i,
+                      "{\"type\":\"Sequential\"}");
+        fixture_range(recording, JM_CATEGORY_LAYER, "net.conv", 1.1 + 0.5 * i, 1.3 + 0.5 * i,
+                      "{\"type\":\"Conv2d\"}");
+        fixture_range(recording, JM_CATEGORY_LAYER, "net.head", 1.3 + 0.5 * i, 1.4 + 0.5 * i,
+                      "{\"type\":\"Linear\"}");
         fixture_range_on(recording, JM_CATEGORY_KERNEL, "gemm", 1.1 + 0.5 * i, 1.25 + 0.5 * i, "",
                          "gpu0", 7);
     }

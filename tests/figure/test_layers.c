@@ -18,12 +18,12 @@ static jm_recording *recording_new(void) {
     return recording;
 }
 
-static jmi_parts parts_of(const jm_recording *recording, jm_category category, bool nested) {
+static jmi_parts parts_of(const jm_recording *recording, jm_category category) {
     jm_figures *figures;
     jmi_parts parts;
     jm_error error = {0};
     fixture_ok(jm_figures_open(&figures, recording, NULL, &error), &error);
-    fixture_ok(jmi_parts_make(&parts, figures, category, nested, &error), &error);
+    fixture_ok(jmi_parts_make(&parts, figures, category, false, &error), &error);
     jm_figures_close(figures);
     return parts;
 }
@@ -44,7 +44,7 @@ static void nested_layers_count_once(void **state) {
                   "");                                                  /* begins with its parent */
     fixture_range(recording, JM_CATEGORY_LAYER, "model.b", 5, 9, "");   /* ends with its parent */
     fixture_range(recording, JM_CATEGORY_LAYER, "model.a", 14, 15, ""); /* used again, at 400 W */
-    jmi_parts parts = parts_of(recording, JM_CATEGORY_LAYER, true);
+    jmi_parts parts = parts_of(recording, JM_CATEGORY_LAYER);
     assert_int_equal(parts.count, 4);
     static const struct {
         const char *name;
@@ -74,7 +74,7 @@ static void ranges_that_overlap_partly_share_no_time(void **state) {
     fixture_range(recording, JM_CATEGORY_LAYER, "a", 1, 4, "");
     fixture_range(recording, JM_CATEGORY_LAYER, "b", 3, 6, "");
     fixture_range(recording, JM_CATEGORY_LAYER, "c", 5, 5.5, "");
-    jmi_parts parts = parts_of(recording, JM_CATEGORY_LAYER, true);
+    jmi_parts parts = parts_of(recording, JM_CATEGORY_LAYER);
     double sum = 0;
     for (size_t i = 0; i < parts.count; i++) sum += parts.list[i].time_s;
     assert_near(sum, 5);
@@ -92,7 +92,7 @@ static void kernels_belong_to_their_device(void **state) {
     fixture_range_on(recording, JM_CATEGORY_KERNEL, "gemm", 1, 4, "", "gpu0", 7);
     fixture_range_on(recording, JM_CATEGORY_KERNEL, "gemm", 3, 5, "", "gpu0", 8); /* beside it */
     fixture_range_on(recording, JM_CATEGORY_KERNEL, "gemm", 1, 2, "", "gpu1", 7);
-    jmi_parts parts = parts_of(recording, JM_CATEGORY_KERNEL, false);
+    jmi_parts parts = parts_of(recording, JM_CATEGORY_KERNEL);
     assert_int_equal(parts.count, 2);
     assert_int_equal(parts.list[0].device, 0);
     assert_true(fabs(parts.list[0].energy.energy_j - 400) < 2);
@@ -134,7 +134,7 @@ static void bounds_are_not_told_as_energies(void **state) {
         snprintf(name, sizeof name, "short%d", i);
         fixture_range(recording, JM_CATEGORY_LAYER, name, 10 + 0.1 * i, 10.001 + 0.1 * i, "");
     }
-    jmi_parts parts = parts_of(recording, JM_CATEGORY_LAYER, true);
+    jmi_parts parts = parts_of(recording, JM_CATEGORY_LAYER);
     double most_j = 0;
     size_t bounds = 0;
     for (size_t i = 15; i < parts.count; i++) {
@@ -164,7 +164,7 @@ static void tiles_fill_the_square(void **state) {
         fixture_range(recording, JM_CATEGORY_LAYER, name, 0.1 * i, 0.1 * i + 0.09, "");
     }
     jm_figure *figure = make(recording, "layer_energy_treemap", NULL);
-    jmi_parts parts = parts_of(recording, JM_CATEGORY_LAYER, true);
+    jmi_parts parts = parts_of(recording, JM_CATEGORY_LAYER);
     double tiles[200][4], area = 0, sum = 0;
     size_t count = 0;
     for (uint32_t n = 0; mark_of(figure, JM_MARK_BAR, n).size != 0; n++) {

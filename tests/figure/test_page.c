@@ -335,7 +335,7 @@ static void many_names_and_facts_are_cut_off(void **state) {
     assert_true(last > 19); /* they are spread over all */
     for (size_t i = 0; i < json_array_size(tables); i++) {
         json_t *table = json_array_get(tables, i);
-        assert_near(number(table, "total"), 5000);
+        assert_in_range((int)number(table, "total"), 5000, 5500); /* and groups of them */
         assert_in_range(json_array_size(at(table, "rows")), 20, 4999);
     }
     json_t *facts = at(e.root, "facts");

@@ -1,0 +1,238 @@
+"""One profiling of a model's layers: sensors, hooks, runs, and what they come to."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import _joulemeter
+
+from . import _hooks
+from ._attribution import Attribution, attribute
+from ._bind import JoulemeterError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Optional, Tuple
+
+    from ._hooks import Call
+    from .highlevel import TorchProfiler
+
+_NO_DATA = ("JM_NO_DATA",)
+_OURS = "(joulemeter)"  # time in which we work ourselves, where that costs the device's energy
+_LEAST_S = 2.0  # before then it is too early to say that more would not help
+_PATIENCE_S = 1.5  # from then on there is a line about progress
+
+
+class Progress:
+    """A line on the terminal for those who wait, once that takes a while."""
+
+    def __init__(self, show: Optional[bool]) -> None:
+        self._show = sys.stderr.isatty() if show is None else show
+        self._began = time.monotonic()
+        self._last = 0.0
+        self._width = 0
+
+    def say(self, text: str) -> None:
+        now = time.monotonic()
+        if not self._show or now - self._began < _PATIENCE_S or now - self._last < 0.2:
+            return
+        self._last = now
+        line = f"joulemeter: {text}"
+        sys.stderr.write("\r" + line.ljust(self._width))
+        sys.stderr.flush()
+        self._width = len(line)
+
+    def done(self) -> None:
+        if self._width > 0:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+            sys.stderr.flush()
+
+
+class Sensors:
+    """How fast a device's sensors of power and energy are (s)."""
+
+    def __init__(self, recording: "_joulemeter.Recording", device: Optional[str]) -> None:
+        known = [s for s in recording.sensors()
+                 if s["quantity"] in ("power", "power_average", "energy")
+                 and (device is None or s["device"] == device)]
+        self.refresh_s = min((s["refresh_s"] or 0.1 for s in known), default=0.1)
+        spans = [s["refresh_s"] + s["window_s"] for s in known
+                 if s["quantity"] == "power" and s["refresh_s"] and s["window_s"]]
+        spans = spans or [2 * s["refresh_s"] for s in known if s["refresh_s"]]  # counters
+        self._span_s = min(spans, default=0.1)
+        lags = [(s["refresh_s"] or 0) + (s["lag_s"] or 0) for s in known]
+        self.lag_s = min(max(lags, default=0.0) + 0.03, 1.0)
+
+    @property
+    def burst_s(self) -> float:
+        """So long the same part must run for one reading at least to see nothing else."""
+        return min(max(self._span_s, 0.02), 0.5)
+
+
+class LayerRun:
+    """Sensors and hooks while it is entered.
+
+    Parameters
+    ----------
+    watch : Watch
+    on_gpu : bool
+        The model runs on a GPU.
+    device_index : int or str or None
+    net : bool
+        Energies without the device's idle power.
+    options : dict
+        Of :func:`joulemeter.profile`.
+    device : str, optional
+        Whose energy is told of.
+
+    Attributes
+    ----------
+    profiler : TorchProfiler
+    windows : list of (begin_ns, end_ns)
+        The runs that energies are told of.
+    runs : list of list of Call
+        Their calls.
+    all_windows : list of (begin_ns, end_ns)
+        All runs of the whole model.
+    """
+
+    def __init__(self, watch: "_hooks.Watch", on_gpu: bool, device_index: Any, net: bool,
+                 options: Dict[str, Any], device: Optional[str] = None) -> None:
+        self._wanted = device
+        self.watch = watch
+        self._on_gpu = on_gpu
+        self._device_index = device_index
+        self._options = {"join": False, **options}
+        self._net = net
+        self.windows: List[Tuple[int, int]] = []
+        self.all_windows: List[Tuple[int, int]] = []
+        self.runs: List[List["Call"]] = []
+        self.attribution_s = 0.0  # what the latest attribution took
+
+    def __enter__(self) -> LayerRun:
+        from .highlevel import TorchProfiler
+
+        self.profiler: "TorchProfiler" = TorchProfiler(
+            device_index=self._device_index, **self._options)
+        try:
+            recording = self.profiler.recording()
+            assert recording is not None  # it does not join an outer session
+            self.recording: "_joulemeter.Recording" = recording
+            self.device = self._find_device()
+            self.sensors = Sensors(recording, self.device)
+            self.watch.__enter__()
+        except BaseException:
+            self.profiler.close()
+            raise
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.watch.__exit__()
+        self.profiler.close()
+
+    def _find_device(self) -> Optional[str]:
+        """The GPU where the model runs on one, or one is simulated; else what C chooses."""
+        names = [device["name"] for device in self.profiler.devices()]
+        if self._wanted is not None:
+            if self._wanted not in names:
+                raise LookupError(f"there is no device {self._wanted!r}: there are "
+                                  f"{', '.join(names) or 'none'}")
+            return self._wanted
+        gpus = [name for name in names if name.startswith("gpu")]
+        if gpus and (self._on_gpu or self._options.get("simulate")):
+            return gpus[0]
+        return next((name for name in names if name.startswith("cpu")), None)
+
+    # ---- runs ----
+
+    def prepare(self, calls: int) -> None:
+        """Room for so many calls in a run."""
+        self.watch.clock.prepare(2 * calls + 64)
+
+    def run(self, function: Callable[[], Any], counted: bool = True) -> Any:
+        """Runs the whole model once; of a counted run energies are told."""
+        begin, end, result = self.watch.run(function)
+        calls = self.watch.take()
+        if calls:
+            begin = min(begin, calls[0].begin_ns)
+            end = max(end, max(call.end_ns for call in calls))
+        self.write(calls)
+        self.all_windows.append((begin, end))
+        if not counted:
+            self.set_aside(begin, end)
+        else:
+            self.profiler.add_range("run", begin, end, _hooks._BATCH)
+            self.windows.append((begin, end))
+            self.runs.append(calls)
+        return result
+
+    def set_aside(self, begin_ns: int, end_ns: int) -> None:
+        """What runs then tells of powers, but is not told of."""
+        self.profiler.add_range("replay", begin_ns, end_ns, _hooks._WARMUP)
+
+    def write(self, calls: List["Call"]) -> None:
+        _hooks.write(self.profiler, calls, None)
+
+    def settle(self) -> None:
+        """Waits until the sensors have shown the last moment."""
+        time.sleep(self.sensors.lag_s)
+
+    # ---- energies ----
+
+    def attribute(self, method: str = "regression", calls: bool = False,
+                  windows: Optional[List[Tuple[int, int]]] = None) -> Optional[Attribution]:
+        """None: nothing was read, or no layer ran."""
+        begin = _joulemeter.now_ns()
+        recording = self.profiler.recording()
+        assert recording is not None
+        try:
+            return attribute(recording, by="layer", device=self.device, method=method,
+                             windows=self.windows if windows is None else windows,
+                             net=self._net, calls=calls)
+        except JoulemeterError as error:
+            if error.status not in _NO_DATA:
+                raise
+            return None
+        finally:
+            end = _joulemeter.now_ns()
+            self.attribution_s = (end - begin) * 1e-9
+            if not self.profiler.closed and (self.device or "cpu").startswith("cpu"):
+                self.profiler.add_range(_OURS, begin, end, _hooks._LAYER)
+                self.set_aside(begin, end)
+
+
+def unsettled(found: Optional[Attribution], target: float) -> Optional[List[str]]:
+    """Parts whose energy is not yet known to ``target`` (relative, 95 %, random part), of those that
+    make up 95 % of the energy. None: nothing is known of any."""
+    if found is None:
+        return None
+    parts = [part for part in found.parts if part["calls"] > 0 and part["energy_j"] > 0]
+    total = sum(part["energy_j"] for part in parts)
+    names, above = [], 0.0
+    for part in sorted(parts, key=lambda part: -part["energy_j"]):
+        if above > 0.95 * total:
+            break
+        above += part["energy_j"]
+        known = 1.96 * part["u_random_j"] <= target * part["energy_j"]
+        if part["bound_only"] or not known:
+            names.append(part["name"])
+    return names if parts else None
+
+
+class Worth:
+    """Is it worth while to go on? Not where the runs themselves differ: their number is given."""
+
+    def __init__(self) -> None:
+        self._seconds = self._u_j = 0.0
+
+    def more(self, found: Optional[Attribution], seconds: float) -> bool:
+        """False: half as much time again has not made the energies noticeably surer."""
+        if found is None or any(part["bound_only"] for part in found.parts if part["calls"] > 0):
+            return True
+        u_j = sum(part["u_random_j"] for part in found.parts if part["calls"] > 0)
+        if seconds < max(_LEAST_S, 1.5 * self._seconds):
+            return True
+        worth = self._seconds <= 0 or u_j < 0.92 * self._u_j  # alone by chance it would be 0.82
+        self._seconds, self._u_j = seconds, u_j
+        return worth

@@ -1,0 +1,755 @@
+"""Energy of layers: hooks, methods, tables and files."""
+import csv
+import random
+import threading
+import time
+import warnings
+
+import pytest
+
+import _joulemeter
+import joulemeter as jm
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
+from joulemeter import LayerMetrics, LayerPowerProfiler, _hooks, _replay  # noqa: E402
+from joulemeter._keep import Kept  # noqa: E402
+from joulemeter.measurement import LayerwiseMeasurementTool  # noqa: E402
+
+torch.set_num_threads(1)
+GPU = "h100,constant:200,noise=0,seed=1"
+FIELDS = ("layer_name exec_id start_time end_time duration_ms start_power_w end_power_w avg_power_w "
+          "energy_j run_id energy_u95_j module_type is_leaf inclusive_energy_j method group").split()
+
+
+class Block(nn.Module):
+    """Uses one of its layers twice, and works in place."""
+
+    def __init__(self, width=32):
+        super().__init__()
+        self.a = nn.Linear(width, width)
+        self.relu = nn.ReLU(inplace=True)
+        self.norm = nn.BatchNorm1d(width)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.drop(self.norm(self.relu(self.a(x)) + self.a(torch.sin(x))))
+
+
+class Nested(nn.Module):
+    """Calls itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.leaf = nn.Linear(8, 8)
+
+    def forward(self, x, depth=2):
+        return self.leaf(x) if depth == 0 else self(x, depth - 1)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(16, 32), Block(), nn.Linear(32, 4))
+
+
+def hooks_of(model):
+    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks)
+               + len(module._backward_hooks) + ("forward" in vars(module))
+               for module in model.modules())
+
+
+def profiler_of(model, **options):
+    options.setdefault("simulate", GPU)
+    options.setdefault("max_seconds", 1)
+    return LayerPowerProfiler(model, cpu=False, **options)
+
+
+def calls_of(model, function, training=False):
+    watch = _hooks.Watch(model, training)
+    with watch:
+        watch.run(function)
+        calls = watch.take()
+    return calls
+
+
+# ---- calls ----
+
+
+def test_calls_nest_and_threads_are_apart():
+    calls = _joulemeter.Calls()
+    outer, inner = (calls.begin(0), calls.end(0)), (calls.begin(1), calls.end(1))
+    outer[0]()
+    inner[0]("any", "arguments")
+
+    def elsewhere():
+        inner[0]()
+        time.sleep(0.01)
+        inner[1]()
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert calls.current() == 1 and calls.count == 3
+    inner[1](None, None, key="word")
+    outer[1]()
+    outer[1]()  # of a call that began before the hook was there
+    assert calls.current() == -1
+    rows = calls.take()
+    assert [(row[0], row[3], row[4]) for row in rows] == [(0, -1, 0), (1, 0, 0), (1, -1, 1)]
+    assert rows[0][1] <= rows[1][1] < rows[2][1] < rows[2][2] < rows[1][2] <= rows[0][2]
+    assert rows[2][2] - rows[2][1] > 9e6 and calls.count == 0 and calls.take() == []
+
+
+def test_what_is_left_open_is_ended():
+    calls = _joulemeter.Calls()
+    begin, end = calls.begin(0), calls.end(0)
+    lost = calls.begin(1)
+    begin(), lost(), lost(), end()
+    rows = calls.take()
+    assert [row[2] for row in rows] == [rows[0][2]] * 3
+    begin(), lost()
+    assert calls.cut() == 2 and calls.cut() == 0
+    begin()
+    assert calls.stop() == 1
+    begin()
+    assert calls.count == 3
+
+
+def test_marks_take_the_place_of_times():
+    seen = []
+    marks = [lambda: seen.append("first")]
+    calls = _joulemeter.Calls(marks, lambda: marks.append(lambda: seen.append("more")))
+    calls.begin(7)(), calls.end(7)()
+    assert seen == ["first", "more"] and calls.take()[0][:3] == (7, 0, 1)
+    with pytest.raises(TypeError):
+        _joulemeter.Calls("abc")
+    failing = _joulemeter.Calls([lambda: 1 / 0])
+    with pytest.raises(ZeroDivisionError):
+        failing.begin(0)()
+    assert failing.count == 0
+
+
+def test_each_call_has_its_own_range(network):
+    x = torch.randn(8, 16)
+    with torch.no_grad():
+        calls = calls_of(network, lambda: network(x))
+    names = [call.part.name for call in calls]
+    assert names == ["Sequential", "0", "1", "1.a", "1.relu", "1.a", "1.norm", "1.drop", "2"]
+    assert [names[call.parent] if call.parent >= 0 else None for call in calls] == [
+        None, "Sequential", "Sequential", *["1"] * 5, "Sequential"]
+    assert all(call.begin_ns <= call.end_ns for call in calls)
+    assert hooks_of(network) == 0
+
+
+def test_a_module_that_calls_itself():
+    model = Nested()
+    with torch.no_grad():
+        calls = calls_of(model, lambda: model(torch.randn(2, 8)))
+    assert [(call.part.name, call.parent) for call in calls] == [
+        ("Nested", -1), ("Nested", 0), ("Nested", 1), ("leaf", 2)]
+
+
+def test_an_exception_leaves_nothing_open(network):
+    class Fails(nn.Module):
+        def forward(self, x):
+            raise KeyError("on purpose")
+
+    class Catches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fails, self.then = Fails(), nn.Linear(4, 4)
+
+        def forward(self, x):
+            try:
+                return self.fails(x)
+            except KeyError:
+                time.sleep(0.02)
+                return self.then(x)
+
+    model = Catches()
+    with torch.no_grad():
+        calls = calls_of(model, lambda: model(torch.randn(2, 4)))
+    assert [(call.part.name, call.parent) for call in calls] == [
+        ("Catches", -1), ("fails", 0), ("then", 0)]
+    assert calls[1].end_ns - calls[1].begin_ns < 0.02e9
+    model = nn.Sequential(nn.Linear(4, 4), Fails())
+    profiler = profiler_of(model, method="passive")
+    with pytest.raises(KeyError):
+        profiler.profile(torch.randn(2, 4))
+    with pytest.raises(KeyError):
+        profiler.profile(torch.randn(2, 4), warmup=False)
+    assert hooks_of(model) == 0
+
+
+def test_functions_within_calls(network):
+    import copy
+    import inspect
+    import pickle
+
+    calls = _joulemeter.Calls()
+
+    def add(a, b=2):
+        return a + b
+
+    around = calls.around(3, add)
+    assert around(1) == 3 and around(1, b=4) == 5
+    assert inspect.signature(around) == inspect.signature(add) and around.__name__ == "add"
+    with pytest.raises(TypeError):
+        around("one")
+    assert [row[0] for row in calls.take()] == [3, 3, 3] and calls.current() == -1
+    calls.stop()
+    assert around(2) == 4 and calls.count == 0
+    watch = _hooks.Watch(network.eval())
+    with watch:
+        copies = copy.deepcopy(network), pickle.loads(pickle.dumps(network))
+        x = torch.randn(2, 16)
+        expected = network(x)
+        assert watch.count > 0
+        watch.take()
+        assert all(torch.equal(other(x), expected) for other in copies) and watch.count == 0
+
+
+def test_a_function_that_the_program_replaces_meanwhile(network):
+    watch = _hooks.Watch(network)
+    with watch:
+        ours = network[0].forward
+        network[0].forward = lambda x: ours(x) + 1
+    assert torch.allclose(network[0](torch.zeros(2, 16)), network[0].bias + 1)
+    assert watch.count == 0
+
+
+def test_backward_by_the_nodes_of_each_call(network):
+    x = torch.randn(8, 16)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+
+    def step():
+        optimizer.zero_grad()
+        network(x).square().mean().backward()
+        optimizer.step()
+
+    calls = calls_of(network, step, training=True)
+    names = [call.part.name for call in calls]
+    backward = [name for name in names if name.endswith(".backward")]
+    assert backward == ["Sequential.backward", "2.backward", "1.backward", "1.drop.backward",
+                        "1.norm.backward", "1.a.backward", "1.relu.backward", "1.a.backward",
+                        "0.backward"] or sorted(backward) == sorted(
+        f"{name}.backward" for name in names if name[0] in "S012" and "backward" not in name)
+    assert names.count("optimizer.step") == 1 and names[-1] == "optimizer.step"
+    for call in calls:
+        if call.parent >= 0:
+            around = calls[call.parent]
+            assert around.begin_ns <= call.begin_ns <= call.end_ns <= around.end_ns
+    assert hooks_of(network) == 0
+    later = network(x).sum()
+    later.backward()  # its graph has no hooks
+
+
+def test_gradients_are_what_they_are_without_hooks(network):
+    x = torch.randn(8, 16)
+    network.eval()
+    network(x).sum().backward()
+    expected = [parameter.grad.clone() for parameter in network.parameters()]
+    network.zero_grad()
+    calls_of(network, lambda: network(x).sum().backward(), training=True)
+    assert all(torch.equal(a, p.grad) for a, p in zip(expected, network.parameters()))
+
+
+class Event:
+    """An event of a device whose clock began at another time and is a little quick."""
+
+    def __init__(self, enable_timing=False):
+        assert enable_timing
+        self.at_ns = None
+
+    def record(self):
+        self.at_ns = _joulemeter.now_ns()
+
+    def synchronize(self):
+        pass
+
+    def elapsed_time(self, later):
+        return (later.at_ns - self.at_ns) * 1.001e-6
+
+
+def test_times_of_a_device(network, monkeypatch):
+    from contextlib import nullcontext
+
+    from joulemeter import _device_clock
+
+    waits = []
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: waits.append(1))
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
+    monkeypatch.setattr(_device_clock, "_MORE", 4)
+    monkeypatch.setattr(_hooks, "clock_of",
+                        lambda device: _device_clock.CudaClock(torch.device("cuda")))
+    watch = _hooks.Watch(network.eval())
+    with watch, torch.no_grad():
+        for _ in range(2):
+            waits.clear()
+            begin, end, _ = watch.run(lambda: (network(torch.randn(8, 16)), time.sleep(0.3),
+                                               network(torch.randn(8, 16))))
+            assert len(waits) <= 4  # at the edges of the run, none for a layer
+            calls = watch.take()
+            assert len(calls) == 18
+            reach = 300_000  # of the clock of a device that is a thousandth quick, put right
+            assert begin - reach <= calls[0].begin_ns and calls[-1].end_ns <= end + reach
+            assert 0.3e9 <= calls[9].begin_ns - calls[0].end_ns < 0.3e9 + 0.1e9
+            assert all(call.begin_ns <= call.end_ns for call in calls)
+    assert len(watch.clock.marks) == 36 + (-36) % 4  # the second run used those of the first
+
+
+# ---- what stays as it was ----
+
+
+def test_the_model_stays_as_it_was(network):
+    numpy = pytest.importorskip("numpy")
+    network.train()
+    network(torch.randn(8, 16)).sum().backward()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    gradients = [parameter.grad for parameter in network.parameters()]
+    values = [gradient.clone() for gradient in gradients]
+    states = torch.get_rng_state(), random.getstate(), numpy.random.get_state()[1].copy()
+    for method in ("replay", "passive", "dither"):
+        profiler_of(network, method=method, max_seconds=0.3).profile(torch.randn(8, 16))
+    torch_state, python_state, numpy_state = states
+    torch.set_rng_state(torch_state)  # randn() of ours drew from it
+    assert random.getstate() == python_state
+    assert (numpy.random.get_state()[1] == numpy_state).all()
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    for parameter, gradient, value in zip(network.parameters(), gradients, values):
+        assert parameter.grad is gradient and torch.equal(gradient, value)
+    assert all(module.training for module in network.modules())
+    assert hooks_of(network) == 0
+
+
+def test_generators_are_put_back_after_ctrl_c(network):
+    with pytest.raises(KeyboardInterrupt), Kept(network):
+        state, running = torch.get_rng_state(), network[1].norm.running_mean.clone()
+        network(torch.randn(8, 16))
+        network.eval()
+        torch.rand(3)
+        raise KeyboardInterrupt
+    assert torch.equal(torch.get_rng_state(), state) and network.training
+    assert torch.equal(network[1].norm.running_mean, running)
+
+
+def test_ctrl_c_during_replay(network, monkeypatch):
+    x = torch.randn(8, 16)
+    state = torch.get_rng_state()
+    burst = _replay.Replay._burst
+    done = []
+
+    def interrupted(self, layer):
+        done.append(burst(self, layer))
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        return done[-1]
+
+    monkeypatch.setattr(_replay.Replay, "_burst", interrupted)
+    running = network[1].norm.running_mean.clone()
+    with pytest.raises(KeyboardInterrupt):
+        profiler_of(network, method="replay").profile(x)
+    assert torch.equal(torch.get_rng_state(), state) and hooks_of(network) == 0
+    assert torch.equal(network[1].norm.running_mean, running)
+
+
+# ---- LayerPowerProfiler ----
+
+
+def test_profile_and_its_tables(network, tmp_path):
+    profiler = profiler_of(network.eval(), method="replay", max_seconds=4)
+    rows = profiler.profile(torch.randn(256, 16), num_runs=3)
+    assert len(rows) == 3 * 9 and all(isinstance(row, LayerMetrics) for row in rows)
+    assert [row.exec_id for row in rows] == list(range(27))
+    assert [row.run_id for row in rows] == [0] * 9 + [1] * 9 + [2] * 9
+    total = sum(row.energy_j for row in rows)
+    own_s = sum(row.duration_ms for row in rows) * 1e-3
+    assert total == pytest.approx(200 * own_s, rel=0.1)
+    roots = [row for row in rows if row.layer_name == "Sequential"]
+    assert sum(row.inclusive_energy_j for row in roots) == pytest.approx(total, rel=0.01)
+    assert not roots[0].is_leaf and rows[1].is_leaf and rows[1].module_type == "Linear"
+    assert all(row.end_time >= row.start_time > 1.7e9 for row in rows)
+    assert rows[1].start_power_w == pytest.approx(200, rel=0.05)
+    assert profiler.method_used == "replay" and profiler.attribution.simulated
+    ranges = profiler.report.recording.ranges("layer")
+    bursts = [r for r in ranges if r["name"] == "1.a" and r["end_ns"] - r["begin_ns"] > 50e6]
+    assert len(bursts) >= 1  # one range each
+    inside = [r for r in ranges for b in bursts if b["begin_ns"] < r["begin_ns"] < b["end_ns"]]
+    assert inside == []
+
+    assert {part["type"] for part in profiler.attribution.parts if part["calls"]} == {
+        "Sequential", "Block", "Linear", "ReLU", "BatchNorm1d", "Dropout"}
+    bars = [one for one in profiler.report.figure_data("layer_type_energy_bar")["marks"]
+            if one["kind"] == "bar"]
+    assert bars
+
+    path = tmp_path / "layers.csv"
+    profiler.save_results(path)
+    with open(path, newline="", encoding="utf-8") as file:
+        saved = list(csv.DictReader(file))
+    assert list(saved[0]) == FIELDS and len(saved) == 27
+    assert float(saved[1]["energy_j"]) == pytest.approx(rows[1].energy_j)
+
+    pytest.importorskip("pandas")
+    frame = profiler.get_results_dataframe()
+    assert list(frame.columns) == FIELDS and len(frame) == 27
+    stats = profiler.get_summary_stats()
+    assert list(stats.columns) == [
+        *((column, kind) for column in ("duration_ms", "avg_power_w")
+          for kind in ("mean", "std", "min", "max")),
+        *(("energy_j", kind) for kind in ("sum", "mean", "std"))]
+    assert stats.loc["1.a", ("energy_j", "sum")] == pytest.approx(
+        sum(row.energy_j for row in rows if row.layer_name == "1.a"))
+
+
+def test_summary_in_gpupps_layout(network, capsys):
+    profiler = profiler_of(network, method="passive")
+    profiler.print_summary()
+    assert "Nothing has been profiled" in capsys.readouterr().out
+    profiler.profile(torch.randn(8, 16), num_runs=2)
+    profiler.print_summary()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "=" * 80 and lines[1] == "PROFILING SUMMARY" and lines[2] == "=" * 80
+    text = "\n".join(lines)
+    for words in ("GPU: NVIDIA H100", "(simulated)", "Memory Used: ", "Total Execution Time: ",
+                  "Total Energy Consumed: ", "Average Power Draw: ", "Top 10 Time Consumers:",
+                  "Top 10 Energy Consumers:", "Method: passive", "Power is simulated"):
+        assert words in text, words
+
+
+def test_inputs_of_all_kinds(network):
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x, y=None):
+            return self.layer(x) + (0 if y is None else y)
+
+    x, y = torch.randn(2, 4), torch.randn(2, 4)
+    two = profiler_of(Two(), method="passive")
+    for inputs in (x, (x,), (x, y), [x, torch.zeros(2)], {"x": x, "y": y}):
+        assert len(two.profile(inputs)) == 2
+    assert len(profiler_of(network, method="passive").profile([torch.randn(8, 16),
+                                                               torch.zeros(8)])) == 9
+    with pytest.raises(ValueError, match="num_runs"):
+        two.profile(x, num_runs=0)
+    with pytest.raises(ValueError, match="auto, passive"):
+        LayerPowerProfiler(network, method="guess")
+    with pytest.raises(TypeError, match=r"torch.nn.Module"):
+        LayerPowerProfiler(3)
+    with pytest.raises(TypeError, match="no generate"):
+        two.profile_generation(x)
+
+
+@pytest.mark.parametrize("method", ["time_share", "boundary", "dither", "auto"])
+def test_methods_by_name(network, method):
+    profiler = profiler_of(network, method=method, max_seconds=0.5)
+    rows = profiler.profile(torch.randn(8, 16))
+    assert len(rows) == 9
+    assert profiler.method_used == ("replay" if method == "auto" else method)
+    assert {row.method for row in rows} == {profiler.method_used}
+    if method == "auto":
+        assert "refreshes of the sensor" in profiler.choice
+
+
+def test_auto_is_passive_where_layers_are_long():
+    class Slow(nn.Module):
+        def forward(self, x):
+            time.sleep(0.4)
+            return x
+
+    profiler = profiler_of(nn.Sequential(Slow(), Slow()), max_seconds=5)
+    profiler.profile(torch.zeros(1), warmup=False)
+    assert profiler.method_used == "passive" and "0 % of the time" in profiler.choice
+
+
+def test_without_any_sensor(network):
+    profiler = LayerPowerProfiler(network, method="passive", gpu=False, cpu=False)
+    with pytest.warns(jm.JoulemeterWarning, match="no sensor"):
+        rows = profiler.profile(torch.randn(8, 16))
+    assert all(row.energy_j != row.energy_j and row.duration_ms > 0 for row in rows)
+    assert "not measured" in profiler.summary()
+    inner = [row for row in rows if row.layer_name == "Sequential"][0]
+    assert inner.duration_ms < 1e3 * (inner.end_time - inner.start_time)
+
+
+def test_training_steps(network):
+    x = torch.randn(64, 16)
+    optimizer = torch.optim.Adam(network.parameters())
+
+    def step():
+        optimizer.zero_grad()
+        network(x).square().mean().backward()
+        optimizer.step()
+
+    profiler = profiler_of(network)
+    rows = profiler.profile_training(step, num_runs=4)
+    names = {row.layer_name for row in rows}
+    assert {"0", "0.backward", "1.a", "1.a.backward", "optimizer.step"} <= names
+    assert sum(row.layer_name == "1.a.backward" for row in rows) == 8
+    assert profiler.method_used == "passive" and hooks_of(network) == 0
+    with pytest.warns(jm.JoulemeterWarning, match="each step changes the model"):
+        profiler_of(network, method="replay").profile_training(step)
+
+
+def test_generation_by_token():
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=64, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=64, pad_token_id=0)
+    model = transformers.LlamaForCausalLM(config).eval()
+    inputs = transformers.BatchEncoding({"input_ids": torch.randint(1, 64, (1, 5)),
+                                         "attention_mask": torch.ones(1, 5, dtype=torch.long)})
+    profiler = profiler_of(model)
+    rows = profiler.profile_generation(inputs, max_new_tokens=8, min_new_tokens=8, do_sample=False)
+    assert [token["phase"] for token in profiler.tokens] == ["prefill"] + ["decode"] * 7
+    assert sum(row.layer_name == "model.layers.1.mlp.gate_proj" for row in rows) == 8
+    assert [phase["phase"] for phase in profiler.phases] == ["prefill", "decode"]
+    assert profiler.phases[1]["tokens"] == 7
+    assert sum(token["energy_j"] for token in profiler.tokens) == pytest.approx(
+        sum(row.energy_j for row in rows), rel=0.01)
+    assert "decode" in profiler.summary() and hooks_of(model) == 0
+    assert len(profiler.profile(inputs)) > 20
+
+
+def test_replay_calls_layers_with_what_they_were_given():
+    given = []
+
+    class Layer(nn.Module):
+        def forward(self, x, *, scale, extra):
+            given.append((x.clone(), scale, extra, torch.is_autocast_enabled("cpu")))
+            return x.mul_(scale)
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = Layer()
+
+        def forward(self, x):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                return self.layer(x + 1, scale=2, extra=[None, (3, "x")])
+
+    model = Model()
+    layers = _replay.capture(_hooks.parts_of(model), lambda: model(torch.zeros(2)), "cpu")
+    assert len(layers) == 1 and hooks_of(model) == 0
+    with layers[0].context():
+        layers[0].call()
+    first, again = given
+    assert torch.equal(first[0], again[0]) and first[1:] == again[1:] == (2, [None, (3, "x")], True)
+
+
+def test_an_encoder_runs_as_it_does_unwatched():
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    x = torch.randn(2, 4, 16)
+    rows = profiler_of(model, method="replay").profile(x)
+    assert [row.layer_name for row in rows] == ["TransformerEncoder", "layers.0", "layers.1"]
+    with torch.no_grad():
+        layers = _replay.capture(_hooks.parts_of(model), lambda: model(x), "cpu")
+    assert [layer.part.name for layer in layers] == ["layers.0", "layers.1"]
+    model.train()
+    assert len(profiler_of(model, method="passive").profile(x)) > 10
+
+
+def test_a_backward_of_one_node_each():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1,
+                                     num_attention_heads=2, intermediate_size=32)
+    model = transformers.BertForSequenceClassification(config)
+
+    def step():
+        model(input_ids=torch.ones(2, 6, dtype=torch.long),
+              labels=torch.tensor([0, 1])).loss.backward()
+
+    calls = calls_of(model, step, training=True)
+    assert all(call.parent < index for index, call in enumerate(calls))
+    names = {call.part.name for call in calls}
+    assert {"classifier.backward", "bert.encoder.layer.0.attention.self.query.backward"} <= names
+
+
+def test_layers_that_cannot_run_alone():
+    class Once(nn.Module):
+        calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            if self.calls > 2:
+                raise RuntimeError("not again")
+            return x
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.once, self.layer = Once(), nn.Linear(4, 4)
+
+        def forward(self, x):
+            self.once.calls = 0
+            return self.layer(self.once(x))
+
+    with pytest.warns(jm.JoulemeterWarning, match="cannot be run alone.*once"):
+        rows = profiler_of(Model(), method="replay", max_seconds=0.6).profile(torch.randn(2, 4))
+    assert len(rows) == 3
+
+
+def test_progress_is_told(network, capfd):
+    profiler_of(network, method="dither", progress=True, max_seconds=2.2,
+                target_rel_u95=1e-6).profile(torch.randn(8, 16))
+    assert "random gap" in capfd.readouterr().err
+    profiler_of(network, method="dither", max_seconds=0.2).profile(torch.randn(8, 16))
+    assert capfd.readouterr().err == ""
+
+
+# ---- other kinds of models ----
+
+
+def test_data_parallel_and_sharded_models_are_refused(network):
+    parallel = nn.DataParallel(network)
+    with pytest.raises(NotImplementedError, match=r"DataParallel.*model\.module"):
+        LayerPowerProfiler(parallel)
+
+    class FullyShardedDataParallel(nn.Module):
+        pass
+
+    with pytest.raises(NotImplementedError, match="sharded"):
+        LayerPowerProfiler(FullyShardedDataParallel())
+
+
+def test_what_is_compiled_is_one_part(network):
+    compiled = torch.compile(network.eval(), backend="eager")
+    x = torch.randn(8, 16)
+    with pytest.warns(jm.JoulemeterWarning, match="compiled, and measured as one part"):
+        rows = profiler_of(compiled, method="passive").profile(x)
+    assert [(row.layer_name, row.module_type) for row in rows] == [
+        ("Sequential", "Sequential (compiled)")]
+    network[1] = torch.compile(network[1], backend="eager")
+    with pytest.warns(jm.JoulemeterWarning, match="measured as one part each: 1"):
+        rows = profiler_of(network, method="passive").profile(x)
+    assert [row.layer_name for row in rows] == ["Sequential", "0", "1", "2"]
+    model = nn.Sequential(nn.Linear(16, 4), nn.ReLU())
+    model[1].compile(backend="eager")
+    inner = model[1]._compiled_call_impl
+    with pytest.warns(jm.JoulemeterWarning, match="compiled"):
+        rows = profiler_of(model, method="passive").profile(x)
+    assert [row.layer_name for row in rows] == ["Sequential", "0", "1"]
+    assert model[1]._compiled_call_impl is inner
+
+
+# ---- LayerwiseMeasurementTool ----
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_layerwise_tool_in_training_and_inference(network, tmp_path):
+    path = tmp_path / "layers.csv"
+    x = torch.randn(64, 16)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    tracker = LayerwiseMeasurementTool(path, 0, simulate=GPU, cpu=False)
+    model = tracker.start(network)
+    assert model is network and hooks_of(network) > 0
+    with pytest.raises(RuntimeError, match="twice"):
+        tracker.start(network)
+    for _ in range(60):
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+    tracker.stop()
+    assert hooks_of(network) == 0
+    with pytest.raises(RuntimeError, match="without start"):
+        tracker.stop()
+    tracker.start(network)
+    with torch.no_grad():
+        for _ in range(60):
+            network(x)
+    tracker.stop()
+    rows = rows_of(path)
+    assert list(rows[0])[:7] == ["layer", "type", "mode", "calls", "energy (J)", "energy u95 (J)",
+                                 "forward energy (J)"]
+    assert [row["layer"] for row in rows] == 2 * ["Sequential", "0", "1", "1.a", "1.relu", "1.norm",
+                                                  "1.drop", "2"]
+    assert [row["mode"] for row in rows] == ["training"] * 8 + ["inference"] * 8
+    assert rows[3]["calls"] == "120"
+    for row in rows:
+        assert float(row["energy (J)"]) > 0 and "simulated" in row["source"]
+        assert (row["backward energy (J)"] != "") == (row["mode"] == "training")
+    joules, u95, seconds = (sum(float(row[column]) * float(row["calls"]) for row in rows[8:])
+                            for column in ("energy (J)", "energy u95 (J)", "time (s)"))
+    assert joules == pytest.approx(200 * seconds, abs=u95)
+
+
+def test_layerwise_tool_over_many_calls(network, tmp_path, monkeypatch):
+    from joulemeter import _layerwise
+
+    monkeypatch.setattr(_layerwise, "_MOST_CALLS", 50)
+    path = tmp_path / "layers.csv"
+    tracker = LayerwiseMeasurementTool(path, simulate=GPU, cpu=False)
+    tracker.start(network)
+    for _ in range(40):
+        network(torch.randn(8, 16)).sum().backward()
+    assert tracker._run.watch.count < 100
+    tracker.stop()
+    assert {row["calls"] for row in rows_of(path)} == {"40", "80"}
+
+
+def test_layerwise_tool_without_a_call(network, tmp_path):
+    tracker = LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=GPU, cpu=False)
+    tracker.start(network)
+    with pytest.warns(jm.JoulemeterWarning, match="no layer ran"):
+        tracker.stop()
+    assert rows_of(tmp_path / "layers.csv") == []
+    (tmp_path / "other.csv").write_text("a,b\n")
+    with pytest.raises(ValueError, match="something else"):
+        LayerwiseMeasurementTool(tmp_path / "other.csv", simulate=GPU)
+
+
+# ---- reports ----
+
+
+def test_report_attributes_any_ranges(simulated):
+    p = simulated("h100,constant:300,noise=0")
+    for _ in range(5):
+        with p.range("a", "layer"):
+            time.sleep(0.1)
+        with p.range("b", "layer"):
+            time.sleep(0.05)
+    live = p.report().attribute("layer", calls=True)
+    assert {part["name"] for part in live.parts} == {"a", "b"}
+    time.sleep(0.2)
+    p.close()
+    found = p.report().attribute()
+    assert found.by == "layer" and found.device == "gpu0" and found.simulated
+    energies = {part["name"]: part for part in found.parts}
+    assert energies["a"]["calls"] == 5
+    assert energies["a"]["energy_j"] == pytest.approx(150, rel=0.15)
+    assert "layers of gpu0" in str(found)
+    assert p.report().attribute(prefix="a").parts[0]["name"] == "a"
+    with pytest.raises(jm.JoulemeterError):
+        p.report().attribute("kernel")
+    with pytest.raises(ValueError, match="no category"):
+        p.report().attribute("colour")
+    with pytest.raises(ValueError, match="time_share"):
+        p.report().attribute(method="guess")
+
+
+def test_importing_joulemeter_imports_no_framework():
+    import subprocess
+    import sys
+
+    code = ("import sys, joulemeter; joulemeter.LayerPowerProfiler; joulemeter.LayerMetrics; "
+            "print('torch' in sys.modules or 'pandas' in sys.modules)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def test_no_warning_where_nothing_is_wrong(network):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        profiler_of(network, method="replay", max_seconds=0.5).profile(torch.randn(8, 16))
