@@ -310,15 +310,15 @@ static int run(int argc, char **argv) {
     settings set = {.by = NULL};
     const cli_option options[] = {
         {'b', "by", OPTION_TEXT, &set.by, "WHAT",
-         "layer, kernel, nvtx or another category of\nranges, or the beginning of their names\n(default: "
+         "layer, kernel, nvtx or another category of\nranges, or the beginning of their "
+         "names\n(default: "
          "layers, else kernels, else NVTX)",
          0, 0, NULL},
         {'p', "phase", OPTION_TEXT, &set.phase, "NAME",
-         "only calls within phases (or ranges) of this\nname; readings of all times are used",
-         0, 0, NULL},
-        {0, "device", OPTION_TEXT, &set.device, "NAME",
-         "gpu0, cpu0 ... (default: what ran them, else\nthe only GPU, else the CPU)", 0, 0,
+         "only calls within phases (or ranges) of this\nname; readings of all times are used", 0, 0,
          NULL},
+        {0, "device", OPTION_TEXT, &set.device, "NAME",
+         "gpu0, cpu0 ... (default: what ran them, else\nthe only GPU, else the CPU)", 0, 0, NULL},
         {0, "method", OPTION_TEXT, &set.method, "NAME",
          "regression (default); for comparison\ntime_share or boundary", 0, 0, NULL},
         {0, "net", OPTION_FLAG, &set.net, NULL, "take the device's idle power off", 0, 0, NULL},
