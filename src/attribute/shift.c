@@ -1,0 +1,126 @@
+/* Do a gauge's readings lie later than its description says? By the misfit of powers that are
+ * fitted anew for each lag: with those of a wrong one, no other would look better. */
+#include "attribute/attribution.h"
+#include "attribute/dense.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS = 1500, STEPS = 9, COARSER = 3, MOST = 32 };
+
+/* A trial: the equations of so many rows, small enough to be made dozens of times. */
+typedef struct trial {
+    const jmi_layout *layout; /* few classes: those of most time, the others in one */
+    const jmi_track *track;
+    double precision; /* of the powers before the readings, in units of a reading's */
+    double *room, *xx, *xy, *x;
+    size_t rows;
+} trial;
+
+static bool open_trial(trial *t, const jmi_layout *layout, const jmi_track *track) {
+    size_t n = layout->width;
+    double range_w = jmi_max(track->ceiling_w - track->floor_w, 1e-3);
+    double noise_w = jmi_max(track->noise_w, 0.01 * (track->highest_w - track->lowest_w));
+    *t = (trial){.layout = layout, .track = track};
+    t->precision = noise_w * noise_w / (range_w * range_w) + 1e-9;
+    t->room = jmi_alloc(n * n + 2 * n, sizeof *t->room);
+    if (t->room == NULL) return false;
+    t->xx = t->room;
+    t->xy = t->room + n * n;
+    t->x = t->xy + n;
+    return true;
+}
+
+/* Mean square that the powers leave which fit best if readings lie so much later. */
+static double misfit(trial *t, double shift_ns) {
+    size_t n = t->layout->width;
+    jmi_rows rows = {.layout = t->layout,
+                     .track = t->track,
+                     .shift_ns = shift_ns,
+                     .stride = t->track->count / ROWS + 1};
+    double y, weight, yy = 0, mean = 0;
+    memset(t->room, 0, (n * n + 2 * n) * sizeof *t->room);
+    for (t->rows = 0; jmi_rows_next(&rows, t->x, &y, &weight); t->rows++) {
+        if (t->rows == 0) mean = y; /* anything near: against cancellation */
+        for (size_t i = 0; i < n; i++) {
+            if (t->x[i] == 0) continue;
+            for (size_t k = 0; k <= i; k++) t->xx[i * n + k] += t->x[i] * t->x[k];
+            t->xy[i] += t->x[i] * (y - mean);
+        }
+        yy += (y - mean) * (y - mean);
+    }
+    for (size_t i = 0; i < n; i++) t->xx[i * n + i] += t->precision;
+    if (t->rows < 3 * n || !jmi_dense_cholesky(t->xx, n)) return INFINITY;
+    memcpy(t->x, t->xy, n * sizeof *t->x);
+    jmi_dense_solve(t->xx, n, t->x);
+    for (size_t i = 0; i < n; i++) yy -= t->x[i] * t->xy[i];
+    return yy / (double)t->rows;
+}
+
+/* Coarse, then fine, over all of a refresh. One that is not clearly better than none is none. */
+static double find_shift(trial *t, double *best) {
+    double start = misfit(t, 0), found = 0, span = 0.5 * t->track->period_ns;
+    *best = start;
+    if (!(span > 0) || !isfinite(start)) return 0;
+    for (int round = 0; round < 3; round++, span /= COARSER) {
+        double centre = found;
+        for (int s = -STEPS; s <= STEPS; s++) {
+            double shift = centre + span * s / STEPS, left = misfit(t, shift);
+            if (left < *best) *best = left, found = shift;
+        }
+    }
+    double gain = (double)t->rows * log(start / jmi_max(*best, 1e-9 * start));
+    if (gain > 10) return found;
+    *best = start;
+    return 0;
+}
+
+/* Standard uncertainty: where the likelihood has fallen by one standard deviation's worth on either
+ * side, but no more than what was known of the lag before. */
+static double uncertainty(trial *t, double shift_ns, double best, double prior_ns) {
+    double u = 0.002 * t->track->period_ns;
+    for (; u < prior_ns; u *= 1.6) {
+        double left = jmi_min(misfit(t, shift_ns - u), misfit(t, shift_ns + u));
+        if ((double)t->rows * log(left / jmi_max(best, 1e-12)) > 1) break;
+    }
+    return jmi_min(u, prior_ns);
+}
+
+/* How the powers would differ if readings lay later by a standard uncertainty. */
+static bool sensitivity(trial *t, const jmi_attributing *a, double shift_ns, double u_ns,
+                        double *by_w) {
+    size_t n = t->layout->width;
+    double *later = jmi_alloc(n, sizeof *later);
+    if (later == NULL) return false;
+    bool good = isfinite(misfit(t, shift_ns + u_ns)); /* leaves the powers in x */
+    memcpy(later, t->x, n * sizeof *later);
+    good = good && isfinite(misfit(t, shift_ns - u_ns));
+    for (size_t i = 0; good && i < n; i++) later[i] = (later[i] - t->x[i]) / 2;
+    for (size_t i = 0; good && i < a->calls.class_count; i++)
+        by_w[a->layout.column[i]] = later[t->layout->column[i]];
+    for (size_t i = 0; good && i < JMI_GAPS; i++)
+        by_w[a->layout.classes + i] = later[t->layout->classes + i];
+    free(later);
+    return true;
+}
+
+int jmi_attribute_shift(jmi_attributing *a, jm_error *error) {
+    jmi_layout few;
+    bool good = jmi_layout_make(&few, &a->calls, MOST);
+    for (size_t v = 0; good && v < a->views.count; v++) {
+        const jmi_track *track = &a->views.view[v].track;
+        trial t;
+        double best;
+        if (track->counter) continue; /* it counts up to when it ticks */
+        a->later_w[v] = jmi_alloc(a->layout.width, sizeof *a->later_w[v]);
+        good = a->later_w[v] != NULL && open_trial(&t, &few, track);
+        if (!good) break;
+        a->shift_ns[v] = find_shift(&t, &best);
+        double u = uncertainty(&t, a->shift_ns[v], best, track->lag_u_ns);
+        good = sensitivity(&t, a, a->shift_ns[v], u, a->later_w[v]);
+        free(t.room);
+    }
+    jmi_layout_free(&few);
+    return good ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory for a sensor's lag");
+}
