@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 1500, STEPS = 9, COARSER = 3, MOST = 32 };
+enum { ROWS = 1500, LEAST_ROWS = 300, PIECES = 60000, STEPS = 9, COARSER = 3, MOST = 32 };
 
 /* A trial: the equations of so many rows, small enough to be made dozens of times. */
 typedef struct trial {
@@ -15,7 +15,7 @@ typedef struct trial {
     const jmi_track *track;
     double precision; /* of the powers before the readings, in units of a reading's */
     double *room, *xx, *xy, *x;
-    size_t rows;
+    size_t rows, stride;
 } trial;
 
 static bool open_trial(trial *t, const jmi_layout *layout, const jmi_track *track) {
@@ -23,6 +23,10 @@ static bool open_trial(trial *t, const jmi_layout *layout, const jmi_track *trac
     double range_w = jmi_max(track->ceiling_w - track->floor_w, 1e-3);
     double noise_w = jmi_max(track->noise_w, 0.01 * (track->highest_w - track->lowest_w));
     *t = (trial){.layout = layout, .track = track};
+    /* Readings in which many calls ran take long to look through. */
+    size_t each = layout->calls->piece_count / (track->count + 1) + 1;
+    size_t most = PIECES / each < ROWS ? PIECES / each : ROWS;
+    t->stride = track->count / (most > LEAST_ROWS ? most : LEAST_ROWS) + 1;
     t->precision = noise_w * noise_w / (range_w * range_w) + 1e-9;
     t->room = jmi_alloc(n * n + 2 * n, sizeof *t->room);
     if (t->room == NULL) return false;
@@ -35,10 +39,8 @@ static bool open_trial(trial *t, const jmi_layout *layout, const jmi_track *trac
 /* Mean square that the powers leave which fit best if readings lie so much later. */
 static double misfit(trial *t, double shift_ns) {
     size_t n = t->layout->width;
-    jmi_rows rows = {.layout = t->layout,
-                     .track = t->track,
-                     .shift_ns = shift_ns,
-                     .stride = t->track->count / ROWS + 1};
+    jmi_rows rows = {
+        .layout = t->layout, .track = t->track, .shift_ns = shift_ns, .stride = t->stride};
     double y, weight, yy = 0, mean = 0;
     memset(t->room, 0, (n * n + 2 * n) * sizeof *t->room);
     for (t->rows = 0; jmi_rows_next(&rows, t->x, &y, &weight); t->rows++) {
