@@ -7,7 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 1500, LEAST_ROWS = 300, PIECES = 60000, STEPS = 9, COARSER = 3, MOST = 32 };
+enum {
+    CLEAR = 20,
+    ROWS = 1500,
+    LEAST_ROWS = 300,
+    PIECES = 60000,
+    STEPS = 9,
+    COARSER = 3,
+    MOST = 64
+};
 
 /* A trial: the equations of so many rows, small enough to be made dozens of times. */
 typedef struct trial {
@@ -60,32 +68,37 @@ static double misfit(trial *t, double shift_ns) {
     return yy / (double)t->rows;
 }
 
-/* Coarse, then fine, over all of a refresh. One that is not clearly better than none is none. */
-static double find_shift(trial *t, double *best) {
-    double start = misfit(t, 0), found = 0, span = 0.5 * t->track->period_ns;
-    *best = start;
-    if (!(span > 0) || !isfinite(start)) return 0;
+/* How well a shift fits, on the scale of chi^2, less is better: by what is left, and by what is
+ * known of the lag. */
+static double objective(trial *t, double shift_ns) {
+    double left = misfit(t, shift_ns), off = shift_ns / t->track->lag_u_ns;
+    return (double)t->rows * log(jmi_max(left, 1e-12)) + off * off;
+}
+
+/* Coarse, then fine, as far as the lag may be from what is known of it: of a sensor that nobody
+ * calibrated all over a refresh. One that is not clearly better than none is none: dozens are
+ * tried, and the best of them always seems to be better. */
+static double find_shift(trial *t) {
+    double span = jmi_min(0.5 * t->track->period_ns, 4 * t->track->lag_u_ns);
+    double start, best, found = 0;
+    if (!(span > 0) || !isfinite(start = best = objective(t, 0))) return 0;
     for (int round = 0; round < 3; round++, span /= COARSER) {
         double centre = found;
         for (int s = -STEPS; s <= STEPS; s++) {
-            double shift = centre + span * s / STEPS, left = misfit(t, shift);
-            if (left < *best) *best = left, found = shift;
+            double shift = centre + span * s / STEPS, value = objective(t, shift);
+            if (value < best) best = value, found = shift;
         }
     }
-    double gain = (double)t->rows * log(start / jmi_max(*best, 1e-9 * start));
-    if (gain > 10) return found;
-    *best = start;
-    return 0;
+    return start - best > CLEAR ? found : 0;
 }
 
 /* Standard uncertainty: where the likelihood has fallen by one standard deviation's worth on either
  * side, but no more than what was known of the lag before. */
-static double uncertainty(trial *t, double shift_ns, double best, double prior_ns) {
+static double uncertainty(trial *t, double shift_ns) {
+    double prior_ns = t->track->lag_u_ns, best = objective(t, shift_ns);
     double u = 0.002 * t->track->period_ns;
-    for (; u < prior_ns; u *= 1.6) {
-        double left = jmi_min(misfit(t, shift_ns - u), misfit(t, shift_ns + u));
-        if ((double)t->rows * log(left / jmi_max(best, 1e-12)) > 1) break;
-    }
+    for (; u < prior_ns; u *= 1.6)
+        if (jmi_min(objective(t, shift_ns - u), objective(t, shift_ns + u)) - best > 1) break;
     return jmi_min(u, prior_ns);
 }
 
@@ -113,13 +126,12 @@ int jmi_attribute_shift(jmi_attributing *a, jm_error *error) {
     for (size_t v = 0; good && v < a->views.count; v++) {
         const jmi_track *track = &a->views.view[v].track;
         trial t;
-        double best;
         if (track->counter) continue; /* it counts up to when it ticks */
         a->later_w[v] = jmi_alloc(a->layout.width, sizeof *a->later_w[v]);
         good = a->later_w[v] != NULL && open_trial(&t, &few, track);
         if (!good) break;
-        a->shift_ns[v] = find_shift(&t, &best);
-        double u = uncertainty(&t, a->shift_ns[v], best, track->lag_u_ns);
+        a->shift_ns[v] = find_shift(&t);
+        double u = uncertainty(&t, a->shift_ns[v]);
         good = sensitivity(&t, a, a->shift_ns[v], u, a->later_w[v]);
         free(t.room);
     }
