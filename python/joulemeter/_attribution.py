@@ -45,7 +45,8 @@ class Attribution:
         the gaps.
     residual_j, residual_u95_j : float
         Whole less sum, and the uncertainty of that.
-    diagnostics : dict
+    diagnostics : dict or None
+        None: of a method for comparison.
         ``readings``, ``effective``, ``condition``, ``noise_w``, ``shift_s``, ``lock``, ``locked``.
     calls : dict of lists
         If asked for: ``range``, ``part``, ``own_s``, ``energy_j``, ``u95_j``, ``inclusive_j``.
@@ -64,7 +65,7 @@ class Attribution:
         self.residual_j = number(raw["residual_j"])
         self.residual_u95_j = number(raw["residual_u95_j"])
         self.idle: Optional[Dict[str, Any]] = raw["idle"]
-        self.diagnostics: Dict[str, Any] = raw["diagnostics"]
+        self.diagnostics: Optional[Dict[str, Any]] = raw["diagnostics"]
         self.calls: Optional[Dict[str, List[Any]]] = raw.get("calls")
         names = [group["name"] for group in raw["groups"]]
         self.parts = [_row(part, names) for part in raw["parts"]]

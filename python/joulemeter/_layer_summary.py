@@ -157,7 +157,9 @@ def _notes(profiler: "LayerPowerProfiler") -> List[str]:
             "Check: the whole was too short to be measured")
     for group in found.groups[:_TOP]:
         lines.append(f"Cannot be told apart: {group['name']} ({_cell(group, 'energy')} together)")
-    if found.diagnostics.get("locked"):
+    if found.diagnostics is None:
+        lines.append("This method is for comparison only: no interval holds.")
+    elif found.diagnostics.get("locked"):
         lines.append("The runs keep step with the sensor: method \"dither\" or \"replay\" knows more.")
     if found.net:
         lines.append("Energies are without the device's idle power.")

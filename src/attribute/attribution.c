@@ -29,7 +29,10 @@ static int take_options(jmi_attributing *a, const jm_attribution_options *option
 
 static void close_attributing(jmi_attributing *a) {
     jmi_views_close(&a->views);
-    for (size_t v = 0; v < JMI_SHIFTS; v++) jmi_normal_close(&a->normals[v]);
+    for (size_t v = 0; v < JMI_SHIFTS; v++) {
+        jmi_normal_close(&a->normals[v]);
+        free(a->later_w[v]);
+    }
     jmi_fit_free(&a->fit);
     jmi_layout_free(&a->layout);
     jmi_calls_free(&a->calls);

@@ -14,8 +14,9 @@ typedef struct jmi_attributing {
     jm_category category;
     jmi_calls calls;
     jmi_layout layout;
-    jmi_views views; /* of the device, without what ranges say of it */
-    double shift_ns[JMI_SHIFTS];
+    jmi_views views;             /* of the device, without what ranges say of it */
+    double shift_ns[JMI_SHIFTS]; /* readings lie so much later than described */
+    double *later_w[JMI_SHIFTS]; /* of each column: what an error of that does; NULL: nothing */
     jmi_normal normals[JMI_SHIFTS];
     jmi_fit fit;
     double widened;     /* factor of its variances, as readings err alike */
@@ -54,6 +55,8 @@ struct jm_attribution {
 int jmi_attribute_choose(jmi_attributing *a, jm_error *error);
 /* Hulls, their composition and their energy. */
 int jmi_attribute_whole(jmi_attributing *a, jm_error *error);
+/* How much later than described each view's readings lie. */
+int jmi_attribute_shift(jmi_attributing *a, jm_error *error);
 /* Powers of the classes. */
 int jmi_attribute_regress(jmi_attributing *a, jm_error *error);
 /* By how much calls of a class differ in power: relative standard deviation. */

@@ -178,7 +178,11 @@ static void sort_calls(jmi_calls *c) {
         }
 }
 
+/* Of thousands of calls that run at once each end makes as many pieces: no more than that. */
+enum { MOST_PIECES = 20 * 1000 * 1000 };
+
 static bool add_piece(jmi_calls *c, uint32_t call, int64_t begin, int64_t end) {
+    if (c->piece_count >= MOST_PIECES) return false;
     if (!jmi_reserve(&c->pieces, &c->piece_capacity, c->piece_count + 1, sizeof *c->pieces))
         return false;
     c->pieces[c->piece_count++] = (jmi_piece){begin, end, call, 1};
@@ -344,7 +348,11 @@ int jmi_calls_read(jmi_calls *calls, const jm_recording *recording, const jmi_ca
         if (good)
             sum_times(calls);
         else
-            status = jmi_fail(error, JM_MEMORY, "out of memory for ranges");
+            status = calls->piece_count >= MOST_PIECES
+                         ? jmi_fail(error, JM_FULL,
+                                    "too many ranges run at once: attribute fewer "
+                                    "of them, by the beginning of their names")
+                         : jmi_fail(error, JM_MEMORY, "out of memory for ranges");
     }
     if (status != JM_OK) jmi_calls_free(calls);
     return status;

@@ -171,7 +171,7 @@ int jmi_attribute_choose(jmi_attributing *a, jm_error *error) {
         jmi_calls_free(&a->calls);
         status = read_calls(a, error);
     }
-    if (status == JM_OK && !jmi_layout_make(&a->layout, &a->calls))
+    if (status == JM_OK && !jmi_layout_make(&a->layout, &a->calls, JMI_MOST_CLASSES))
         status = jmi_fail(error, JM_MEMORY, "out of memory for classes");
     return status;
 }

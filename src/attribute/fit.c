@@ -177,8 +177,9 @@ static bool average(jmi_fit *fit, const equations *e, const candidate *all, size
  */
 static bool round_of(jmi_fit *fit, const equations *e, double range_w, bool last, work *w) {
     candidate all[TAUS];
-    size_t count = last ? TAUS : FEW_TAUS;
-    size_t most = !last ? 1 : fit->count > FEW_CLASSES ? 3 : TAUS;
+    bool many = fit->count > FEW_CLASSES; /* a factor takes long: a coarser grid */
+    size_t count = last ? (many ? TAUS - 4 : TAUS) : (many ? FEW_TAUS - 2 : FEW_TAUS);
+    size_t most = !last ? 1 : many ? 3 : TAUS;
     for (size_t i = 0; i < count; i++)
         all[i] = try_tau(e, range_w * 0.35 * pow(0.01, (double)i / (double)(count - 1)), w);
     weigh(all, count, most);

@@ -138,13 +138,16 @@ static bool find_nesting(jmi_attributing *a, nesting *n) {
 
 /* ---- parts ---- */
 
+/* Durations that differ by more do so for reasons that power does not know: a busy host. */
+static const double USUAL_SPREAD = 0.05;
+
 /* Calls differ, and what these few took is not what all calls take on average. By how much, the
  * readings say, though not surely; their durations, which differ too, say what is usual. */
 static double variation(const jmi_attributing *a, const jmi_class *cls) {
     double n = (double)cls->calls;
     if (n < 2 || !(cls->own_s > 0)) return 0;
     double mean = cls->own_s / n, variance = (cls->square_s2 / n - mean * mean) * n / (n - 1);
-    double durations = jmi_min(sqrt(jmi_max(variance, 0)) / mean, 0.2);
+    double durations = jmi_min(sqrt(jmi_max(variance, 0)) / mean, USUAL_SPREAD);
     double both = 0.5 * (durations * durations + a->differ * a->differ);
     return (a->differ > 0 ? sqrt(both) : durations) / sqrt(n);
 }

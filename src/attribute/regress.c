@@ -9,53 +9,6 @@ static const jmi_track *track_of(const jmi_attributing *a, size_t view) {
     return &a->views.view[view].track;
 }
 
-/* ---- lag beyond the sensor's own ---- */
-
-enum { SHIFT_ROWS = 1500, STEPS = 12 };
-
-/* Sum of squares that the powers leave of a view's readings, if these lie so much later. */
-static double misfit(const jmi_attributing *a, size_t view, double shift_ns, double *x) {
-    jmi_rows rows = {.layout = &a->layout, .track = track_of(a, view), .shift_ns = shift_ns};
-    rows.stride = rows.track->count / SHIFT_ROWS + 1;
-    double y, weight, left = 0, n = 0;
-    while (jmi_rows_next(&rows, x, &y, &weight)) {
-        double off = y - jmi_fit_sum(&a->fit, x);
-        left += weight * off * off;
-        n += weight;
-    }
-    return n > 0 ? left / n : INFINITY;
-}
-
-/* Coarse, then fine. A shift that is not clearly better than none is none. */
-static double find_shift(const jmi_attributing *a, size_t view, double *x) {
-    const jmi_track *track = track_of(a, view);
-    double start = misfit(a, view, a->shift_ns[view], x), best = start;
-    double found = a->shift_ns[view], span = 0.45 * track->period_ns;
-    if (track->counter || !(span > 0) || !isfinite(start)) return found;
-    for (int round = 0; round < 3; round++, span /= STEPS / 2) {
-        double centre = found;
-        for (int s = -STEPS; s <= STEPS; s++) {
-            double shift = centre + span * s / STEPS, left = misfit(a, view, shift, x);
-            if (left < best) best = left, found = shift;
-        }
-    }
-    double rows = jmi_min((double)track->count, SHIFT_ROWS);
-    return rows * log(start / jmi_max(best, 1e-12 * start)) > 10 ? found : a->shift_ns[view];
-}
-
-static bool find_shifts(jmi_attributing *a) {
-    double *x = jmi_alloc(a->layout.width, sizeof *x);
-    bool moved = false;
-    if (x == NULL) return false;
-    for (size_t v = 0; v < a->views.count; v++) {
-        double shift = find_shift(a, v, x);
-        moved |= shift != a->shift_ns[v];
-        a->shift_ns[v] = shift;
-    }
-    free(x);
-    return moved;
-}
-
 /* ---- readings that go together ---- */
 
 /* Lag-one autocorrelation of what the powers leave of a view. */
@@ -85,6 +38,24 @@ static void widen(jmi_attributing *a) {
     for (size_t i = 0; i < a->fit.count * a->fit.count; i++) a->fit.cov_w2[i] *= most;
     a->widened = most;
     free(x);
+}
+
+/* ---- lag ---- */
+
+/* An error of the lag moves all powers together, as far as they come from that view: where a
+ * counter, which has no lag, says the same, they stay. */
+static void add_lag(jmi_attributing *a) {
+    size_t n = a->fit.count;
+    double all = 0;
+    for (size_t v = 0; v < a->views.count; v++)
+        all += (double)a->normals[v].rows / (a->fit.noise_w[v] * a->fit.noise_w[v]);
+    for (size_t v = 0; v < a->views.count; v++) {
+        const double *d = a->later_w[v];
+        if (d == NULL) continue;
+        double w = (double)a->normals[v].rows / (a->fit.noise_w[v] * a->fit.noise_w[v]) / all;
+        for (size_t i = 0; i < n; i++)
+            for (size_t k = 0; k < n; k++) a->fit.cov_w2[i * n + k] += w * w * d[i] * d[k];
+    }
 }
 
 /* ---- the regression ---- */
@@ -140,18 +111,16 @@ static int fit(jmi_attributing *a, jm_error *error) {
 }
 
 int jmi_attribute_regress(jmi_attributing *a, jm_error *error) {
-    int status = sum_views(a, error);
+    int status = jmi_attribute_shift(a, error);
+    if (status == JM_OK) status = sum_views(a, error);
     size_t rows = 0;
     for (size_t v = 0; v < a->views.count; v++) rows += a->normals[v].rows;
     if (status == JM_OK && rows == 0)
         status = jmi_fail(error, JM_NO_DATA, "no reading lies within the time of the ranges");
     if (status == JM_OK) status = fit(a, error);
-    for (int round = 0; status == JM_OK && round < 2 && find_shifts(a); round++) {
-        status = sum_views(a, error);
-        if (status == JM_OK) status = fit(a, error);
-    }
     if (status != JM_OK) return status;
     widen(a);
+    add_lag(a);
     a->differ = jmi_attribute_differ(a);
     return status;
 }

@@ -27,7 +27,7 @@ static bool assign(jmi_layout *layout) {
     ranked *all = jmi_alloc(count, sizeof *all);
     if (all == NULL) return false;
     for (uint32_t i = 0; i < count; i++) all[i] = (ranked){layout->calls->classes[i].all_s, i};
-    if (count > JMI_MOST_CLASSES) qsort(all, count, sizeof *all, by_time);
+    if (count > layout->classes) qsort(all, count, sizeof *all, by_time);
     for (size_t i = 0; i < count; i++) {
         size_t place = i < layout->classes ? i : layout->classes - 1;
         layout->column[all[i].cls] = (uint32_t)place;
@@ -36,10 +36,10 @@ static bool assign(jmi_layout *layout) {
     return true;
 }
 
-bool jmi_layout_make(jmi_layout *layout, const jmi_calls *calls) {
+bool jmi_layout_make(jmi_layout *layout, const jmi_calls *calls, size_t most) {
     *layout = (jmi_layout){.calls = calls, .classes = calls->class_count};
-    if (layout->classes > JMI_MOST_CLASSES) {
-        layout->classes = JMI_MOST_CLASSES;
+    if (layout->classes > most) {
+        layout->classes = most;
         layout->lumped = true;
     }
     layout->width = layout->classes + JMI_GAPS;

@@ -22,7 +22,8 @@ typedef struct jmi_layout {
     bool lumped;      /* the last class's column holds several */
 } jmi_layout;
 
-bool jmi_layout_make(jmi_layout *layout, const jmi_calls *calls);
+/* With so many columns of classes at most. */
+bool jmi_layout_make(jmi_layout *layout, const jmi_calls *calls, size_t most);
 void jmi_layout_free(jmi_layout *layout);
 /* Adds to x the time (ns) that each column has of [a, b]. `hint`: the piece where an earlier window
  * that began no later was found to begin. `ends` gets the columns that ran at a and at b; NULL:

@@ -57,7 +57,8 @@ static int attribute(jm_figures *f, jm_category category, uint32_t device, uint3
     options.device = device;
     options.energy = &f->energy;
     int status = jm_attribute(&attribution, f->recording, &options, &why);
-    if (status == JM_NO_DATA) return JM_OK; /* nothing measures this device */
+    if (status == JM_NO_DATA) return JM_OK;     /* nothing measures this device */
+    if (status == JM_FULL) status = JM_NO_DATA; /* the other figures are drawn all the same */
     if (status != JM_OK) return jmi_fail(error, status, "%s", why.message);
     if (!jmi_reserve(&f->attributed, &f->attributed_capacity, f->attributed_count + 1,
                      sizeof *f->attributed)) {

@@ -385,7 +385,7 @@ static void compare(const jmi_calls *calls, const slow *list, size_t count, doub
 /* Windows of any length add up to themselves, and side by side to all classes' time. */
 static void compare_windows(const jmi_calls *calls, double all_s, uint64_t *random) {
     jmi_layout layout;
-    assert_true(jmi_layout_make(&layout, calls));
+    assert_true(jmi_layout_make(&layout, calls, JMI_MOST_CLASSES));
     double *x = jmi_alloc(layout.width, sizeof *x), classes = 0;
     double *all = jmi_alloc(layout.width, sizeof *all);
     assert_true(x != NULL && all != NULL);

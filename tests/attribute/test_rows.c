@@ -39,7 +39,7 @@ static void the_least_share_a_column(void **state) {
     }
     jmi_calls calls = read(r);
     jmi_layout layout;
-    assert_true(jmi_layout_make(&layout, &calls));
+    assert_true(jmi_layout_make(&layout, &calls, JMI_MOST_CLASSES));
     assert_true(layout.lumped && layout.classes == JMI_MOST_CLASSES);
     size_t taken[JMI_MOST_CLASSES] = {0};
     for (size_t i = 0; i < calls.class_count; i++) {
@@ -62,7 +62,7 @@ static void gaps_by_their_length(void **state) {
     add(r, "a", 5, 6);      /* 1 s */
     jmi_calls calls = read(r);
     jmi_layout layout;
-    assert_true(jmi_layout_make(&layout, &calls));
+    assert_true(jmi_layout_make(&layout, &calls, JMI_MOST_CLASSES));
     double x[1 + JMI_GAPS] = {0};
     size_t hint = 0;
     jmi_layout_times(&layout, at(0), at(8), &hint, x, NULL);
@@ -103,7 +103,7 @@ static void set_up(fixture *f, bool counter) {
         t += a + b + random_between(&random, 0, 0.05);
     }
     f->calls = read(f->recording);
-    assert_true(jmi_layout_make(&f->layout, &f->calls));
+    assert_true(jmi_layout_make(&f->layout, &f->calls, JMI_MOST_CLASSES));
     assert_int_equal(f->layout.width, WIDTH);
     for (int i = 0; i <= CELLS; i++) f->edge[i] = at(0.5 + 0.1 * i);
     for (int i = 0; i < CELLS; i++) {

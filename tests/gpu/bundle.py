@@ -17,9 +17,10 @@ README = """\
 | file | what |
 |---|---|
 | `checks.txt` | a line for each check: pass, FAIL, skip, note |
-| `results.json` | environment, survey, observer's effect, calibration, energies, overhead; without UUID and host name |
+| `results.json` | environment, survey, observer's effect, calibration, energies, layers, overhead; without UUID and host name |
 | `nvml-calls.csv` | what each NVML call returns and how long it takes, idle and under load |
 | `nvml-changes.csv.gz` | changes of each reading under dense polling |
+| `layers.csv` | energy of each layer of a model by each method, and of the layer alone in a loop |
 | `traces.csv.gz` | readings of gpu0 under square waves, recorded by joulemeter |
 | `edges.csv.gz` | when the load of those traces was on |
 | `raw.tar.gz` | everything else, not to be committed: it names the board and the host |
@@ -30,6 +31,13 @@ README = """\
 `power` nvmlDeviceGetPowerUsage; `energy` nvmlDeviceGetTotalEnergyConsumption; `field_energy`,
 `average`, `instant` fields 83, 185, 186; `module` 186 of scope 1; `memory_*` of scope 2; `ring`
 nvmlDeviceGetSamples of power (here lo_ns and hi_ns enclose the call that fetched it).
+
+## layers.csv
+`layer`, `type` of its module, `method`; `calls` that energies are of. Of one call: `time_us` in the
+model, `loop_us` alone in a loop (longer: it waits for its launches there), `traced_us` its kernels'
+by torch.profiler; `truth_j` +- `truth_u95_j` alone in a loop, by the board's counter; `energy_j` +-
+`u95_j` in the model (`random_u95_j` without the board's gain); `ratio` of the two. `bound_only`: no more than a bound is known; `group`: it is
+known together with others. Residuals, times and what watching costs are in results.json, `layers`.
 
 ## traces.csv.gz
 `source` joulemeter's name of the sensor; `t_ns` since the recording began; `since_ns`: it changed
@@ -94,6 +102,12 @@ def write_traces(work, out):
     write_gzip(out / "edges.csv.gz", ("segment", "on_ns", "off_ns", "sigma_ns"), edges)
 
 
+def write_layers(work, out):
+    path = work / "layers.csv"
+    if path.exists():
+        (out / "layers.csv").write_bytes(path.read_bytes())
+
+
 def without_identity(value):
     """Texts that name the board or the host are left out."""
     if isinstance(value, dict):
@@ -124,8 +138,10 @@ def write_results(work, out):
         "observer": attempt(findings.observer, work),
         "calibration": findings.load_json(work / "calibration.json"),
         "overhead": attempt(findings.overhead, work),
+        "layers": findings.load_json(work / "layers.json"),
         "energies": {},
     }
+    (results["layers"] or {}).pop("table", None)  # layers.csv has it
     for phase in ("idle", "load"):
         calls = findings.load_json(work / f"calls-{phase}.json") or {}
         results["fields_and_samples"][phase] = {k: v for k, v in calls.items() if k != "calls"}
@@ -160,7 +176,8 @@ def main():
         sys.exit("usage: bundle.py WORK OUT")
     work, out = Path(sys.argv[1]), Path(sys.argv[2])
     (out / "README.md").write_text(README, encoding="utf-8")
-    for write in (write_calls, write_changes, write_traces, write_results, write_raw):
+    for write in (write_calls, write_changes, write_traces, write_layers, write_results,
+                  write_raw):
         attempt(write, work, out)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import findings
 from findings import load_json
+from lattice import quantile
 
 JOULEMETER = Path(os.environ.get("PACK", ".")) / "bin" / "joulemeter"
 TRUTH = Path(os.environ.get("PACK", ".")) / "bin" / "simgpu-truth"
@@ -295,6 +296,141 @@ def examples(folder):
               f"compute {compute.get('energy_j')} J in {compute.get('time_s')} s")
 
 
+# ---- layers -----------------------------------------------------------------------------------
+
+MEASURED = ("replay", "dither", "passive")  # their intervals hold; those of the simple ways do not
+
+
+def by_layer(found, method):
+    """{layer: row} of those whose truth is known."""
+    return {row["layer"]: row for row in found["table"]
+            if row["method"] == method and row["truth_j"]}
+
+
+def large_layers(found):
+    """Those that make up 80 % of the energy, the largest first."""
+    joules = {row["layer"]: row["truth_j"] * row["calls"] for row in found["table"]
+              if row["method"] == "replay" and row["truth_j"]}
+    names, above = [], 0.0
+    for name in sorted(joules, key=joules.get, reverse=True):
+        if above >= 0.8 * sum(joules.values()):
+            break
+        above += joules[name]
+        names.append(name)
+    return names
+
+
+def layer_truth(found):
+    truth = found["truth"]
+    for name, layer in truth.items():
+        note(f"{name} alone", f"{1e3 * layer['energy_j']:.4g} +- {1e3 * layer['u95_j']:.2g} mJ, "
+             f"{1e6 * layer['loop_s']:.4g} us, {layer['mean_power_w']:.0f} W, by {layer['by']}")
+    told = [layer for layer in truth.values() if "set_w" in layer]
+    if told:
+        good = sum(abs(t["energy_j"] - t["set_w"] * t["loop_s"]) <= t["u95_j"] for t in told)
+        check(good >= len(told) - 1, "layers alone: what the board was told lies in the interval",
+              f"{good} of {len(told)}")
+
+
+def layer_method(found, method, large):
+    told, rows = found["methods"][method], by_layer(found, method)
+    if not check(rows, f"layers by {method}", f"{len(rows)} layers, {told['num_runs']} runs, "
+                 f"{told['seconds']:.1f} s"):
+        return
+    check(not told["hooks_left"], f"{method}: no hook is left on the model",
+          ", ".join(told["hooks_left"]) or "none")
+    known = [row for row in rows.values() if row["energy_j"] is not None
+             and row["u95_j"] is not None and row["energy_j"] >= 0]
+    check(len(known) == len(rows) == len(found["truth"]), f"{method}: energies are finite",
+          f"{len(known)} of {len(found['truth'])} layers")
+    errors = {name: rows[name]["ratio"] - 1 for name in large
+              if name in rows and rows[name]["ratio"] is not None}
+    inside = sum(abs(row["energy_j"] - row["truth_j"]) <= row["u95_j"] + row["truth_u95_j"]
+                 for row in known)
+    note(f"{method} against layers alone", f"{inside} of {len(known)} within their intervals; "
+         + ", ".join(f"{name} {100 * error:+.1f} %" for name, error in errors.items()))
+    residual = told["check"]
+    if method not in MEASURED:
+        return
+    good = residual and None not in residual.values() and (
+        abs(residual["residual_j"]) <= residual["residual_u95_j"])
+    check(good, f"{method}: the sum of the parts is the whole, within its interval",
+          "{whole_j:.1f} J, residual {residual_j:+.2f} +- {residual_u95_j:.2f} J".format(**residual)
+          if good or residual and None not in residual.values() else "not known")
+
+
+def layer_replay(found, large):
+    rows, passive = by_layer(found, "replay"), by_layer(found, "passive")
+    off = [f"{name} {100 * (rows[name]['ratio'] - 1):+.1f} +- "
+           f"{100 * rows[name]['u95_j'] / rows[name]['truth_j']:.1f} %"
+           for name in large if abs(rows[name]["energy_j"] - rows[name]["truth_j"])
+           > max(0.05 * rows[name]["truth_j"], rows[name]["u95_j"])]
+    check(large and not off, "replay: within 5 % or its interval of the layers alone",
+          ", ".join(off) or f"{len(large)} layers with 80 % of the energy")
+
+
+    def typical(table, u95):
+        return 100 * quantile([row[u95] / row["truth_j"] for row in table.values()], 0.5)
+
+    if passive and rows:  # the board's gain is in both, and no method makes it any surer
+        tight, wide = typical(rows, "random_u95_j"), typical(passive, "random_u95_j")
+        check(tight < wide, "replay is surer than passive",
+              f"+- {tight:.2f} and +- {wide:.2f} %, typically; with the board's gain "
+              f"+- {typical(rows, 'u95_j'):.1f} and +- {typical(passive, 'u95_j'):.1f} %")
+
+
+def layer_times(found, large):
+    watching, trace = found.get("watching"), found.get("traced") or {"skipped": "not reached"}
+    if check(watching, "cost of watching", f"{(watching or {}).get('pairs')} pairs of blocks"):
+        each = [1e6 * watching[f"added_{p}_s"] / watching["modules"] for p in ("p25", "p50", "p75")]
+        note("a forward pass without hooks and with",
+             f"{1e3 * watching['without_s']:.3f} and {1e3 * watching['with_s']:.3f} ms; a module "
+             f"{each[1]:+.2f} us (middle half {each[0]:+.2f} to {each[2]:+.2f} us)")
+    if "skipped" in trace:
+        skip("times of layers against torch.profiler", trace["skipped"])
+        return
+    rows = by_layer(found, "replay")
+    ratios = {name: rows[name]["time_us"] / rows[name]["traced_us"] for name in large
+              if rows[name]["traced_us"]}
+    told = ", ".join(f"{name} {ratio:.3f}" for name, ratio in ratios.items())
+    if trace["of"] == "kernels":
+        good = ratios and all(0.8 < ratio < 1.25 for ratio in ratios.values())
+        check(good, "times of layers are those of their kernels by torch.profiler", told)
+    else:
+        note("times of layers against torch.profiler", told)
+
+
+def gpupp_examples(folder):
+    for name in ("simple_model", "generation", "batch_sizes", "layer_types", "timeline",
+                 "every_tenth_epoch"):
+        status = folder / f"example-gpupp-{name}.status"
+        path = folder / f"example-gpupp-{name}.txt"
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        last = (text.strip().splitlines() or ["no output"])[-1]
+        if "ModuleNotFoundError" in last:
+            skip(f"GPUPP's example {name}", last)
+        else:
+            done = status.exists() and status.read_text(encoding="ascii").strip() == "0"
+            check(done, f"GPUPP's example {name}", last[:120])
+
+
+def layers(folder):
+    gpupp_examples(folder)
+    found = load_json(folder / "layers.json")
+    if found and "skipped" in found:
+        skip("layers", found["skipped"])
+    elif check(found and found.get("table"), "layers were measured",
+               f"{1e3 * found['forward_s']:.2f} ms a forward pass" if found else "no output"):
+        large = large_layers(found)
+        layer_truth(found)
+        for method in (*MEASURED, "time_share", "boundary"):
+            if check(method in found["methods"], f"{method} was run", "in time"):
+                layer_method(found, method, large)
+        layer_replay(found, large)
+        layer_times(found, large)
+        note("seconds", ", ".join(f"{name} {s:.0f}" for name, s in found["seconds"].items()))
+
+
 def ncu(folder):
     path = folder / "ncu.csv"
     if not path.exists():
@@ -307,7 +443,7 @@ def ncu(folder):
 
 STEPS = {step.__name__: step for step in (
     environment, survey_idle, observer, survey_load, traces, calibrate, model, overhead, examples,
-    ncu)}
+    layers, ncu)}
 
 
 def main():

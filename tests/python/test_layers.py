@@ -753,3 +753,14 @@ def test_no_warning_where_nothing_is_wrong(network):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         profiler_of(network, method="replay", max_seconds=0.5).profile(torch.randn(8, 16))
+
+
+@pytest.mark.parametrize("method", ["time_share", "boundary", "passive", "dither", "replay"])
+def test_every_method_has_a_summary(method, capsys):
+    model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU())
+    profiler = jm.LayerPowerProfiler(model, method=method, simulate="h100,constant:200", max_seconds=1)
+    profiler.profile(torch.randn(8, 64), num_runs=30)
+    profiler.print_summary()
+    text = capsys.readouterr().out
+    assert f"Method: {method}" in text
+    assert ("no interval holds" in text) == (method in ("time_share", "boundary"))
