@@ -123,9 +123,8 @@ static int attribute(jmi_attributing *a, jm_attribution *out, jm_error *error) {
     jm_energy_options plain = a->energy;
     plain.no_activity = true;
     status = jmi_views_open(&a->views, a->recording, a->device, &plain, error);
-    for (size_t v = 0; status == JM_OK && v < a->views.count; v++) {
+    for (size_t v = 0; status == JM_OK && v < a->views.count; v++)
         status = jmi_ticks_refine(&a->views.view[v].track, a->recording, error);
-    }
     if (status == JM_OK) status = jmi_attribute_whole(a, error);
     if (status == JM_OK)
         status = a->options.method == JM_ATTRIBUTION_REGRESSION ? jmi_attribute_regress(a, error)

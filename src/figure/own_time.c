@@ -11,9 +11,9 @@
 
 /* ---- whose ranges ---- */
 
-/* Which devices ran ranges of a category: one of them by name, or the host. */
+/* Which devices ranges of a category name; none of them: the host ran them. */
 typedef struct runners {
-    bool host, any;
+    bool any;
     uint32_t count; /* devices */
     bool *device;
 } runners;
@@ -30,7 +30,6 @@ static int find_runners(runners *r, const jm_recording *recording, jm_category c
         if (jm_recording_range(recording, i, &range) != JM_OK || range.category != category)
             continue;
         r->any = true;
-        if (range.device[0] == '\0') r->host = true;
         if (range.device[0] == '\0' || range.device == last) continue;
         uint32_t device = jmi_device_named(recording, range.device);
         if (device < r->count) r->device[device] = true;
@@ -70,11 +69,11 @@ static int attribute(jm_figures *f, jm_category category, uint32_t device, uint3
 }
 
 static int need_attributions(jm_figures *f, jm_category category, jm_error *error) {
-    runners r = {.host = false};
-    int status = find_runners(&r, f->recording, category, error);
+    runners r = {.any = false};
     bool named = false;
     for (size_t i = 0; i < f->attributed_count; i++)
-        if (f->attributed[i].category == category) r.count = 0; /* it was done before */
+        if (f->attributed[i].category == category) return JM_OK; /* it was done before */
+    int status = find_runners(&r, f->recording, category, error);
     for (uint32_t i = 0; status == JM_OK && i < r.count; i++) {
         if (!r.device[i]) continue;
         named = true;
