@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 
 from . import _hooks
@@ -184,6 +185,7 @@ class LayerPowerProfiler:
         from ._tokens import tell
 
         self._needs_torch("profile_generation")
+        max_new_tokens = _count(max_new_tokens, "max_new_tokens")
         generate = generator(self.model, inputs, _hooks.device_of(self._inner), generate_kwargs)
         with Kept(self._inner):
             if warmup:
@@ -401,10 +403,14 @@ class LayerPowerProfiler:
         return f"<LayerPowerProfiler of {type(self._inner).__name__}, {self.method}: {state}>"
 
 
-def _count(runs: Any) -> int:
-    if int(runs) < 1:
-        raise ValueError("num_runs must be 1 or more")
-    return int(runs)
+def _count(number: Any, name: str = "num_runs") -> int:
+    try:
+        count = operator.index(number)
+    except TypeError:  # 1.9 runs are not 1 run
+        count = 0
+    if count < 1:
+        raise ValueError(f"{name} must be a whole number, 1 or more, not {number!r}")
+    return count
 
 
 def _share_of_short(runs: List[List["Call"]], seconds: float) -> float:
