@@ -436,8 +436,11 @@ def test_inputs_of_all_kinds(network):
         assert len(two.profile(inputs)) == 2
     assert len(profiler_of(network, method="passive").profile([torch.randn(8, 16),
                                                                torch.zeros(8)])) == 9
-    with pytest.raises(ValueError, match="num_runs"):
-        two.profile(x, num_runs=0)
+    for runs in (0, -1, 1.9, 2.0, float("nan"), "2", None):
+        with pytest.raises(ValueError, match="num_runs must be a whole number"):
+            two.profile(x, num_runs=runs)
+        with pytest.raises(ValueError, match="num_runs"):
+            two.profile_training(lambda: None, num_runs=runs)
     with pytest.raises(ValueError, match="auto, passive"):
         LayerPowerProfiler(network, method="guess")
     with pytest.raises(TypeError, match=r"torch.nn.Module"):
@@ -737,6 +740,34 @@ def test_report_attributes_any_ranges(simulated):
         p.report().attribute("colour")
     with pytest.raises(ValueError, match="time_share"):
         p.report().attribute(method="guess")
+
+
+def test_headings_of_attributions(simulated):
+    p = simulated("h100,constant:300,noise=0")
+    for _ in range(3):
+        with p.range("a", "layer"):
+            time.sleep(0.1)
+        with p.range("b", "batch"):
+            time.sleep(0.05)
+    time.sleep(0.1)
+    p.close()
+    attribute = p.report().attribute
+
+    def heading(*by, **options):
+        return str(attribute(*by, **options)).splitlines()[0]
+
+    assert heading("batch") == "batches of gpu0 by regression:"
+    assert heading() == heading("layer") == heading(["layer"]) == "layers of gpu0 by regression:"
+    assert heading(["layer", "batch"]) == "layers and batches of gpu0 by regression:"
+    assert heading(["nvtx", "batch", "layer", "layer"], method="time_share") == (
+        "NVTX ranges, batches and layers of gpu0 by time_share:")
+    assert heading("layer", prefix="a") == "layers whose names begin with 'a' of gpu0 by regression:"
+    assert "in 3 calls" in str(attribute("batch"))
+    third = p.recording().ranges("batch")[2]
+    one = attribute("batch", windows=[(third["begin_ns"], third["end_ns"])])
+    assert "in 1 call\n" in str(one)
+    assert repr(attribute(["layer", "batch"])) == (
+        "<Attribution of 2 parts (layers and batches) of gpu0 by regression>")
 
 
 def test_importing_joulemeter_imports_no_framework():
