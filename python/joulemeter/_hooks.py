@@ -36,15 +36,16 @@ class Part:
 
 
 class Call:
-    """A call of a part, with its time (ns) and the call around it."""
+    """A call of a part, with its time (ns), the call around it, and its range (0: has none)."""
 
-    __slots__ = ("begin_ns", "end_ns", "parent", "part")
+    __slots__ = ("begin_ns", "end_ns", "parent", "part", "range")
 
     def __init__(self, part: Part, begin_ns: int, end_ns: int, parent: int) -> None:
         self.part = part
         self.begin_ns = begin_ns
         self.end_ns = end_ns
         self.parent = parent  # index in the same list, or -1
+        self.range = 0
 
 
 # ---- what can be hooked ----
@@ -288,11 +289,10 @@ def entrance(module: Any) -> Optional[str]:
 def write(session: "_joulemeter.Session", calls: List[Call], device: Optional[str]) -> None:
     """Makes ranges of calls, with their nesting."""
     add = session.add_range
-    ids: List[int] = []
     for call in calls:
-        parent = ids[call.parent] if call.parent >= 0 else 0
-        ids.append(add(call.part.name, call.begin_ns, max(call.end_ns, call.begin_ns), _LAYER,
-                       device, 0, call.part.attributes, parent))
+        parent = calls[call.parent].range if call.parent >= 0 else 0
+        call.range = add(call.part.name, call.begin_ns, max(call.end_ns, call.begin_ns), _LAYER,
+                         device, 0, call.part.attributes, parent)
 
 
 def warn_of_compiled(parts: List[Part], warn: Callable[[str], Any]) -> None:

@@ -406,6 +406,66 @@ def test_profile_and_its_tables(network, tmp_path):
         sum(row.energy_j for row in rows if row.layer_name == "1.a"))
 
 
+@pytest.mark.parametrize("dropped", [False, True])
+def test_calls_that_took_no_time(monkeypatch, dropped):
+    """A device's clock, or an empty function, can give both edges of a call the same time."""
+    import json
+
+    class Quick(nn.Module):
+        def forward(self, x):
+            return x
+
+    class Slow(nn.Module):
+        def forward(self, x):
+            time.sleep(0.15)
+            return x
+
+    model = nn.Sequential(Slow(), Quick(), Slow(), Quick())
+    take, attribute = _hooks.Watch.take, _joulemeter.Recording.attribute
+
+    def take_quick(self):
+        calls = take(self)
+        for call in calls:
+            if call.part.module_type == "Quick":
+                call.end_ns = call.begin_ns
+        return calls
+
+    class Recording:
+        """Whose attribution lacks the calls of no time, and tells of the others backwards."""
+
+        def __init__(self, recording):
+            self._recording = recording
+
+        def __getattr__(self, name):
+            return getattr(self._recording, name)
+
+        def attribute(self, **options):
+            found = json.loads(attribute(self._recording, **options))
+            if "calls" in found:
+                kept = [i for i, own in enumerate(found["calls"]["own_s"]) if own > 0][::-1]
+                found["calls"] = {name: [column[i] for i in kept]
+                                  for name, column in found["calls"].items()}
+            return json.dumps(found)
+
+    monkeypatch.setattr(_hooks.Watch, "take", take_quick)
+    profiler = profiler_of(model, method="passive")
+    if dropped:
+        from joulemeter import _layer_run
+
+        simple = _layer_run.attribute
+        monkeypatch.setattr(_layer_run, "attribute",
+                            lambda recording, **options: simple(Recording(recording), **options))
+    rows = profiler.profile(torch.zeros(1), num_runs=2)
+    assert [row.layer_name for row in rows] == 2 * ["Sequential", "0", "1", "2", "3"]
+    for row in rows:
+        if row.module_type == "Quick":
+            assert row.duration_ms == 0 and row.avg_power_w != row.avg_power_w
+            assert row.energy_j == 0 or row.energy_j != row.energy_j
+        elif row.module_type == "Slow":
+            assert 150 <= row.duration_ms and row.energy_j == pytest.approx(
+                0.2 * row.duration_ms, rel=0.1)
+
+
 def test_summary_in_gpupps_layout(network, capsys):
     profiler = profiler_of(network, method="passive")
     profiler.print_summary()
