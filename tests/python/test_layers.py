@@ -533,12 +533,46 @@ def test_auto_is_passive_where_layers_are_long():
 
 def test_without_any_sensor(network):
     profiler = LayerPowerProfiler(network, method="passive", gpu=False, cpu=False)
-    with pytest.warns(jm.JoulemeterWarning, match="no sensor"):
+    with pytest.warns(jm.JoulemeterWarning, match="no device has a reading of power or energy; "
+                                                  "joulemeter doctor"):
         rows = profiler.profile(torch.randn(8, 16))
+    assert profiler.reason == "no device has a reading of power or energy"
     assert all(row.energy_j != row.energy_j and row.duration_ms > 0 for row in rows)
-    assert "not measured" in profiler.summary()
+    assert "not measured" in profiler.summary() and profiler.reason in profiler.summary()
     inner = [row for row in rows if row.layer_name == "Sequential"][0]
     assert inner.duration_ms < 1e3 * (inner.end_time - inner.start_time)
+
+
+def test_runs_that_are_too_short(network, tmp_path, monkeypatch):
+    from joulemeter import _layer_run
+
+    def nothing(*_, **__):  # which readings see a short run is chance
+        raise jm.JoulemeterError("no reading lies within it", "JM_NO_DATA")
+
+    slow = "3090,constant:200"
+    x = torch.randn(8, 16)
+    monkeypatch.setattr(_layer_run, "attribute", nothing)
+    profiler = LayerPowerProfiler(network, method="passive", cpu=False, simulate=slow)
+    with pytest.warns(jm.JoulemeterWarning, match="too short for the sensor of gpu0") as told:
+        profiler.profile(x, num_runs=2)
+    text = str(told[0].message)
+    assert profiler.reason == "no reading lies within it" and profiler.reason in text
+    assert "refreshes every 100 ms" in text and "doctor" not in text
+    wanted = int(text.split("num_runs=")[1].split()[0])
+    each_ms = float(text.split(" ms are")[0].split()[-1]) / 2
+    assert wanted == pytest.approx(10 * 100 / each_ms, rel=0.05, abs=2)
+    with pytest.warns(jm.JoulemeterWarning, match=r"too short.*num_runs="):
+        profiler.profile_training(lambda: network(x).sum().backward())
+    tool = LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=slow, cpu=False)
+    tool.start(network)
+    network(x)
+    with pytest.warns(jm.JoulemeterWarning, match=r"no row is written: .*times as long would do"):
+        tool.stop()
+    monkeypatch.undo()
+    gone = LayerPowerProfiler(network, method="passive", cpu=False, simulate="h100,fault=lost@1")
+    with pytest.warns(jm.JoulemeterWarning) as told:
+        gone.profile(x)
+    assert "joulemeter doctor" in str(told[-1].message) and gone.reason in str(told[-1].message)
 
 
 def test_training_steps(network):
