@@ -717,6 +717,66 @@ def test_data_parallel_and_sharded_models_are_refused(network):
         LayerPowerProfiler(FullyShardedDataParallel())
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_scripted_models_are_refused(network, tmp_path):
+    network.eval()
+    scripted = torch.jit.script(network)
+    with pytest.raises(NotImplementedError, match="the model is TorchScript.*profile the eager model"):
+        LayerPowerProfiler(scripted)
+    torch.jit.save(scripted, str(tmp_path / "scripted.pt"))
+    with pytest.raises(NotImplementedError, match=r"torch\.jit\.load"):
+        LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=GPU).start(
+            torch.jit.load(str(tmp_path / "scripted.pt")))
+    inner = nn.Sequential(network, *(torch.jit.script(nn.ReLU()) for _ in range(4)))
+    with pytest.raises(NotImplementedError, match=r"part of the model \(1, 2, 3 and 1 more\) is"):
+        LayerPowerProfiler(inner)
+    assert hooks_of(network) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_traced_models_are_one_part(network):
+    x = torch.randn(8, 16)
+    traced = torch.jit.trace(network.eval(), x)
+    for model, names in ((traced, 1), (nn.Sequential(traced, nn.ReLU()), 3)):
+        with pytest.warns(jm.JoulemeterWarning, match="compiled, and measured as one part"):
+            rows = profiler_of(model, max_seconds=0.3).profile(x)
+        assert len(rows) == names
+
+
+@pytest.mark.parametrize("wrap", ["compile", "distributed", "compiled distributed", "arguments"])
+def test_batches_for_wrapped_models(network, tmp_path, wrap):
+    """A list is a batch with its target, whatever the model is wrapped in."""
+    import torch.distributed as dist
+
+    class Arguments(nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        def forward(self, *args, **kwargs):
+            return self.module(*args, **kwargs)
+
+    model = network.eval()
+    if wrap == "arguments":
+        model = Arguments(model)
+    if "distributed" in wrap:
+        dist.init_process_group("gloo", init_method=f"file://{tmp_path}/rank", rank=0, world_size=1)
+    try:
+        if "distributed" in wrap:
+            model = nn.parallel.DistributedDataParallel(model)
+        if "compile" in wrap:
+            model = torch.compile(model, backend="eager")
+        profiler = profiler_of(model, method="passive")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # ours of what is compiled, and PyTorch's
+            rows = profiler.profile([torch.randn(8, 16), torch.zeros(8)])
+        assert len(rows) == {"compile": 1, "distributed": 9, "compiled distributed": 1,
+                             "arguments": 10}[wrap]
+    finally:
+        if "distributed" in wrap:
+            dist.destroy_process_group()
+
+
 def test_what_is_compiled_is_one_part(network):
     compiled = torch.compile(network.eval(), backend="eager")
     x = torch.randn(8, 16)
