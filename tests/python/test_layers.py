@@ -337,6 +337,66 @@ def test_generators_are_put_back_after_ctrl_c(network):
     assert torch.equal(network[1].norm.running_mean, running)
 
 
+class Remembers(nn.Module):
+    """Makes and fills what it needs at its first run, as rotary embeddings and caches do."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("empty", None)
+        self.register_buffer("table", torch.zeros(2))
+        self.register_buffer("grown", torch.zeros(1))
+        self.longest, self.built, self.seen = 0, False, []
+
+    def forward(self, x):
+        if not self.built:
+            self.register_buffer("fresh", torch.ones(1))
+            self.layer = nn.Linear(4, 4)
+            self.built = True
+        if self.empty is None:
+            self.empty = x.clone()
+        if len(x) > self.longest:
+            self.table, self.longest = torch.zeros(len(x)), len(x)
+        self.grown.resize_(len(x)).fill_(1)
+        self.table[: len(x)] += 1
+        self.seen.append(x)
+        self.last = x
+        return self.layer(x) * self.fresh + self.table.sum()
+
+
+@pytest.mark.parametrize("method", ["passive", "replay"])
+def test_what_is_made_at_a_first_run_is_unmade(method):
+    model = nn.Sequential(Remembers())
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    table = model[0].table
+    for length in (3, 8, 5):
+        profiler_of(model, method=method, max_seconds=0.2).profile(torch.randn(length, 4))
+        assert list(model.state_dict()) == list(before) and model[0].table is table
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        assert model[0].empty is None and len(list(model.parameters())) == 0
+        assert not model[0].built and model[0].longest == 0 and model[0].seen == []
+        assert not hasattr(model[0], "last") and not hasattr(model[0], "fresh")
+    model(torch.randn(8, 4))  # it still runs
+    assert model[0].built and len(model[0].seen) == 1
+
+
+def test_lazy_modules(tmp_path):
+    x = torch.randn(4, 8)
+    model = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d())
+    model.unused = nn.ModuleList([nn.LazyLinear(4)])[0]
+    model.forward = lambda x: model[1](model[0](x))
+    hooks = hooks_of(model)
+    profiler = profiler_of(model, method="passive")
+    for inputs in (x, x):
+        with pytest.raises(RuntimeError, match=r"0 \(LazyLinear\).*call the model once before"):
+            profiler.profile(inputs)
+        assert hooks_of(model) == hooks and model[0].has_uninitialized_params()
+    model(x)
+    assert len(profiler.profile(x)) == 3 and model.unused.has_uninitialized_params()
+    model = nn.Sequential(nn.LazyLinear(4))  # a training has to begin somewhere
+    rows = profiler_of(model).profile_training(lambda: model(x).sum().backward())
+    assert [row.layer_name for row in rows] == ["Sequential", "0", "Sequential.backward", "0.backward"]
+
+
 def test_ctrl_c_during_replay(network, monkeypatch):
     x = torch.randn(8, 16)
     state = torch.get_rng_state()
