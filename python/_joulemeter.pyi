@@ -358,6 +358,7 @@ class Calls:
         more: Optional[Callable[[], Any]] = None,
         sequence: Optional[Callable[[], int]] = None,
         finish: Optional[Callable[..., Any]] = None,
+        within: int = ...,
     ) -> None: ...
     @property
     def count(self) -> int:

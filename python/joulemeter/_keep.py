@@ -53,7 +53,7 @@ class _Module:
         for holder, before in self._held:
             if not _same(_items(holder), before):
                 holder.clear()
-                getattr(holder, "extend", getattr(holder, "update", None))(before)
+                (holder.extend if hasattr(holder, "extend") else holder.update)(before)
 
 
 _HOLDERS = (list, deque, set, dict, OrderedDict)

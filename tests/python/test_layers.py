@@ -256,6 +256,161 @@ def test_gradients_are_what_they_are_without_hooks(network):
     assert all(torch.equal(a, p.grad) for a, p in zip(expected, network.parameters()))
 
 
+def outputs():
+    """Ways to return a tensor."""
+    import collections
+    import dataclasses
+
+    @dataclasses.dataclass
+    class Plain:
+        value: object
+        note: str = "why not"
+
+    class Slots:
+        __slots__ = ("value", "unset")
+
+        def __init__(self, value):
+            self.value = value
+
+    class Attributes:
+        def __init__(self, value):
+            self.value, self.itself, self.kind = value, self, Plain
+
+    named = collections.namedtuple("Named", "a value")
+    return {"dataclass": Plain, "slots": Slots, "attributes": Attributes,
+            "namedtuple": lambda x: named(None, x), "set": lambda x: {"value", x},
+            "nested": lambda x: Plain({"k": [Attributes((1, Slots(x)))]}),
+            "distribution": lambda x: torch.distributions.Normal(x, 1.0)}
+
+
+def tensor_in(value):
+    from joulemeter._autograd import _tensors
+
+    return next(one for one in _tensors(value) if one.requires_grad)
+
+
+@pytest.mark.parametrize("kind", outputs())
+def test_backward_of_models_that_return(kind):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return outputs()[kind](self.a(x))
+
+    model = Model()
+    calls = calls_of(model, lambda: tensor_in(model(torch.randn(2, 4))).sum().backward(),
+                     training=True)
+    assert [call.part.name for call in calls] == ["Model", "a", "Model.backward", "a.backward"]
+
+
+def test_backward_of_models_that_return_huggingface_outputs():
+    transformers = pytest.importorskip("transformers")
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return transformers.utils.ModelOutput(inner=transformers.utils.ModelOutput(y=self.a(x)))
+
+    model = Model()
+    calls = calls_of(model, lambda: model(torch.randn(2, 4)).inner.y.sum().backward(), training=True)
+    assert [call.part.name for call in calls][2:] == ["Model.backward", "a.backward"]
+
+
+def check_nesting(calls):
+    for index, call in enumerate(calls):
+        assert call.parent < index and call.begin_ns <= call.end_ns
+        if call.parent >= 0:
+            around = calls[call.parent]
+            assert around.begin_ns <= call.begin_ns <= call.end_ns <= around.end_ns
+    tops = [call for call in calls if call.parent < 0]
+    assert all(a.end_ns <= b.begin_ns for a, b in zip(tops, tops[1:]))
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_backward_of_checkpoints(reentrant):
+    from torch.utils.checkpoint import checkpoint
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.c(checkpoint(lambda x: self.b(self.a(x)), x, use_reentrant=reentrant))
+
+    model = Model()
+    x = torch.randn(2, 4, requires_grad=True)
+    calls = calls_of(model, lambda: model(x).sum().backward(), training=True)
+    names = [call.part.name for call in calls]
+    assert sorted(name for name in names if name.endswith(".backward")) == [
+        "Model.backward", "a.backward", "b.backward", "c.backward"]
+    assert names.count("a") == 2 and names[:4] == ["Model", "a", "b", "c"]  # once more, when needed
+    again = calls[names.index("a", 2)]
+    assert again.parent >= 0 and calls[again.parent].part.name.endswith(".backward")
+    check_nesting(calls)
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_backward_within_an_optimizer():
+    model = nn.Sequential(nn.Linear(4, 4))
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=2)
+    x = torch.randn(8, 4)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = model(x).square().sum()
+        loss.backward()
+        return loss
+
+    calls = calls_of(model, lambda: optimizer.step(closure), training=True)
+    names = [call.part.name for call in calls]
+    assert names[0] == "optimizer.step" and names.count("0.backward") == names.count("0") >= 1
+    check_nesting(calls)
+    assert {call.parent for call in calls if call.part.name.startswith("Sequential")} == {0}
+
+
+@pytest.mark.parametrize("order", ["in turn", "together", "again"])
+def test_backward_where_graphs_outlive_it(network, order):
+    """What adds up gradients is the same as long as one graph that has it lives."""
+    kept = []
+
+    def run():
+        if order == "in turn":  # the latest loss lives while the next one is made
+            for _ in range(3):
+                kept.append(network(torch.randn(8, 16)).sum())
+                kept[-1].backward()
+                time.sleep(0.02)
+        elif order == "together":
+            kept.extend(network(torch.randn(8, 16)).sum() for _ in range(3))
+            for loss in kept[-3:]:
+                loss.backward()
+                time.sleep(0.02)
+        else:
+            kept.append(network(torch.randn(8, 16)).sum())
+            for _ in range(3):
+                kept[0].backward(retain_graph=True)
+                time.sleep(0.02)
+
+    network.eval()
+    watch = _hooks.Watch(network, True)
+    with watch:
+        for _ in range(2):
+            kept[:-1] = []
+            watch.run(run)
+            calls = watch.take()
+            backward = [call for call in calls if call.part.name == "0.backward"]
+            assert len(backward) == 3
+            assert all(call.end_ns - call.begin_ns < 0.02e9 for call in calls)
+            check_nesting(calls)
+            if order == "again":
+                kept.clear()
+
+
 class Event:
     """An event of a device whose clock began at another time and is a little quick."""
 
