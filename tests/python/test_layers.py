@@ -456,6 +456,38 @@ def test_times_of_a_device(network, monkeypatch):
     assert len(watch.clock.marks) == 36 + (-36) % 4  # the second run used those of the first
 
 
+def test_times_of_a_device_after_hours(monkeypatch):
+    """elapsed_time() is a number of single precision."""
+    import struct
+
+    from joulemeter import _device_clock
+
+    class Single(Event):
+        def __init__(self, at_ns):
+            self.at_ns = at_ns
+
+        def elapsed_time(self, later):
+            return struct.unpack("f", struct.pack("f", (later.at_ns - self.at_ns) * 1e-6))[0]
+
+    generator = random.Random(3)
+    begins = [int(i * 0.3e9 + generator.uniform(0, 0.2e9)) for i in range(3 * 3600 * 10 // 3)]
+    begins[20000:] = [begin + 40_000_000_000 for begin in begins[20000:]]  # a pause
+    edges = [edge for begin in begins for edge in (begin, begin + generator.randint(5_000, 80_000))]
+    edges[10], edges[11] = edges[11], edges[10]  # of another stream
+    clock = _device_clock.CudaClock(torch.device("cuda", 0))
+    clock._events = [Single(edge) for edge in edges]
+    clock._began = Single(-1000), 10**18
+    clock._ended = Single(edges[-1] + 5000), 10**18 + edges[-1] + 6000
+    times = clock.times(len(edges))
+    assert len(times) == len(edges)
+    lasted = [(b - a) - (d - c) for a, b, c, d in zip(times[::2], times[1::2], edges[::2], edges[1::2])]
+    assert max(map(abs, lasted)) <= 200
+    steps = [(b - a) - (d - c) for a, b, c, d in zip(times, times[1:], edges, edges[1:])]
+    assert sorted(map(abs, steps))[-2] <= 1000  # but for the pause
+    assert max(abs(time - 10**18 - 1000 - edge) for time, edge in zip(times, edges)) <= 10_000
+    assert clock.times(0) == []
+
+
 # ---- what stays as it was ----
 
 
