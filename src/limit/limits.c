@@ -79,15 +79,22 @@ static int take_environment(jm_limits *limits, const char *const *environment) {
 
 /* ---- opening ---- */
 
+/* A finding is a sentence with its full stop, an error has none. */
+static int say_finding(const jm_finding *finding, int status, jm_error *error) {
+    size_t length = strlen(finding->message);
+    if (length > 0 && finding->message[length - 1] == '.') length--;
+    return jmi_fail(error, status, "%.*s", (int)length, finding->message);
+}
+
 /* Why there is no GPU: what the driver said, or that none is selected. */
 static int no_gpu(const jm_limits *limits, jm_error *error) {
     const jmi_sensor_set *set = limits->set;
     for (size_t i = 0; i < set->finding_count; i++)
         if (set->findings[i].status != JM_OK)
-            return jmi_fail(error, set->findings[i].status, "%s", set->findings[i].message);
+            return say_finding(&set->findings[i], set->findings[i].status, error);
     for (size_t i = 0; i < set->finding_count; i++)
         if (strcmp(set->findings[i].what, "selection") == 0)
-            return jmi_fail(error, JM_NOT_FOUND, "%s", set->findings[i].message);
+            return say_finding(&set->findings[i], JM_NOT_FOUND, error);
     return jmi_fail(error, JM_NOT_FOUND, "there is no GPU here, or none was selected");
 }
 
