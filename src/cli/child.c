@@ -181,8 +181,10 @@ static void reap(child *c) {
     }
 }
 
-/* The terminal sends its signals to the whole foreground group: the command has them already. */
+/* The terminal sends its signals to the whole foreground group: the command has them already. Only
+ * that it has hung up it tells the leader of the session alone. */
 static bool from_terminal(const struct signalfd_siginfo *info) {
+    if (info->ssi_signo == SIGHUP && getsid(0) == getpid()) return false;
     return info->ssi_code == SI_KERNEL;
 }
 
