@@ -39,11 +39,13 @@ static void try_answer(const char *text) {
 static void try_note(const char *text, size_t size) {
     jmi_note note, again;
     if (jmi_note_parse(&note, text, size) != JM_OK) return;
-    jmi_text out = {0};
+    jmi_text out = {0}, same = {0};
     jmi_note_format(&note, &out);
     check(!out.failed && jmi_note_parse(&again, out.data, out.length) == JM_OK);
-    check(memcmp(&note, &again, sizeof again) == 0);
+    jmi_note_format(&again, &same);
+    check(!same.failed && strcmp(out.data, same.data) == 0);
     jmi_text_free(&out);
+    jmi_text_free(&same);
     uint32_t id = jmi_note_free_id(&note);
     check(id > 0 && jmi_note_find(&note, id) == NULL);
     jmi_loan loan = {.id = id, .value = 5};

@@ -279,8 +279,8 @@ static struct before remember(jm_limits *limits, uint32_t i, jm_lever lever) {
 
 int jm_limits_set(jm_limits *limits, uint32_t index, const jm_limit_target *target, uint32_t flags,
                   jm_error *error) {
-    int lever = target != NULL ? (int)target->lever : -1;
-    int status = begin(limits, index, lever, "jm_limits_set", error);
+    if (target == NULL) return jmi_fail(error, JM_INVALID, "jm_limits_set: target is NULL");
+    int status = begin(limits, index, (int)target->lever, "jm_limits_set", error);
     if (status != JM_OK) return status;
     if ((flags & ~(uint32_t)JM_LIMIT_KEEP) != 0 || !isfinite(target->value) || !(target->value > 0))
         return jmi_fail(error, JM_INVALID, "jm_limits_set: %.6g is no limit", target->value);
