@@ -162,10 +162,11 @@ class LayerwiseMeasurementTool(Tool):
         sums = {key: sum(of[key] for of in both) / calls  # what is uncertain of both is one gain
                 for key in ("energy_j", "energy_u95_j", "time_s")}
         groups = sorted({of["group"] for of in both if of["group"]})
+        sources = dict.fromkeys(one for of in both for one in of["provenance"].split("+"))
         return [part.name, part.module_type, mode, float(calls), sums["energy_j"],
                 sums["energy_u95_j"], each(forward, "energy_j"), each(forward, "energy_u95_j"),
                 each(backward, "energy_j"), each(backward, "energy_u95_j"), sums["time_s"],
-                "yes" if part.is_leaf else "no", "; ".join(groups), forward["provenance"],
+                "yes" if part.is_leaf else "no", "; ".join(groups), "+".join(sources),
                 self._started]
 
     def __repr__(self) -> str:
