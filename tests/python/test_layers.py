@@ -897,6 +897,48 @@ def test_generation_by_token():
     assert len(profiler.profile(inputs)) > 20
 
 
+@pytest.mark.parametrize("wrap", ["compiled", "distributed"])
+def test_generation_of_wrapped_models(wrap, tmp_path):
+    """What generates is within: its layers run as they are."""
+    class Generates(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.layer(x)
+
+        def generate(self, inputs, max_new_tokens):
+            for _ in range(max_new_tokens):
+                inputs = self(inputs)
+            return inputs
+
+    model = Generates()
+    if wrap == "compiled":
+        profiler = profiler_of(torch.compile(model, backend="eager"))
+        with pytest.warns(jm.JoulemeterWarning, match="runs the model as it was before"):
+            rows = profiler.profile_generation(torch.randn(2, 4), max_new_tokens=3)
+    else:
+        dist = torch.distributed
+        dist.init_process_group("gloo", init_method=f"file://{tmp_path}/rank", rank=0, world_size=1)
+        try:
+            profiler = profiler_of(nn.parallel.DistributedDataParallel(model))
+            rows = profiler.profile_generation(torch.randn(2, 4), max_new_tokens=3)
+        finally:
+            dist.destroy_process_group()
+    assert [row.layer_name for row in rows] == 3 * ["Generates", "layer"]
+    assert [token["phase"] for token in profiler.tokens] == ["prefill", "decode", "decode"]
+    assert hooks_of(model) == 0
+
+
+def test_a_model_that_was_not_called(network):
+    told = []
+    profiler = profiler_of(network, on_warning=told.append)
+    assert profiler.profile_training(lambda: None) == []
+    assert told[-1].startswith("nothing is known of layers: no layer of the model was called")
+    assert "Nothing has been profiled: no layer of the model was called." in profiler.summary()
+
+
 def test_replay_calls_layers_with_what_they_were_given():
     given = []
 
