@@ -1034,6 +1034,11 @@ def test_data_parallel_and_sharded_models_are_refused(network):
     with pytest.raises(NotImplementedError, match=r"DataParallel.*model\.module"):
         LayerPowerProfiler(parallel)
 
+    with torch.device("meta"):
+        empty = nn.Linear(2, 2)
+    with pytest.raises(NotImplementedError, match="meta device"):
+        LayerPowerProfiler(empty)
+
     class FullyShardedDataParallel(nn.Module):
         pass
 
@@ -1178,6 +1183,37 @@ def test_layerwise_tool_over_many_calls(network, tmp_path, monkeypatch):
     assert tracker._run.watch.count < 100
     tracker.stop()
     assert {row["calls"] for row in rows_of(path)} == {"40", "80"}
+
+
+def test_layerwise_tool_where_only_parts_are_called(network, tmp_path, monkeypatch):
+    from joulemeter import _layerwise
+
+    monkeypatch.setattr(_layerwise, "_MOST_CALLS", 20)
+    tracker = LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=GPU, cpu=False)
+    tracker.start(network)
+    for _ in range(1000):
+        network[2](torch.randn(8, 32)).sum().backward()
+        assert tracker._run.watch.count < 8 * 20 + 20
+    tracker.stop()
+    assert [(row["layer"], row["calls"]) for row in rows_of(tmp_path / "layers.csv")] == [("2", "1000")]
+
+
+def test_a_network_that_is_saved_and_copied_meanwhile(network, tmp_path):
+    import copy
+
+    tracker = LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=GPU, cpu=False)
+    tracker.start(network.eval())
+    x = torch.randn(8, 16)
+    for _ in range(100):
+        expected = network(x)
+    torch.save(network, tmp_path / "network.pt")
+    others = [copy.deepcopy(network), torch.load(tmp_path / "network.pt", weights_only=False)]
+    count = tracker._run.watch.count
+    for other in others:
+        assert hooks_of(other) - sum("forward" in vars(m) for m in other.modules()) == 0
+        assert torch.equal(other(x), expected) and tracker._run.watch.count == count
+    tracker.stop()
+    assert hooks_of(network) == 0
 
 
 def test_layerwise_tool_without_a_call(network, tmp_path):
