@@ -170,6 +170,11 @@ typedef struct jm_session_options {
 JM_API int jm_session_open(jm_session **session, const jm_session_options *options,
                            jm_error *error);
 
+/* Joins the session of an outer `joulemeter run`, and never measures by itself: for libraries that
+ * are loaded into programs of others. JM_NOT_FOUND: there is no outer session; JM_CLOSED: it is
+ * gone; JM_NOT_SUPPORTED: it is of another version. On failure *session is NULL. */
+JM_API int jm_session_join(jm_session **session, jm_error *error);
+
 /* Stops measuring, ends what is still open and hands the recording over if `recording` is not
  * NULL (free it with jm_recording_free). Takes a bounded time even if a driver hangs. The session
  * is gone afterwards, whatever is returned. In a forked child it only lets go of its copy. */
@@ -250,6 +255,11 @@ JM_API void jm_end_with(jm_session *session, jm_range_id range, const char *attr
  * found later. It ends no earlier than it began, and no later than now. */
 JM_API void jm_end_at(jm_session *session, jm_range_id range, int64_t end_ns,
                       const char *attributes);
+
+/* Gives a thread of this process a name, by the number that the system has for it (gettid; 0: the
+ * calling thread). It becomes a fact of the recording, "thread 3", the number being that of
+ * jm_range.thread. */
+JM_API void jm_session_name_thread(jm_session *session, uint32_t tid, const char *name);
 
 /* An instant. */
 JM_API void jm_mark(jm_session *session, const char *name, const char *attributes);
