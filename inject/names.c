@@ -117,8 +117,7 @@ static inject_category *category_of(inject_domain *domain, uint32_t id) {
 
 const char *inject_category_name(inject_domain *domain, uint32_t id) {
     _Atomic(inject_category *) *bucket = &domain->category[id % INJECT_CATEGORY_BUCKETS];
-    inject_category *known =
-        find_category(atomic_load_explicit(bucket, memory_order_acquire), id);
+    inject_category *known = find_category(atomic_load_explicit(bucket, memory_order_acquire), id);
     return known != NULL ? atomic_load_explicit(&known->name, memory_order_acquire) : NULL;
 }
 

@@ -27,7 +27,8 @@ typedef enum nvtx_module {
     NVTX_MODULE_CORE2 = 5
 } nvtx_module;
 
-enum { /* of NVTX_MODULE_CORE */
+/* Of NVTX_MODULE_CORE. */
+enum {
     NVTX_MARK_EX = 1,
     NVTX_MARK_A,
     NVTX_MARK_W,
@@ -45,7 +46,8 @@ enum { /* of NVTX_MODULE_CORE */
     NVTX_NAME_OS_THREAD_W
 };
 
-enum { /* of NVTX_MODULE_CORE2 */
+/* Of NVTX_MODULE_CORE2. */
+enum {
     NVTX_DOMAIN_MARK_EX = 1,
     NVTX_DOMAIN_RANGE_START_EX,
     NVTX_DOMAIN_RANGE_END,
@@ -63,7 +65,8 @@ enum { /* of NVTX_MODULE_CORE2 */
     NVTX_INITIALIZE
 };
 
-enum { /* of NVTX_MODULE_CUDA; those of NVTX_MODULE_CUDART are two less from the streams on */
+/* Of NVTX_MODULE_CUDA; those of NVTX_MODULE_CUDART are two less from the streams on. */
+enum {
     NVTX_NAME_CU_DEVICE_A = 1,
     NVTX_NAME_CU_DEVICE_W,
     NVTX_NAME_CU_CONTEXT_A,
@@ -72,7 +75,8 @@ enum { /* of NVTX_MODULE_CUDA; those of NVTX_MODULE_CUDART are two less from the
     NVTX_NAME_CU_STREAM_W
 };
 
-enum { /* of NVTX_MODULE_CUDART */
+/* Of NVTX_MODULE_CUDART. */
+enum {
     NVTX_NAME_CUDA_DEVICE_A = 1,
     NVTX_NAME_CUDA_DEVICE_W,
     NVTX_NAME_CUDA_STREAM_A,

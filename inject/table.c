@@ -76,7 +76,8 @@ inject_name *inject_name_of(inject_names *names, const char *text) {
     atomic_init(&fresh->thing, NULL);
     fresh->number = inject_table_add(&names->table, fresh);
     do {
-        /* Where another thread was first, ours stays in the table: a number is never given twice. */
+        /* Where another thread was first, ours stays in the table: a number is never given twice.
+         */
         known = find(first, hash, text);
         fresh->next = first;
     } while (known == NULL && !atomic_compare_exchange_weak(bucket, &first, fresh));

@@ -19,9 +19,7 @@ static bool readable(const char *path, char *out) {
 /* `out` has PATH_MAX bytes. Places are relative to the command: of a build folder, of an
  * installation (lib, lib64, lib/x86_64-linux-gnu), of a Python wheel. */
 static bool find_library(char *out) {
-    static const char *const places[] = {"inject/",
-                                         "../../inject/",
-                                         "../lib*/joulemeter/",
+    static const char *const places[] = {"inject/", "../../inject/", "../lib*/joulemeter/",
                                          "../lib/*/joulemeter/",
                                          "../lib*/python3*/site-packages/joulemeter/lib/"};
     const char *named = getenv("JOULEMETER_INJECT_LIBRARY");

@@ -71,8 +71,7 @@ static int run_command(job *j) {
     live_begin(&j->live);
     jm_range_id range = command_begin(j->session, j->text);
     int64_t begin = jm_now_ns();
-    int errnum =
-        child_start(&j->child, j->path, j->argv, (const char *const *)environment.list);
+    int errnum = child_start(&j->child, j->path, j->argv, (const char *const *)environment.list);
     settings_free(&environment);
     if (errnum != 0) {
         jm_end(j->session, range);

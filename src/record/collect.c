@@ -324,9 +324,10 @@ static void take_counts(jmi_collector *collector) {
     warn_of_mistakes(collector);
     uint64_t waited = atomic_load_explicit(&header->waited_ns, memory_order_relaxed);
     if (waited > LONG_WAIT_NS)
-        jmi_recording_warn(collector->recording, "waited",
-                           "threads had to wait until what they said of ranges could be taken: they "
-                           "mark more ranges than can be written");
+        jmi_recording_warn(
+            collector->recording, "waited",
+            "threads had to wait until what they said of ranges could be taken: they "
+            "mark more ranges than can be written");
     if (dropped > 0)
         jmi_recording_warn(collector->recording, "dropped",
                            "ranges or marks were lost because they came faster than they could be "

@@ -32,7 +32,7 @@ typedef enum jmi_kind {
     JMI_KIND_BEGIN = 1,
     JMI_KIND_END,
     JMI_KIND_MARK,
-    JMI_KIND_ADD, /* its text begins with a jmi_added */
+    JMI_KIND_ADD,   /* its text begins with a jmi_added */
     JMI_KIND_INFO,  /* a fact: key as name, value as attributes */
     JMI_KIND_THREAD /* a thread's name; id: the system's number of it */
 } jmi_kind;

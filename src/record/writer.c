@@ -26,7 +26,7 @@ struct jmi_writer {
     int64_t retry_at;
     int64_t room_at;
     _Atomic bool stopped; /* no room anywhere: samples and ranges are not kept */
-    bool holds; /* the collector is held back; the sampler's */
+    bool holds;           /* the collector is held back; the sampler's */
     /* the thread */
     pthread_t thread;
     bool has_thread;
