@@ -97,10 +97,10 @@ inject_domain *inject_domain_of(nvtx_handle handle);
 /* A registered string; "" for what is no handle of ours. */
 const char *inject_string_of(nvtx_handle handle);
 /* A category's name as in JSON; NULL: it has none. */
-const char *inject_category_name(inject_domain *domain, uint32_t category);
+const char *inject_category_name(inject_domain *domain, uint32_t id);
 
-void inject_name_category(nvtx_handle domain, uint32_t category, const char *name);
-void inject_name_category_wide(nvtx_handle domain, uint32_t category, const wchar_t *name);
+void inject_name_category(nvtx_handle domain, uint32_t id, const char *name);
+void inject_name_category_wide(nvtx_handle domain, uint32_t id, const wchar_t *name);
 nvtx_handle inject_domain_create(const char *name);
 nvtx_handle inject_domain_create_wide(const wchar_t *name);
 nvtx_handle inject_register_string(nvtx_handle domain, const char *text);

@@ -218,8 +218,8 @@ static void test_structs(void **state) {
     nvtx_event e = event(NULL);
     push(&e);
     e = event("too short");
-    for (uint16_t size = 0; size < sizeof e; size++) {
-        e.size = size;
+    for (size_t size = 0; size < sizeof e; size++) {
+        e.size = (uint16_t)size;
         push(&e);
     }
     e.size = UINT16_MAX; /* a later version's */
