@@ -558,6 +558,7 @@ typedef struct jm_idle {
     double power_w;
     double u95_w;
     bool from_baseline;
+    double u_random_w; /* standard uncertainty, without that of the board's gain and offset */
 } jm_idle;
 JM_API int jm_energy_idle(const jm_recording *recording, uint32_t device, jm_idle *idle,
                           jm_error *error);
@@ -818,7 +819,7 @@ typedef struct jm_attribution_options {
                                  all calls but those that begin in a range of category warmup, as
                                  a replay of layers is */
     size_t window_count;
-    bool net;                        /* take the device's idle power off */
+    bool net; /* take the device's idle power off, of the whole, the sum and the gaps too */
     const jm_energy_options *energy; /* NULL: the defaults */
 } jm_attribution_options;
 #define JM_ATTRIBUTION_OPTIONS_INIT                                                                \
@@ -869,27 +870,30 @@ JM_API int jm_attribution_sum(const jm_attribution *attribution, const uint32_t 
 typedef struct jm_attribution_info {
     size_t size;
     uint32_t device;      /* index */
-    jm_category category; /* of the parts */
+    jm_category category; /* of the parts; of several (`categories`) that of most calls */
     jm_energy whole;      /* of the windows' time from the first call to the last, as measured */
     jm_energy sum;        /* of the parts and the gaps between them */
     jm_energy gap;        /* of the gaps: time in which no part ran */
-    double residual_j;    /* whole less sum */
+    double residual_j;    /* whole less sum. Windows a second or less apart are taken as one, with
+                             the time between them: of a time shorter than a refresh little is
+                             known, and of a thousand such no more */
     double
         residual_u95_j; /* its random uncertainty: what is beyond it, the powers do not explain */
     double idle_w;      /* that was taken off; NaN: nothing was */
     double idle_u95_w;
-    uint64_t readings; /* that have a part in them */
-    double effective;  /* of them, after what successive ones have in common */
-    double condition;  /* of the readings' overlap with the parts: 1 at best */
-    double noise_w;    /* standard deviation of what a reading shows beyond the parts */
-    double shift_s;    /* readings lie so much later than their sensor's lag says */
-    double lock;       /* 0 ... 1: do readings fall on the same place of every iteration? */
-    bool locked;       /* they do: vary the time between iterations, or replay the parts */
+    uint64_t readings;   /* that have a part in them */
+    double effective;    /* of them, after what successive ones have in common */
+    double condition;    /* of the readings' overlap with the parts: 1 at best */
+    double noise_w;      /* standard deviation of what a reading shows beyond the parts */
+    double shift_s;      /* readings lie so much later than their sensor's lag says */
+    double lock;         /* 0 ... 1: do readings fall on the same place of every iteration? */
+    bool locked;         /* they do: vary the time between iterations, or replay the parts */
+    uint32_t categories; /* of the parts: a set of 1u << jm_category */
 } jm_attribution_info;
 #define JM_ATTRIBUTION_INFO_INIT                                                                   \
     {                                                                                              \
         sizeof(jm_attribution_info), 0, JM_CATEGORY_USER, {0}, {0}, {0}, 0, 0, 0, 0, 0, 0, 0, 0,   \
-            0, 0, false                                                                            \
+            0, 0, false, 0                                                                         \
     }
 JM_API int jm_attribution_get(const jm_attribution *attribution, jm_attribution_info *info);
 

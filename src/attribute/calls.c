@@ -77,6 +77,7 @@ typedef struct reading {
     } * lines;
     size_t line_count, line_capacity;
     uint32_t bucket[BUCKETS];
+    uint64_t of_category[32]; /* calls */
 } reading;
 
 static bool is_line(const struct line *l, const jm_range *range) {
@@ -124,7 +125,7 @@ static bool class_of(reading *r, const jm_range *range, uint32_t *cls) {
 }
 
 static bool is_wanted(const jmi_call_filter *f, const jm_range *range, const char *device) {
-    if ((f->categories >> range->category & 1) == 0 || range->end_ns <= range->begin_ns)
+    if ((f->categories >> range->category & 1) == 0 || range->end_ns < range->begin_ns)
         return false;
     if (range->device[0] != '\0' && strcmp(range->device, device) != 0) return false;
     return f->prefix == NULL || strncmp(range->name, f->prefix, strlen(f->prefix)) == 0;
@@ -142,6 +143,9 @@ static bool add_call(reading *r, const jm_range *range, uint64_t index) {
         !jmi_reserve(&c->list, &c->capacity, c->count + 1, sizeof *c->list))
         return false;
     c->list[c->count++] = call;
+    c->categories |= 1u << range->category;
+    if (++r->of_category[range->category] > r->of_category[c->category])
+        c->category = range->category;
     return true;
 }
 

@@ -83,13 +83,14 @@ static double first_noise(const jmi_attributing *a, size_t view) {
 /* The parts sum to the whole, as well as that is known; what it was known from are mostly the same
  * readings, so it counts for half of what it could. */
 static jmi_whole_row whole_row(const jmi_attributing *a, double *x) {
+    const jmi_stretch *s = jmi_attribute_checked(a);
+    const jm_energy *e = &s->energy;
     jmi_whole_row row = {.x = NULL};
-    if (a->whole.provenance & JM_BOUND_ONLY || !(a->whole.measured > 0.5) || !(a->hull_s > 0))
-        return row;
-    for (size_t i = 0; i < a->layout.width; i++) x[i] = a->told_s[i] / a->hull_s;
+    if (e->provenance & JM_BOUND_ONLY || !(e->measured > 0.5) || !(s->length_s > 0)) return row;
+    for (size_t i = 0; i < a->layout.width; i++) x[i] = s->time_s[i] / s->length_s;
     row.x = x;
-    row.power_w = a->whole.energy_j / a->hull_s;
-    row.u_w = jmi_max(1.41 * a->whole.u_random_j / a->hull_s, 0.002 * row.power_w);
+    row.power_w = e->energy_j / s->length_s;
+    row.u_w = jmi_max(1.41 * e->u_random_j / s->length_s, 0.002 * row.power_w);
     return row;
 }
 
@@ -146,8 +147,8 @@ double jmi_shown_at(jmi_shown_power *shown, int64_t t_ns) {
 /* ---- simple ways ---- */
 
 static void by_time(jmi_attributing *a) {
-    double power = a->whole.energy_j / a->hull_s;
-    double u = a->whole.u_random_j / a->hull_s;
+    double power = a->told.energy.energy_j / a->told.length_s;
+    double u = a->told.energy.u_random_j / a->told.length_s;
     for (size_t i = 0; i < a->fit.count; i++) {
         a->fit.power_w[i] = power;
         for (size_t k = 0; k < a->fit.count; k++) a->fit.cov_w2[i * a->fit.count + k] = u * u;
@@ -174,7 +175,7 @@ static bool by_boundary(jmi_attributing *a) {
 }
 
 int jmi_attribute_simply(jmi_attributing *a, jm_error *error) {
-    if (!(a->whole.measured > 1e-9))
+    if (!(a->told.energy.measured > 1e-9))
         return jmi_fail(error, JM_NO_DATA, "no reading lies within the time of the ranges");
     a->fit = (jmi_fit){.count = a->layout.width};
     a->fit.power_w = jmi_alloc(a->fit.count, sizeof *a->fit.power_w);

@@ -144,9 +144,14 @@ static bool has_inner(const jm_attribution *a) {
 static void print_parts(output *out, const jm_attribution *a, const jm_attribution_info *info,
                         uint32_t top, size_t width) {
     bool inclusive = has_inner(a);
-    const char *header[] = {
-        jm_category_name((int)info->category), "calls", "time", "power", "energy", "share",
-        inclusive ? "with inner" : NULL};
+    bool several = (info->categories & (info->categories - 1)) != 0;
+    const char *header[] = {several ? "range" : jm_category_name((int)info->category),
+                            "calls",
+                            "time",
+                            "power",
+                            "energy",
+                            "share",
+                            inclusive ? "with inner" : NULL};
     uint32_t count = jm_attribution_part_count(a), shown = count < top ? count : top;
     grid table;
     grid_open(&table, inclusive ? 7 : 6);

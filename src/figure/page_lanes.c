@@ -1,6 +1,7 @@
 /* Where ranges lie: a lane for each thread and each stream, and rows in it as they nest. */
 #include "figure/page_boxes.h"
 
+#include "energy/views.h"
 #include "report/reader.h"
 
 #include <stdlib.h>
