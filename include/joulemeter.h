@@ -354,10 +354,13 @@ typedef struct jm_range {
 #define JM_RANGE_INIT                                                                              \
     { sizeof(jm_range), 0, 0, 0, 0, JM_CATEGORY_USER, false, 0, 0, 0, 0, 0, 0 }
 
+#define JM_NO_PARENT UINT64_MAX
+
 /* Adds a range to a session whose times are known afterwards: a kernel, by its device-side times.
  * Its category, times, name, attributes, device, stream and parent are taken; where parent is 0
- * that is the innermost range open in the calling thread. Returns 0 where nothing is recorded; a
- * warning of the recording says so if the times are not those of jm_now_ns (UTC, say). */
+ * that is the innermost range open in the calling thread, where it is JM_NO_PARENT there is none.
+ * Returns 0 where nothing is recorded; a warning of the recording says so if the times are not
+ * those of jm_now_ns (UTC, say). */
 JM_API jm_range_id jm_range_add(jm_session *session, const jm_range *range);
 
 typedef struct jm_mark_info {

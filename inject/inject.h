@@ -7,7 +7,10 @@
  * text.c      texts and attributes in UTF-8 and JSON
  * nvtx.c      what NVTX finds, and its tables of functions
  * ranges.c    push, pop, start, end, marks
- * names.c     domains, categories, registered strings, resources, threads */
+ * names.c     domains, categories, registered strings, resources, threads
+ * cupti.c     what the CUDA driver finds: kernels by CUPTI, if they were asked for (kernels.h)
+ * activity.c  buffers of CUPTI's records, and the ranges that become of them
+ * demangle.c  names of kernels */
 #ifndef INJECT_H
 #define INJECT_H
 

@@ -1,5 +1,6 @@
 /* What is called in the middle of the measured program's work: one range begins, one ends. */
 #include "inject.h"
+#include "kernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,6 +221,17 @@ static void take_text(said *s, int type, nvtx_text text) {
 
 /* ---- push and pop ---- */
 
+/* Work that is launched from here on belongs to this range. */
+static inline void begin_level(const call *c, const said *s, jm_range_id *range) {
+    *range = jm_begin_as(c->session, JM_CATEGORY_NVTX, s->name, s->attributes);
+    if (atomic_load_explicit(&cupti_correlating, memory_order_relaxed)) cupti_push(*range);
+}
+
+static inline void end_level(const call *c, jm_range_id range) {
+    if (atomic_load_explicit(&cupti_correlating, memory_order_relaxed)) cupti_pop();
+    jm_end(c->session, range);
+}
+
 static inline int push(const call *c, const said *s) {
     levels *l = find_levels(c->thread, s->domain);
     if (l == NULL) l = new_levels(c->thread, s->domain);
@@ -228,7 +240,7 @@ static inline int push(const call *c, const said *s) {
         return NVTX_WRONG;
     }
     if (l->depth < l->capacity || make_room(l))
-        l->range[l->depth] = jm_begin_as(c->session, JM_CATEGORY_NVTX, s->name, s->attributes);
+        begin_level(c, s, &l->range[l->depth]);
     else
         lose(c->session);
     return (int)l->depth++;
@@ -237,7 +249,7 @@ static inline int push(const call *c, const said *s) {
 static inline int pop(const call *c, const inject_domain *domain) {
     levels *l = find_levels(c->thread, domain);
     if (l == NULL || l->depth == 0) return NVTX_WRONG;
-    if (--l->depth < l->capacity) jm_end(c->session, l->range[l->depth]);
+    if (--l->depth < l->capacity) end_level(c, l->range[l->depth]);
     return (int)l->depth;
 }
 

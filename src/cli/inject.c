@@ -9,6 +9,8 @@
 
 #define LIBRARY     "libjoulemeter-inject.so"
 #define NVTX_LOADER "NVTX_INJECTION64_PATH"
+#define CUDA_LOADER "CUDA_INJECTION64_PATH"
+#define KERNELS     "JOULEMETER_KERNELS"
 
 /* ---- finding the library ---- */
 
@@ -51,20 +53,30 @@ static const char *taken(const char *variable, const char *library) {
     return library != NULL && readable(value, path) && strcmp(path, library) == 0 ? NULL : value;
 }
 
-int injecting_check(const injecting *i, const cli_command *command) {
+static int check_place(const cli_command *command, const char *variable, const char *what,
+                       const char *option) {
     char library[PATH_MAX];
-    if (!i->nvtx) return PARSE_DONE;
-    if (i->no_nvtx)
-        return cli_fail(command, CLI_USAGE, "--nvtx and --no-nvtx contradict each other");
     if (!find_library(library))
         return cli_fail(command, CLI_RUN_FAILED,
-                        LIBRARY " is not where joulemeter is: NVTX ranges cannot be recorded");
-    const char *other = taken(NVTX_LOADER, library);
+                        LIBRARY " is not where joulemeter is: %s cannot be recorded", what);
+    const char *other = taken(variable, library);
     if (other == NULL) return PARSE_DONE;
     return cli_fail(command, CLI_USAGE,
-                    "another tool has the NVTX ranges already (" NVTX_LOADER
-                    "=%.200s); unset it, or leave --nvtx out",
-                    other);
+                    "another tool has the %s already (%s=%.200s); unset it, or leave %s out", what,
+                    variable, other, option);
+}
+
+int injecting_check(const injecting *i, const cli_command *command) {
+    if (i->nvtx && i->no_nvtx)
+        return cli_fail(command, CLI_USAGE, "--nvtx and --no-nvtx contradict each other");
+    if (i->kernels != NULL && i->kernels[0] != '\0' && strcmp(i->kernels, "graphs") != 0)
+        return cli_fail(command, CLI_USAGE, "--kernels is followed by =graphs or nothing, not =%s",
+                        i->kernels);
+    int code = PARSE_DONE;
+    if (i->nvtx) code = check_place(command, NVTX_LOADER, "NVTX ranges", "--nvtx");
+    if (code == PARSE_DONE && i->kernels != NULL)
+        code = check_place(command, CUDA_LOADER, "GPU's kernels", "--kernels");
+    return code;
 }
 
 /* ---- settings ---- */
@@ -100,13 +112,25 @@ static bool add_nvtx(const injecting *i, jm_session *session, settings_list *set
     return true;
 }
 
+/* The library was found and its place free before the session began. What a run around this one
+ * asked for is not asked for here. */
+static bool add_kernels(const injecting *i, jm_session *session, settings_list *settings) {
+    char library[PATH_MAX];
+    if (i->kernels == NULL) return getenv(KERNELS) == NULL || add(settings, "%s", KERNELS "=");
+    const char *how = i->kernels[0] != '\0' ? i->kernels : "each";
+    jm_session_set_info(session, "kernels wanted", how);
+    return find_library(library) && add(settings, CUDA_LOADER "=%s", library) &&
+           add(settings, KERNELS "=%s", how);
+}
+
 int injecting_environment(const injecting *i, const cli_command *command, jm_session *session,
                           settings_list *settings) {
     const char *const *own = jm_session_environment(session);
     bool enough = true;
     *settings = (settings_list){0};
     for (; enough && *own != NULL; own++) enough = add(settings, "%s", *own);
-    if (enough && add_nvtx(i, session, settings)) return PARSE_DONE;
+    if (enough && add_nvtx(i, session, settings) && add_kernels(i, session, settings))
+        return PARSE_DONE;
     settings_free(settings);
     return cli_fail(command, CLI_RUN_FAILED, "out of memory");
 }

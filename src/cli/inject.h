@@ -6,8 +6,9 @@
 
 /* What `run` was told of it. */
 typedef struct injecting {
-    bool nvtx;    /* asked for by name */
-    bool no_nvtx; /* asked not to */
+    bool nvtx;           /* asked for by name */
+    bool no_nvtx;        /* asked not to */
+    const char *kernels; /* NULL: no; "": each by itself; "graphs": CUDA graphs as a whole */
 } injecting;
 
 #define OPTION_NVTX(i)                                                                             \
@@ -19,6 +20,13 @@ typedef struct injecting {
     }
 #define OPTION_NO_NVTX(i)                                                                          \
     { 0, "no-nvtx", OPTION_FLAG, &(i)->no_nvtx, NULL, "leave NVTX ranges alone", 0, 0, NULL }
+
+#define OPTION_KERNELS(i)                                                                          \
+    {                                                                                              \
+        0, "kernels", OPTION_OPTIONAL, &(i)->kernels, "graphs",                                    \
+            "record the GPU's kernels and copies, by CUPTI;\nwith =graphs each CUDA graph as one", \
+            0, 0, NULL                                                                             \
+    }
 
 /* Settings for the environment of a command. */
 typedef struct settings_list {

@@ -201,6 +201,7 @@ static int parse(job *j, int argc, char **argv) {
         {'q', "quiet", OPTION_FLAG, &s->quiet, NULL, "no live line and no summary", 0, 0, NULL},
         OPTION_NVTX(&s->injecting),
         OPTION_NO_NVTX(&s->injecting),
+        OPTION_KERNELS(&s->injecting),
         OPTION_TDP(&s->measuring),
         OPTION_SIMULATE(&s->measuring),
         {0}};

@@ -103,6 +103,7 @@ static bool take_range(jmi_collector *collector, jmi_lane_state *state, size_t l
     const char *attributes = name + slot->name_length;
     row.attributes =
         jmi_text_locked(recording, attributes, strnlen(attributes, slot->attributes_length));
+    if (row.parent == JM_NO_PARENT) row.parent = 0;
     uint64_t index = UINT64_MAX;
     if (row.name != NULL && row.attributes != NULL) index = jmi_range_append(recording, &row);
     if (index == UINT64_MAX) {

@@ -4,6 +4,7 @@ and real ones in Python by the package nvtx, where these are installed."""
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
 from common import JOULEMETER, FolderTest  # noqa: E402
 
 PROGRAM = os.environ.get("NVTX_PROGRAM")
+CUDA_PROGRAM = os.environ.get("CUDA_PROGRAM")
 LIBRARY = os.path.abspath(os.environ["JOULEMETER_INJECT_LIBRARY"])
 SANITIZED = bool(os.environ.get("SANITIZED"))
 
@@ -166,6 +168,186 @@ class Program(InjectTest):
                                delta=0.05 * 300 * whole)
         self.assertAlmostEqual(sum(p["energy_j"] for p in parts.values()),
                                parts["step"]["inclusive"]["energy_j"], delta=0.01 * 300 * whole)
+
+
+DEVICES = ("7760003b77964570822b3765ac22b99e", "10187690be9348e58992fa0098f49ab2")
+
+
+@unittest.skipUnless(CUDA_PROGRAM, "NVIDIA's CUPTI headers are not installed")
+class Kernels(InjectTest):
+    """A CUPTI that is none delivers what a GPU could do, and what none does."""
+
+    def play(self, part, fake="", options=("--kernels",), **more):
+        settings = {"FAKE_DEVICES": ",".join(DEVICES), "FAKE_CUPTI": fake}
+        return self.run_command(
+            CUDA_PROGRAM, part, environment=settings | more.pop("environment", {}),
+            options=["--simulate", "2*h100,constant:300", *options], **more)
+
+    def kernels(self):
+        return self.rows(
+            "SELECT name, begin_s, duration_s, device, stream, attributes FROM ranges "
+            "WHERE category = 'kernel' ORDER BY begin_s")
+
+    def parents(self):
+        rows = self.rows("SELECT r.name AS name, p.name AS parent FROM range AS r "
+                         "LEFT JOIN range AS p ON p.id = r.parent")
+        return [(row["name"], row["parent"]) for row in rows]
+
+    def names(self):
+        return [row["name"] for row in self.kernels()]
+
+    def lost(self):
+        return {key.split(", process")[0]: int(value) for key, value in self.info().items()
+                if key.startswith("kernels lost") or key.startswith("buffers")}
+
+    def test_work(self):
+        done = self.play("work")
+        self.assertEqual((done.stdout, done.stderr), ("", ""))
+        kernels = self.kernels()
+        self.assertEqual([(k["name"], k["device"], k["stream"]) for k in kernels], [
+            ("_Z6matmulPfS_i", "gpu0", 7), ("_Z6matmulPfS_i", "gpu0", 7), ("softmax", "gpu0", 8),
+            ("alone", "gpu1", 7), ("[memcpy HtoD]", "gpu0", 7), ("[memset]", "gpu0", 7),
+            ("in graph", "gpu0", 7)])
+        for kernel in kernels[:4]:
+            self.assertGreaterEqual(kernel["duration_s"], 0.1)
+            self.assertLess(kernel["duration_s"], 5)
+        self.assertEqual(json.loads(kernels[0]["attributes"]),
+                         {"grid": [4, 2, 1], "block": [128, 1, 1]})
+        self.assertEqual(json.loads(kernels[4]["attributes"]), {"bytes": 4096})
+        self.assertEqual(json.loads(kernels[6]["attributes"]),
+                         {"grid": [4, 2, 1], "block": [128, 1, 1], "graph": 3,
+                          "node": 12884901889})
+        # Times are those of the recording: each kernel lies in the range that launched it.
+        ranges = {r["name"]: r for r in self.ranges()}
+        for kernel, parent in ((kernels[0], "forward"), (kernels[2], "attention")):
+            self.assertGreaterEqual(kernel["begin_s"], ranges[parent]["begin_s"])
+            self.assertLessEqual(kernel["begin_s"] + kernel["duration_s"],
+                                 ranges[parent]["begin_s"] + ranges[parent]["duration_s"])
+        parents = self.parents()
+        for pair in (("_Z6matmulPfS_i", "forward"), ("_Z6matmulPfS_i", "attention"),
+                     ("softmax", "attention"), ("alone", None), ("attention", "forward")):
+            self.assertIn(pair, parents)
+        self.assertEqual(self.info()["kernels' clock"], "that of the recording")
+        self.assertEqual(self.lost(), {})
+
+    def test_energies(self):
+        self.play("work")
+        done = subprocess.run(
+            [JOULEMETER, "attribute", self.path("run.jm"), "--by", "kernel", "--device", "gpu0",
+             "--json"], env=self.environment, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for part in json.loads(done.stdout)["parts"]:
+            self.assertLessEqual(part["lower_j"], 300 * part["time_s"])
+            self.assertGreaterEqual(part["upper_j"], 300 * part["time_s"])
+
+    def test_whole_graphs(self):
+        self.play("work", options=["--kernels=graphs"])
+        self.assertIn("[graph]", self.names())
+        done = self.play("work", options=["--kernels=all"], code=2)
+        self.assertIn("--kernels is followed by =graphs or nothing, not =all", done.stderr)
+
+    def test_not_asked_for(self):
+        self.play("work", options=[])
+        self.assertEqual(self.names(), [])
+        self.assertEqual(len(self.ranges()), 2)
+
+    def test_old_cupti(self):
+        self.play("work", fake="old")
+        self.assertEqual(len(self.names()), 7)
+        self.assertEqual(json.loads(self.kernels()[-1]["attributes"]),
+                         {"grid": [4, 2, 1], "block": [128, 1, 1]})
+
+    def test_other_clock(self):
+        self.play("work", fake="clock")
+        said = re.fullmatch(r"CUPTI's, laid on the recording's within (\d+) ns",
+                            self.info()["kernels' clock"])
+        within = int(said[1]) / 1e9
+        ranges = {r["name"]: r for r in self.ranges()}
+        first = self.kernels()[0]
+        self.assertGreaterEqual(first["begin_s"], ranges["forward"]["begin_s"] - 2 * within)
+        self.assertLess(first["begin_s"], ranges["forward"]["begin_s"] + 0.05)
+
+    def test_hostile(self):
+        done = self.play("hostile")
+        self.assertEqual((done.stdout, done.stderr), ("", ""))
+        names = self.names()
+        for name in ("(unnamed kernel)", "unknown device", "_Zno_such_mangling", "[memcpy]",
+                     "later one", "earlier one", "after all"):
+            self.assertIn(name, names)
+        for name in ("no times", "no end", "backwards", "far future", "for ever", "cut off"):
+            self.assertNotIn(name, names)
+        self.assertEqual(self.lost(), {"kernels lost, CUPTI gave no times": 4,
+                                       "kernels lost, the recording took them not": 1,
+                                       "kernels lost, records were cut off": 1})
+
+    def test_late_calls(self):
+        self.play("late")
+        parents = self.parents()
+        self.assertIn(("first", "range"), parents)
+        self.assertIn(("nobody's", None), parents)
+
+    def test_fork(self):
+        self.play("forks")
+        self.assertEqual(self.names(), ["before", "after"])
+        self.assertEqual([r["name"] for r in self.ranges()], ["child"])
+
+    def test_flood(self):
+        self.play("flood", fake="hoard")
+        recorded = len(self.names())
+        self.assertGreater(recorded, 100_000)
+        self.assertEqual(recorded + self.lost()["kernels lost, dropped by CUPTI"], 600_000)
+
+    def test_threads(self):
+        self.play("threads")
+        kernels = self.kernels()
+        self.assertEqual(len(kernels), 8000)
+        # Whatever the order of the records, each kernel is its own thread's.
+        for name, parent in self.parents():
+            if name.startswith("thread") and parent is not None:
+                self.assertEqual(name, parent)
+
+    def test_taken(self):
+        done = self.play("work", fake="taken")
+        self.assertEqual((done.stdout, done.stderr), ("", ""))
+        self.assertEqual(self.names(), [])
+        self.assertIn("not recorded: another tool (torch.profiler, Nsight", self.info()["kernels"])
+        shown = subprocess.run([JOULEMETER, "show", self.path("run.jm")], env=self.environment,
+                               capture_output=True, text=True)
+        self.assertIn("! Kernels were not recorded: another tool", shown.stdout)
+
+    def test_taken_over(self):
+        self.play("taken over")
+        self.assertIn("another tool took", self.info()["kernels"])
+
+    def test_nothing_can_be_recorded(self):
+        self.play("work", fake="nothing")
+        self.assertIn("CUPTI_ERROR_OF_THE_FAKE", self.info()["kernels"])
+
+    def test_twice_and_never(self):
+        self.play("twice")
+        self.assertEqual(self.names(), ["once"])
+        done = self.play("idle")
+        self.assertEqual((done.stdout, self.names()), ("", []))
+
+    def test_place_is_taken(self):
+        done = self.play("work", code=2, environment={"CUDA_INJECTION64_PATH": "/opt/nsys.so"})
+        self.assertIn("another tool has the GPU's kernels already (CUDA_INJECTION64_PATH=/opt/",
+                      done.stderr)
+
+    def test_no_cupti(self):
+        self.play("work", environment={"JOULEMETER_CUPTI_LIBRARY": "/nonexistent/libcupti.so"})
+        self.assertIn("not installed", self.info()["kernels"])
+
+    def test_no_cuda(self):
+        self.run_command("true", options=["--kernels"])
+        shown = subprocess.run([JOULEMETER, "show", self.path("run.jm")], env=self.environment,
+                               capture_output=True, text=True)
+        self.assertIn("! No kernels were recorded: the command did not use CUDA.", shown.stdout)
+
+    @unittest.skipIf(SANITIZED, "a preloaded library comes before the sanitizer's")
+    def test_names_of_cplusplus(self):
+        self.play("work", environment={"LD_PRELOAD": "libstdc++.so.6"})
+        self.assertIn("matmul(float*, float*, int)", self.names())
 
 
 @unittest.skipIf(SANITIZED, "Python is not sanitized: it cannot load a library that is")
