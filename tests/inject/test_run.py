@@ -198,7 +198,7 @@ class Kernels(InjectTest):
 
     def lost(self):
         return {key.split(", process")[0]: int(value) for key, value in self.info().items()
-                if key.startswith("kernels lost") or key.startswith("buffers")}
+                if key.startswith("kernels lost")}
 
     def test_work(self):
         done = self.play("work")
