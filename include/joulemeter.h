@@ -916,6 +916,36 @@ typedef struct jm_call {
  * are. */
 JM_API size_t jm_attribution_calls(const jm_attribution *attribution, jm_call *calls, size_t count);
 
+/* The same calls by where they stand: ranges of one name within ranges of the same names, up to the
+ * outermost one of their thread, make up a stack. A kernel stands in the NVTX range or layer that
+ * launched it. Stacks whose own calls have no energy here (a phase, around layers) are told of for
+ * what is in them. */
+#define JM_NO_STACK UINT32_MAX
+typedef struct jm_stacks jm_stacks;
+typedef struct jm_stack {
+    size_t size;
+    const char *name;
+    uint32_t parent; /* index of the stack that it stands in; JM_NO_STACK: none */
+    uint32_t depth;  /* stacks around it */
+    uint64_t calls;
+    double time_s; /* own time of its calls */
+    double inclusive_time_s;
+    double energy_j; /* of its own time */
+    double u95_j;    /* its part's, by its share of it */
+    double inclusive_j;
+    double inclusive_u95_j; /* as if all within it erred together: at most so much */
+} jm_stack;
+#define JM_STACK_INIT                                                                              \
+    { sizeof(jm_stack), 0, JM_NO_STACK, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* Outer stacks before the ones in them, beside each other those with the most energy first. Names
+ * belong to the recording, which must be that of the attribution and stay. */
+JM_API int jm_stacks_make(jm_stacks **stacks, const jm_attribution *attribution,
+                          const jm_recording *recording, jm_error *error);
+JM_API uint32_t jm_stacks_count(const jm_stacks *stacks);
+JM_API int jm_stacks_get(const jm_stacks *stacks, uint32_t index, jm_stack *stack);
+JM_API void jm_stacks_free(jm_stacks *stacks);
+
 /* All of it as a JSON object (docs/json.md), with calls if asked for. */
 JM_API int jm_attribution_json(const jm_attribution *attribution, bool calls, char **json,
                                jm_error *error);
