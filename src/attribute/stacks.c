@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEEPEST = 1000 }; /* of recordings that are none of ours, or wrong */
+enum { DEEPEST = 1000 };                     /* of recordings that are none of ours, or wrong */
+static const uint32_t CLIMBING = UINT32_MAX; /* its node is being looked for: parents in a circle */
 
 typedef struct node {
     jm_stack stack;
@@ -28,7 +29,7 @@ typedef struct making {
     const jm_recording *recording;
     uint32_t *slots; /* node + 1, by parent and name; 0: empty */
     size_t slot_count;
-    uint32_t *of_range; /* node + 1 of each range; 0: not known yet */
+    uint32_t *of_range; /* node + 1 of each range; 0: not known yet, or CLIMBING */
     uint64_t range_count;
 } making;
 
@@ -92,6 +93,7 @@ static size_t climb(const making *m, uint64_t index, uint64_t path[DEEPEST]) {
         jm_range range = JM_RANGE_INIT;
         if (jm_recording_range(m->recording, index, &range) != JM_OK) break;
         path[length++] = index;
+        m->of_range[index] = CLIMBING;
         if (range.parent == 0 || range.parent == range.id ||
             jm_recording_find_range(m->recording, range.parent, &index) != JM_OK)
             break;
@@ -99,9 +101,17 @@ static size_t climb(const making *m, uint64_t index, uint64_t path[DEEPEST]) {
     return length;
 }
 
-/* The node that a range's parent has; the whole command is no frame. */
-static bool is_frame(const jm_range *range) {
-    return range->category != JM_CATEGORY_SESSION;
+/* The node of the range that this one lies in; JM_NO_STACK: none. The whole command is no frame. */
+static uint32_t node_around(const making *m, const jm_range *range) {
+    uint64_t index;
+    jm_range around = JM_RANGE_INIT;
+    if (range->parent == 0 ||
+        jm_recording_find_range(m->recording, range->parent, &index) != JM_OK ||
+        index >= m->range_count || m->of_range[index] == 0 || m->of_range[index] == CLIMBING)
+        return JM_NO_STACK;
+    uint32_t found = m->of_range[index] - 1;
+    if (jm_recording_range(m->recording, index, &around) != JM_OK) return JM_NO_STACK;
+    return around.category == JM_CATEGORY_SESSION ? JM_NO_STACK : found;
 }
 
 /* JM_NO_STACK: out of memory. */
@@ -110,18 +120,8 @@ static uint32_t stack_of(making *m, uint64_t index) {
     size_t length = climb(m, index, path);
     for (size_t i = length; i-- > 0;) {
         jm_range range = JM_RANGE_INIT;
-        uint64_t outer;
-        uint32_t parent = JM_NO_STACK;
         jm_recording_range(m->recording, path[i], &range);
-        if (range.parent != 0 &&
-            jm_recording_find_range(m->recording, range.parent, &outer) == JM_OK &&
-            outer < m->range_count && m->of_range[outer] != 0)
-            parent = m->of_range[outer] - 1;
-        jm_range around = JM_RANGE_INIT;
-        if (parent != JM_NO_STACK && jm_recording_range(m->recording, outer, &around) == JM_OK &&
-            !is_frame(&around))
-            parent = JM_NO_STACK;
-        uint32_t made = node_of(m, parent, range.name);
+        uint32_t made = node_of(m, node_around(m, &range), range.name);
         if (made == JM_NO_STACK) return JM_NO_STACK;
         m->of_range[path[i]] = made + 1;
     }

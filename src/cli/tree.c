@@ -18,6 +18,7 @@ static void add_row(grid *table, const jm_stack *s, const jm_energy *whole) {
     int indent = 2 * (int)(s->depth < DEEPEST ? s->depth : DEEPEST);
     snprintf(name, sizeof name, "%*s%.1000s", indent, "", s->name);
     snprintf(calls, sizeof calls, "%llu", (unsigned long long)s->calls);
+    if (s->calls == 0) calls[0] = '\0'; /* it is no part, there are parts in it */
     if (whole->energy_j > 0)
         snprintf(share, sizeof share, "%.1f %%", 100 * s->inclusive_j / whole->energy_j);
     const char *cells[] = {

@@ -40,6 +40,12 @@ class InjectTest(FolderTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
 
+    def attribute(self, *options):
+        done = subprocess.run([JOULEMETER, "attribute", self.path("run.jm"), *options],
+                              env=self.environment, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
     def ranges(self):
         return self.rows("SELECT * FROM ranges WHERE category = 'nvtx' ORDER BY begin_s")
 
@@ -149,11 +155,8 @@ class Program(InjectTest):
     def test_energies(self):
         """A board that draws 300 W: every part of the tree has its own time's worth."""
         self.run_command(PROGRAM, "tree", options=["--simulate", "h100,constant:300"])
-        done = subprocess.run(
-            [JOULEMETER, "attribute", self.path("run.jm"), "--by", "nvtx", "--json"],
-            env=self.environment, capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        parts = {p["name"]: p for p in json.loads(done.stdout)["parts"]}
+        said = json.loads(self.attribute("--by", "nvtx", "--json"))
+        parts = {p["name"]: p for p in said["parts"]}
         self.assertEqual(set(parts), {"step", "load", "compute", "inner"})
         whole = sum(r["duration_s"] for r in self.ranges() if r["name"] == "step")
         own = {"load": 0.3, "compute": 0.3, "inner": 0.6}
@@ -166,6 +169,14 @@ class Program(InjectTest):
                                    delta=0.05 * 300 * part["time_s"])
         self.assertAlmostEqual(parts["step"]["inclusive"]["energy_j"], 300 * whole,
                                delta=0.05 * 300 * whole)
+        stacks = self.attribute("--by", "nvtx", "--flame").splitlines()
+        names, energies = zip(*(line.rsplit(" ", 1) for line in stacks))
+        self.assertEqual(set(names) - {"gpu0;(between)", "gpu0;step"},
+                         {"gpu0;step;load", "gpu0;step;compute", "gpu0;step;compute;inner"})
+        self.assertAlmostEqual(sum(map(int, energies)) / 1000, 300 * whole,
+                               delta=0.05 * 300 * whole)
+        tree = self.attribute("--by", "nvtx", "--tree")
+        self.assertRegex(tree, r"\nstep +3 .*\n  compute +3 .*\n    inner +3 .*\n  load +3 ")
         self.assertAlmostEqual(sum(p["energy_j"] for p in parts.values()),
                                parts["step"]["inclusive"]["energy_j"], delta=0.01 * 300 * whole)
 
@@ -232,13 +243,12 @@ class Kernels(InjectTest):
 
     def test_energies(self):
         self.play("work")
-        done = subprocess.run(
-            [JOULEMETER, "attribute", self.path("run.jm"), "--by", "kernel", "--device", "gpu0",
-             "--json"], env=self.environment, capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        for part in json.loads(done.stdout)["parts"]:
+        said = self.attribute("--by", "kernel", "--device", "gpu0", "--json")
+        for part in json.loads(said)["parts"]:
             self.assertLessEqual(part["lower_j"], 300 * part["time_s"])
             self.assertGreaterEqual(part["upper_j"], 300 * part["time_s"])
+        stacks = self.attribute("--by", "kernel", "--device", "gpu0", "--tree", "--csv")
+        self.assertIn("\nforward;attention;softmax,1,", stacks)
 
     def test_whole_graphs(self):
         self.play("work", options=["--kernels=graphs"])
