@@ -77,6 +77,14 @@ class Program(InjectTest):
         self.assertEqual(marks, ["a mark"])
         thread = self.ranges()[0]["thread"]
         self.assertEqual(self.info()[f"thread {thread}"], "the only one")
+        trace = self.path("trace.json")
+        subprocess.run([JOULEMETER, "export", "-q", "--perfetto", self.path("run.jm"), trace],
+                       check=True, env=self.environment)
+        with open(trace, encoding="utf-8") as file:
+            events = json.load(file)["traceEvents"]
+        self.assertIn(f"the only one (thread {thread})",
+                      [e["args"]["name"] for e in events if e["name"] == "thread_name"])
+        self.assertIn("größe 中", [e["name"] for e in events if e.get("cat") == "nvtx"])
 
     def test_nothing_is_lost(self):
         ranges = 20_000 if SANITIZED else 1_000_000
