@@ -217,8 +217,9 @@ JM_API int jm_session_check(jm_session *session);
 /* ---- 5. Ranges and marks ---------------------------------------------------------------------
  * A range is a named piece of time; ranges nest and overlap freely, in any thread. Beginning or
  * ending one is a time-stamp and a store: no driver call, no lock, no allocation. Only where a
- * thread's ring is full (8192 messages not collected yet) does it wait, half a second at most,
- * before it drops the message and counts it. After fork the child may go on marking; its ranges
+ * thread's ring is full (8192 messages not collected yet) does it wait before it drops the message
+ * and counts it: half a second at most, or 20 s while all memory is used and the file is being
+ * written, so that nothing is lost but time. After fork the child may go on marking; its ranges
  * carry its pid. */
 
 typedef enum jm_category {

@@ -1,6 +1,7 @@
 """Programs that use NVTX, as they are, inside `joulemeter run`: a real one in C by NVIDIA's headers
 and real ones in Python by the package nvtx, where these are installed."""
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -20,8 +21,8 @@ LIBRARY = os.path.abspath(os.environ["JOULEMETER_INJECT_LIBRARY"])
 SANITIZED = bool(os.environ.get("SANITIZED"))
 
 
-def has_python_nvtx():
-    return subprocess.run([sys.executable, "-c", "import nvtx"], capture_output=True).returncode == 0
+def has_module(name):
+    return importlib.util.find_spec(name) is not None
 
 
 class InjectTest(FolderTest):
@@ -369,7 +370,7 @@ class Kernels(InjectTest):
 
 
 @unittest.skipIf(SANITIZED, "Python is not sanitized: it cannot load a library that is")
-@unittest.skipUnless(has_python_nvtx(), "the Python package nvtx is not installed")
+@unittest.skipUnless(has_module("nvtx"), "the Python package nvtx is not installed")
 class Python(InjectTest):
     def test_annotate(self):
         self.run_command(sys.executable, "-c", """
@@ -398,6 +399,42 @@ nvtx.mark("a mark")
         said = json.loads(workers[0]["attributes"])
         self.assertEqual((said["domain"], said["category"], said["payload"]), ("pool", "io", 3))
         self.assertEqual([r["name"] for r in self.rows("SELECT name FROM marks")], ["a mark"])
+
+    @unittest.skipUnless(has_module("torch"), "PyTorch is not installed")
+    def test_training_on_cpu(self):
+        self.run_command(sys.executable, "-c", """
+import nvtx, torch
+
+torch.manual_seed(1)
+torch.set_num_threads(1)
+model = torch.nn.Sequential(torch.nn.Linear(256, 1024), torch.nn.ReLU(), torch.nn.Linear(1024, 10))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for epoch in range(2):
+    with nvtx.annotate(f"epoch {epoch}"):
+        for batch in range(5):
+            with nvtx.annotate("batch", payload=batch):
+                x, y = torch.randn(512, 256), torch.randint(10, (512,))
+                with nvtx.annotate("forward"):
+                    loss = torch.nn.functional.cross_entropy(model(x), y)
+                with nvtx.annotate("backward"):
+                    loss.backward()
+                with nvtx.annotate("optimizer"):
+                    optimizer.step()
+                    optimizer.zero_grad()
+""", options=["--simulate", "h100,constant:300"])
+        names = [r["name"] for r in self.ranges()]
+        batch = ["batch", "forward", "backward", "optimizer"]
+        self.assertEqual(names, ["epoch 0", *batch * 5, "epoch 1", *batch * 5])
+        tree = self.attribute("--by", "nvtx", "--tree", "--csv", "--device", "gpu0").splitlines()
+        stacks = {line.split(",")[0]: [float(cell) for cell in line.split(",")[1:]]
+                  for line in tree[1:]}
+        self.assertEqual(set(stacks), {
+            stack for e in ("epoch 0", "epoch 1")
+            for stack in (e, *(f"{e};{s}" for s in ("batch", "batch;forward", "batch;backward",
+                                                    "batch;optimizer")))})
+        for calls, time_s, _, energy_j, u95_j, *_ in stacks.values():
+            self.assertIn(calls, (1, 5))
+            self.assertAlmostEqual(energy_j, 300 * time_s, delta=u95_j + 0.02 * 300 * time_s)
 
     def test_multiprocessing(self):
         self.run_command(sys.executable, "-c", """
