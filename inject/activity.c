@@ -100,7 +100,7 @@ typedef struct thing {
     char attributes[160];
 } thing;
 
-enum { WAITING = 4096 };
+enum { WAITING = 32768 }; /* more than a buffer holds */
 static thing *waiting;
 static size_t waiting_count;
 

@@ -117,6 +117,10 @@ void inject_name_object_wide(const char *kind, uint64_t object, const wchar_t *n
 
 /* ---- ranges.c ---- */
 
+/* Before the session is joined: keys that are made first are looked after first when a thread ends,
+ * so that it still has its lane when its ranges do. */
+void inject_watch_threads(void);
+
 int inject_push(nvtx_handle domain, const nvtx_event *event);
 int inject_push_ascii(const char *text);
 int inject_push_wide(const wchar_t *text);

@@ -29,7 +29,6 @@ typedef struct thread {
 
 static __thread thread self;
 static pthread_key_t at_end;
-static pthread_once_t at_end_once = PTHREAD_ONCE_INIT;
 static bool at_end_made;
 static _Atomic uint64_t lost;
 
@@ -95,12 +94,11 @@ static void thread_ends(void *value) {
     *t = (thread){.busy = false};
 }
 
-static void make_key(void) {
+void inject_watch_threads(void) {
     at_end_made = pthread_key_create(&at_end, thread_ends) == 0;
 }
 
 static void watch_end(thread *t) {
-    pthread_once(&at_end_once, make_key);
     t->ends = true;
     if (at_end_made) pthread_setspecific(at_end, t);
 }

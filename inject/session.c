@@ -8,6 +8,7 @@ static jm_session *joined;
 
 static void join(void) {
     int before = errno;
+    inject_watch_threads();
     jm_session_join(&joined, NULL);
     errno = before;
 }
