@@ -31,7 +31,7 @@ class InjectTest(FolderTest):
         done = subprocess.run(
             [JOULEMETER, "run", "-q", "-f", "-o", file, *options, "--", *command],
             env=self.environment | (environment or {}), cwd=self.folder, capture_output=True,
-            text=True, timeout=300)
+            text=True, timeout=900)
         self.assertEqual(done.returncode, code, done.stderr)
         return done
 
