@@ -51,6 +51,6 @@ uint32_t activity_outstanding(void);
 
 /* A kernel's name as people write it, where the process has a C++ library that can tell; kept for
  * ever. */
-const char *inject_demangled(const char *name);
+const char *inject_demangled(const char *mangled);
 
 #endif

@@ -17,8 +17,8 @@ static CUpti_BuffersCallbackCompleteFunc completed;
 static CUpti_TimestampCallbackFunc clock_of_tool;
 static bool enabled[CUPTI_ACTIVITY_KIND_MEM_DECOMPRESS + 1];
 static bool held;
-static uint8_t *buffer;
-static size_t size, used, dropped;
+static uint8_t *filling;
+static size_t size, used, lost;
 static uint32_t calls;
 
 /* Full buffers that are not handed over yet. */
@@ -56,11 +56,11 @@ CUptiResult cuptiGetTimestamp(uint64_t *timestamp) {
     return CUPTI_SUCCESS;
 }
 
-CUptiResult cuptiActivityRegisterTimestampCallback(CUpti_TimestampCallbackFunc function) {
+CUptiResult cuptiActivityRegisterTimestampCallback(CUpti_TimestampCallbackFunc funcTimestamp) {
     if (wrong("old") || wrong("clock")) return CUPTI_ERROR_NOT_SUPPORTED;
     for (size_t i = 0; i < sizeof enabled; i++)
         if (enabled[i]) return CUPTI_ERROR_INVALID_OPERATION; /* it is too late */
-    clock_of_tool = function;
+    clock_of_tool = funcTimestamp;
     return CUPTI_SUCCESS;
 }
 
@@ -71,9 +71,9 @@ CUptiResult cuptiGetVersion(uint32_t *version) {
     return CUPTI_SUCCESS;
 }
 
-CUptiResult cuptiGetResultString(CUptiResult result, const char **text) {
+CUptiResult cuptiGetResultString(CUptiResult result, const char **str) {
     (void)result;
-    *text = "CUPTI_ERROR_OF_THE_FAKE";
+    *str = "CUPTI_ERROR_OF_THE_FAKE";
     return CUPTI_SUCCESS;
 }
 
@@ -92,10 +92,10 @@ CUptiResult cuptiUnsubscribe(CUpti_SubscriberHandle subscriber) {
     return CUPTI_SUCCESS;
 }
 
-CUptiResult cuptiActivityRegisterCallbacks(CUpti_BuffersCallbackRequestFunc request,
-                                           CUpti_BuffersCallbackCompleteFunc complete) {
-    requested = request;
-    completed = complete;
+CUptiResult cuptiActivityRegisterCallbacks(CUpti_BuffersCallbackRequestFunc funcBufferRequested,
+                                           CUpti_BuffersCallbackCompleteFunc funcBufferCompleted) {
+    requested = funcBufferRequested;
+    completed = funcBufferCompleted;
     return CUPTI_SUCCESS;
 }
 
@@ -112,14 +112,14 @@ CUptiResult cuptiActivityDisable(CUpti_ActivityKind kind) {
 
 CUptiResult cuptiActivityFlushAll(uint32_t flag) {
     (void)flag;
-    if (buffer == NULL && hoarded == 0)
+    if (filling == NULL && hoarded == 0)
         puts("flushed without a context"); /* which crashes some versions */
     fake_deliver(0);
     return CUPTI_SUCCESS;
 }
 
-CUptiResult cuptiActivityFlushPeriod(uint32_t ms) {
-    (void)ms;
+CUptiResult cuptiActivityFlushPeriod(uint32_t time) {
+    (void)time;
     return CUPTI_SUCCESS;
 }
 
@@ -155,18 +155,21 @@ static size_t size_of(uint32_t kind) {
     }
 }
 
-CUptiResult cuptiActivityGetNextRecord(uint8_t *records, size_t valid, CUpti_Activity **record) {
-    uint8_t *next = records;
+CUptiResult cuptiActivityGetNextRecord(uint8_t *buffer, size_t validBufferSizeBytes,
+                                       CUpti_Activity **record) {
+    uint8_t *next = buffer;
     if (*record != NULL) next = (uint8_t *)*record + size_of((*record)->kind);
-    if (next + sizeof(CUpti_Activity) > records + valid) return CUPTI_ERROR_MAX_LIMIT_REACHED;
+    if (next + sizeof(CUpti_Activity) > buffer + validBufferSizeBytes)
+        return CUPTI_ERROR_MAX_LIMIT_REACHED;
     *record = (CUpti_Activity *)(void *)next;
     return CUPTI_SUCCESS;
 }
 
-CUptiResult cuptiActivityGetNumDroppedRecords(CUcontext context, uint32_t stream, size_t *count) {
-    (void)context, (void)stream;
-    *count = dropped;
-    dropped = 0;
+CUptiResult cuptiActivityGetNumDroppedRecords(CUcontext context, uint32_t streamId,
+                                              size_t *dropped) {
+    (void)context, (void)streamId;
+    *dropped = lost;
+    lost = 0;
     return CUPTI_SUCCESS;
 }
 
@@ -175,35 +178,35 @@ static void deliver_hoard(void) {
 }
 
 void fake_deliver(size_t cut) {
-    uint8_t *full = buffer;
+    uint8_t *full = filling;
     deliver_hoard();
     size_t valid = used > cut ? used - cut : 0;
     if (full == NULL) return;
-    buffer = NULL;
+    filling = NULL;
     used = 0;
     if (completed != NULL) completed(NULL, 0, full, size, valid);
 }
 
 static void put(const void *record, size_t bytes) {
     pthread_mutex_lock(&lock);
-    if (buffer != NULL && used + bytes > size) {
+    if (filling != NULL && used + bytes > size) {
         if (wrong("hoard") && hoarded < HOARD) {
-            memset(buffer + used, 0, size - used); /* records of no kind */
-            hoard[hoarded++] = buffer;
-            buffer = NULL;
+            memset(filling + used, 0, size - used); /* records of no kind */
+            hoard[hoarded++] = filling;
+            filling = NULL;
             used = 0;
         } else {
             fake_deliver(0);
         }
     }
     size_t most = 0, given = 0;
-    if (buffer == NULL && requested != NULL) requested(&buffer, &given, &most);
+    if (filling == NULL && requested != NULL) requested(&filling, &given, &most);
     if (given > 0) size = given;
-    if (buffer != NULL) {
-        memcpy(buffer + used, record, bytes);
+    if (filling != NULL) {
+        memcpy(filling + used, record, bytes);
         used += bytes;
     } else {
-        dropped++;
+        lost++;
     }
     pthread_mutex_unlock(&lock);
 }
@@ -294,7 +297,8 @@ static void request_of_another(uint8_t **theirs, size_t *bytes, size_t *most) {
 
 static void complete_of_another(CUcontext context, uint32_t stream, uint8_t *theirs, size_t bytes,
                                 size_t valid) {
-    (void)context, (void)stream, (void)theirs, (void)bytes, (void)valid;
+    (void)context, (void)stream, (void)bytes;
+    if (valid > 0) theirs[0] = 0; /* a buffer of ours that it takes for its own */
 }
 
 void fake_take_over(void) {

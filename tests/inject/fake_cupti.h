@@ -41,7 +41,7 @@ void fake_copy(uint32_t call, const fake_work *work);
 void fake_set(uint32_t call, const fake_work *work);
 void fake_graph(uint32_t call, const fake_work *work);
 /* Any bytes as a record; its kind is theirs. */
-void fake_raw(const void *bytes, size_t size);
+void fake_raw(const void *bytes, size_t count);
 /* Another tool registers its functions over those that are there. */
 void fake_take_over(void);
 
