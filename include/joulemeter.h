@@ -849,7 +849,7 @@ typedef struct jm_part {
     uint64_t calls;
     double time_s;           /* own time */
     double inclusive_time_s; /* with the ranges within it */
-    double power_w;          /* mean of its own time; of a member of a group the group's */
+    double power_w;          /* mean of its own time, net of idle power if energies are */
     double power_u95_w;
     jm_energy energy;    /* of its own time; JM_BOUND_ONLY for the members of a group */
     jm_energy inclusive; /* of its calls with all within them */
@@ -894,11 +894,14 @@ typedef struct jm_attribution_info {
     double lock;         /* 0 ... 1: do readings fall on the same place of every iteration? */
     bool locked;         /* they do: vary the time between iterations, or replay the parts */
     uint32_t categories; /* of the parts: a set of 1u << jm_category */
+    uint64_t within;     /* readings while any part ran */
+    uint64_t needed;     /* so many as to tell the parts apart: with fewer there are bounds only,
+                            but of parts whose calls outlast the sensor's refresh */
 } jm_attribution_info;
 #define JM_ATTRIBUTION_INFO_INIT                                                                   \
     {                                                                                              \
         sizeof(jm_attribution_info), 0, JM_CATEGORY_USER, {0}, {0}, {0}, 0, 0, 0, 0, 0, 0, 0, 0,   \
-            0, 0, false, 0                                                                         \
+            0, 0, false, 0, 0, 0                                                                   \
     }
 JM_API int jm_attribution_get(const jm_attribution *attribution, jm_attribution_info *info);
 
