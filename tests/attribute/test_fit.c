@@ -1,5 +1,5 @@
 /* Powers by regression: against a direct computation, and how often their intervals hold. */
-#include "attribute/dense.h"
+#include "base/dense.h"
 #include "attribute/fit.h"
 #include "helpers.h"
 
