@@ -1,0 +1,259 @@
+/* A program under Nsight Compute. */
+#include "estimate.h"
+
+#include "child.h"
+#include "command.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- finding it ---- */
+
+static bool executable(const char *path) {
+    return access(path, X_OK) == 0;
+}
+
+/* Where installers put it if not on PATH; the last is the newest. */
+static char *usual_place(void) {
+    glob_t found = {0};
+    char *path = NULL;
+    int flags = 0;
+    static const char *const patterns[] = {"/opt/nvidia/nsight-compute/*/ncu",
+                                           "/usr/local/cuda/bin/ncu"};
+    for (size_t i = 0; i < CLI_COUNT(patterns); i++) {
+        glob(patterns[i], flags, NULL, &found);
+        flags = GLOB_APPEND;
+    }
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        if (executable(found.gl_pathv[i])) {
+            free(path);
+            path = strdup(found.gl_pathv[i]);
+        }
+    globfree(&found);
+    return path;
+}
+
+static char *on_path(const char *name) {
+    const char *list = getenv("PATH");
+    for (char *path; list != NULL && *list != '\0';) {
+        size_t length = strcspn(list, ":");
+        if (asprintf(&path, "%.*s/%s", (int)length, list, name) < 0) return NULL;
+        if (executable(path)) return path;
+        free(path);
+        list += length + (list[length] == ':');
+    }
+    return NULL;
+}
+
+static int find_ncu(const ncu_job *job, char **path) {
+    if (job->ncu != NULL) {
+        *path = strchr(job->ncu, '/') != NULL ? strdup(job->ncu) : on_path(job->ncu);
+        if (*path != NULL && executable(*path)) return CLI_OK;
+        free(*path);
+        *path = NULL;
+        return cli_fail(job->command, CLI_USAGE, "--ncu: there is no command %s", job->ncu);
+    }
+    *path = on_path("ncu");
+    if (*path == NULL) *path = usual_place();
+    if (*path != NULL) return CLI_OK;
+    return cli_fail(job->command, CLI_FAILED,
+                    "Nsight Compute (ncu) is not installed, or not on PATH: it comes with the CUDA "
+                    "toolkit (package nsight-compute); --ncu PATH names it elsewhere, and -c FILE "
+                    "takes a profile made on another machine");
+}
+
+/* ---- ending it ---- */
+
+enum { MOST_PROCESSES = 4096 };
+
+typedef struct process {
+    int pid, parent;
+    bool below;
+} process;
+
+static size_t list_processes(process *all) {
+    size_t count = 0;
+    DIR *dir = opendir("/proc");
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        char path[64], text[512];
+        int pid = atoi(entry->d_name);
+        if (pid <= 0 || count == MOST_PROCESSES) continue;
+        snprintf(path, sizeof path, "/proc/%d/stat", pid);
+        FILE *file = fopen(path, "re");
+        if (file == NULL) continue;
+        size_t length = fread(text, 1, sizeof text - 1, file);
+        fclose(file);
+        text[length] = '\0';
+        char *close = strrchr(text, ')'); /* names may hold anything */
+        int parent;
+        if (close != NULL && sscanf(close + 1, " %*c %d", &parent) == 1)
+            all[count++] = (process){pid, parent, false};
+    }
+    if (dir != NULL) closedir(dir);
+    return count;
+}
+
+/* Sends a signal to what runs below root. False: nothing does. */
+static bool signal_below(int root, int number) {
+    process *all = calloc(MOST_PROCESSES, sizeof *all);
+    size_t count = all == NULL ? 0 : list_processes(all);
+    bool more = true, any = false;
+    while (more) {
+        more = false;
+        for (size_t i = 0; i < count; i++) {
+            bool under = all[i].parent == root;
+            for (size_t j = 0; !under && j < count; j++)
+                under = all[j].below && all[j].pid == all[i].parent;
+            if (!under || all[i].below) continue;
+            all[i].below = more = true;
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        if (all[i].below) any |= kill(all[i].pid, number) == 0;
+    free(all);
+    return any;
+}
+
+/* The program first, so that ncu writes what it has; ncu itself only if it does not end by that. */
+static void end(int root, int step) {
+    switch (step) {
+    case 0:
+        if (signal_below(root, SIGTERM)) return;
+        kill(root, SIGINT);
+        return;
+    case 1: signal_below(root, SIGKILL); return;
+    case 2: kill(root, SIGTERM); return;
+    default: signal_below(root, SIGKILL); kill(root, SIGKILL);
+    }
+}
+
+enum { PATIENCE_S = 5 };
+
+static void wait_for(ncu_job *job, child *c) {
+    int64_t second = 1000000000, deadline = INT64_MAX;
+    int step = 0;
+    if (job->seconds > 0) deadline = jm_now_ns() + (int64_t)(job->seconds * 1e9);
+    for (;;) {
+        int64_t now = jm_now_ns(), until = now + second;
+        if (now >= deadline) {
+            job->timed_out = true;
+            end(c->pid, step++);
+            deadline = now + PATIENCE_S * second;
+        }
+        if (until > deadline) until = deadline;
+        if (child_wait(c, until) == CHILD_ENDED) return;
+        /* A signal for us has gone to ncu; it need not have told the program. */
+        if (c->asked_to_end != 0 && deadline == INT64_MAX) deadline = jm_now_ns() + second;
+    }
+}
+
+/* ---- running it ---- */
+
+static char **make_argv(const ncu_job *job, const char *ncu, const char *log, char *launches) {
+    const char *own[] = {ncu,
+                         "--csv",
+                         "--page",
+                         "raw",
+                         "--print-units",
+                         "base",
+                         "--target-processes",
+                         "all",
+                         "--clock-control",
+                         "none",
+                         "--log-file",
+                         log,
+                         "--metrics",
+                         job->metrics,
+                         NULL,
+                         NULL};
+    size_t count = 0, words = CLI_COUNT(own) - 2;
+    if (job->launches > 0) {
+        own[words++] = "--launch-count";
+        own[words++] = launches;
+    }
+    while (job->argv[count] != NULL) count++;
+    char **argv = calloc(words + count + 1, sizeof *argv);
+    if (argv == NULL) return NULL;
+    for (size_t i = 0; i < words; i++) argv[i] = (char *)(uintptr_t)own[i];
+    for (size_t i = 0; i < count; i++) argv[words + i] = job->argv[i];
+    return argv;
+}
+
+/* The program's own output must not be taken for ours. */
+static int start_and_wait(ncu_job *job, const char *ncu, char **argv) {
+    static const int streams[3] = {STDIN_FILENO, STDERR_FILENO, STDERR_FILENO};
+    child c;
+    if (!child_prepare(&c))
+        return cli_fail(job->command, CLI_FAILED, "cannot watch signals: %s", strerror(errno));
+    c.streams = streams;
+    int errnum = child_start(&c, ncu, argv, NULL);
+    if (errnum != 0)
+        return cli_fail(job->command, CLI_FAILED, "'%s' cannot be executed: %s", ncu,
+                        strerror(errnum));
+    wait_for(job, &c);
+    job->status = c.status;
+    close(c.signals);
+    sigprocmask(SIG_SETMASK, &c.original, NULL);
+    return c.asked_to_end != 0 ? 128 + c.asked_to_end : CLI_OK;
+}
+
+static int read_log(const ncu_job *job, const char *path, jm_profile **profile) {
+    jm_error error = {0};
+    int status = jm_profile_read(profile, path, &error);
+    if (status == JM_OK) return CLI_OK;
+    int code = exit_code_of(job->status);
+    if (status == JM_PERMISSION || status == JM_NO_DATA)
+        return cli_fail(job->command, CLI_FAILED, "%s", error.message);
+    if (code != 0)
+        return cli_fail(job->command, CLI_FAILED,
+                        "Nsight Compute ended with exit code %d and wrote no profile: see what it "
+                        "says above",
+                        code);
+    return cli_fail(job->command, CLI_FAILED,
+                    "no kernel was profiled: the program ran on the CPU only, or ended before it "
+                    "started one");
+}
+
+static int run_in(ncu_job *job, const char *ncu, const char *log, jm_profile **profile) {
+    char launches[32];
+    snprintf(launches, sizeof launches, "%u", job->launches);
+    char **argv = make_argv(job, ncu, log, launches);
+    if (argv == NULL) return cli_fail(job->command, CLI_FAILED, "out of memory");
+    int code = start_and_wait(job, ncu, argv);
+    free(argv);
+    return code == CLI_OK ? read_log(job, log, profile) : code;
+}
+
+int ncu_profile(ncu_job *job, jm_profile **profile) {
+    const char *base = getenv("TMPDIR");
+    char folder[4000], log[4096], *ncu = NULL, *program = NULL;
+    *profile = NULL;
+    int code = find_ncu(job, &ncu);
+    if (code != CLI_OK) return code;
+    code = child_find(job->command, job->argv[0], &program);
+    free(program);
+    if (code != 0) {
+        free(ncu);
+        return code;
+    }
+    snprintf(folder, sizeof folder, "%.3900s/joulemeter-ncu-XXXXXX",
+             base != NULL && base[0] == '/' ? base : "/tmp");
+    if (mkdtemp(folder) == NULL) {
+        free(ncu);
+        return cli_fail(job->command, CLI_FAILED, "cannot make a folder in %s: %s",
+                        base != NULL ? base : "/tmp", strerror(errno));
+    }
+    snprintf(log, sizeof log, "%s/profile.csv", folder);
+    code = run_in(job, ncu, job->keep != NULL ? job->keep : log, profile);
+    unlink(log);
+    rmdir(folder);
+    free(ncu);
+    return code;
+}
