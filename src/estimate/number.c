@@ -70,6 +70,7 @@ static bool take_whole(reading *r) {
         if (r->digits == 0 || left < skip + 3) return false;
         for (size_t i = 0; i < 3; i++)
             if (!digit(r->at[skip + i])) return false;
+        if (left > skip + 3 && digit(r->at[skip + 3])) return false;
         r->at += skip;
     }
     return true;
