@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -134,17 +135,26 @@ static void end(int root, int step) {
     }
 }
 
-enum { PATIENCE_S = 5 };
+enum { PATIENCE_S = 4 };
 
-static void wait_for(ncu_job *job, child *c) {
+static off_t size_of(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 ? info.st_size : 0;
+}
+
+/* The next step is taken when nothing was written for a while: a profile may be long. */
+static void wait_for(ncu_job *job, const char *log, child *c) {
     int64_t second = 1000000000, deadline = INT64_MAX;
+    off_t size = -1;
     int step = 0;
     if (job->seconds > 0) deadline = jm_now_ns() + (int64_t)(job->seconds * 1e9);
     for (;;) {
         int64_t now = jm_now_ns(), until = now + second;
         if (now >= deadline) {
+            off_t grown = size_of(log);
             job->timed_out = true;
-            end(c->pid, step++);
+            if (step == 0 || grown == size) end(c->pid, step++);
+            size = grown;
             deadline = now + PATIENCE_S * second;
         }
         if (until > deadline) until = deadline;
@@ -187,7 +197,7 @@ static char **make_argv(const ncu_job *job, const char *ncu, const char *log, ch
 }
 
 /* The program's own output must not be taken for ours. */
-static int start_and_wait(ncu_job *job, const char *ncu, char **argv) {
+static int start_and_wait(ncu_job *job, const char *ncu, const char *log, char **argv) {
     static const int streams[3] = {STDIN_FILENO, STDERR_FILENO, STDERR_FILENO};
     child c;
     if (!child_prepare(&c))
@@ -197,7 +207,7 @@ static int start_and_wait(ncu_job *job, const char *ncu, char **argv) {
     if (errnum != 0)
         return cli_fail(job->command, CLI_FAILED, "'%s' cannot be executed: %s", ncu,
                         strerror(errnum));
-    wait_for(job, &c);
+    wait_for(job, log, &c);
     job->status = c.status;
     close(c.signals);
     sigprocmask(SIG_SETMASK, &c.original, NULL);
@@ -209,8 +219,13 @@ static int read_log(const ncu_job *job, const char *path, jm_profile **profile) 
     int status = jm_profile_read(profile, path, &error);
     if (status == JM_OK) return CLI_OK;
     int code = exit_code_of(job->status);
-    if (status == JM_PERMISSION || status == JM_NO_DATA)
-        return cli_fail(job->command, CLI_FAILED, "%s", error.message);
+    bool nothing = status == JM_FORMAT && strstr(error.message, "there is no table") != NULL;
+    if (!nothing) return cli_fail(job->command, CLI_FAILED, "%s", error.message);
+    if (job->timed_out)
+        return cli_fail(job->command, CLI_FAILED,
+                        "Nsight Compute was ended after %g s and wrote no profile: it runs every "
+                        "kernel several times; more time (-d) may help",
+                        job->seconds);
     if (code != 0)
         return cli_fail(job->command, CLI_FAILED,
                         "Nsight Compute ended with exit code %d and wrote no profile: see what it "
@@ -226,7 +241,7 @@ static int run_in(ncu_job *job, const char *ncu, const char *log, jm_profile **p
     snprintf(launches, sizeof launches, "%u", job->launches);
     char **argv = make_argv(job, ncu, log, launches);
     if (argv == NULL) return cli_fail(job->command, CLI_FAILED, "out of memory");
-    int code = start_and_wait(job, ncu, argv);
+    int code = start_and_wait(job, ncu, log, argv);
     free(argv);
     return code == CLI_OK ? read_log(job, log, profile) : code;
 }

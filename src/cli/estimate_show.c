@@ -145,8 +145,8 @@ static void show_flags(const estimate_view *v, output *out) {
              average.outside);
     if (flags & JM_ESTIMATE_OTHER_BOARD)
         note(out,
-             "! The model is of a %s: scaled by published limits, which was never checked on "
-             "this board; interval widened. joulemeter estimate train makes one of it.",
+             "! The model is of a %s, carried over by published limits, which nothing has "
+             "checked; interval widened. joulemeter estimate train makes one of this board.",
              info.board);
     if (flags & JM_ESTIMATE_APPROXIMATE)
         note(out, "! Some counters are missing: others stand for them, interval widened. A profile "
