@@ -11,6 +11,7 @@ typedef struct ncu_job {
     const char *ncu;     /* --ncu; NULL: looked for */
     char *const *argv;   /* of the program; ends with NULL */
     const char *metrics; /* joined by commas */
+    uint32_t skip;       /* launches before the first that is profiled */
     uint32_t launches;   /* profile so many, 0: all */
     double seconds;      /* then the program is ended; 0: no limit */
     const char *keep;    /* where the CSV is to stay; NULL: it is removed */

@@ -13,7 +13,7 @@
 
 typedef struct collecting {
     const char *path, *program, *kernel, *board, *ncu;
-    uint32_t launches;
+    uint32_t skip, launches;
     measuring measuring;
     char **argv;
     /* what was found */
@@ -223,6 +223,7 @@ static int collect(collecting *c) {
                    .ncu = c->ncu,
                    .argv = c->argv,
                    .metrics = metrics,
+                   .skip = c->skip,
                    .launches = c->launches};
     code = ncu_profile(&job, &profile);
     jm_free(metrics);
@@ -243,6 +244,8 @@ int estimate_collect(int argc, char **argv) {
          "of the row (default: the kernel that takes most\ntime)", 0, 0, NULL},
         {0, "launches", OPTION_COUNT, &c.launches, "N",
          "kernels to profile: each is run many times\n(default 10; 0: all)", 0, 1e9, NULL},
+        {0, "skip", OPTION_COUNT, &c.skip, "N", "launches before the first that is profiled", 0,
+         1e9, NULL},
         {0, "board", OPTION_TEXT, &c.board, "MODEL", "its name (default: as the driver says)", 0, 0,
          NULL},
         {0, "ncu", OPTION_TEXT, &c.ncu, "PATH", "Nsight Compute's command (default: on PATH)", 0, 0,

@@ -166,27 +166,35 @@ static void wait_for(ncu_job *job, const char *log, child *c) {
 
 /* ---- running it ---- */
 
-static char **make_argv(const ncu_job *job, const char *ncu, const char *log, char *launches) {
-    const char *own[] = {ncu,
-                         "--csv",
-                         "--page",
-                         "raw",
-                         "--print-units",
-                         "base",
-                         "--target-processes",
-                         "all",
-                         "--clock-control",
-                         "none",
-                         "--log-file",
-                         log,
-                         "--metrics",
-                         job->metrics,
-                         NULL,
-                         NULL};
-    size_t count = 0, words = CLI_COUNT(own) - 2;
+typedef struct numbers {
+    char skip[40], launches[40];
+} numbers;
+
+static char **make_argv(const ncu_job *job, const char *ncu, const char *log, numbers *text) {
+    const char *own[20] = {ncu,
+                           "--csv",
+                           "--page",
+                           "raw",
+                           "--print-units",
+                           "base",
+                           "--target-processes",
+                           "all",
+                           "--clock-control",
+                           "none",
+                           "--log-file",
+                           log,
+                           "--metrics",
+                           job->metrics};
+    size_t count = 0, words = 14;
+    snprintf(text->skip, sizeof text->skip, "%u", job->skip);
+    snprintf(text->launches, sizeof text->launches, "%u", job->launches);
+    if (job->skip > 0) {
+        own[words++] = "--launch-skip";
+        own[words++] = text->skip;
+    }
     if (job->launches > 0) {
         own[words++] = "--launch-count";
-        own[words++] = launches;
+        own[words++] = text->launches;
     }
     while (job->argv[count] != NULL) count++;
     char **argv = calloc(words + count + 1, sizeof *argv);
@@ -237,9 +245,8 @@ static int read_log(const ncu_job *job, const char *path, jm_profile **profile) 
 }
 
 static int run_in(ncu_job *job, const char *ncu, const char *log, jm_profile **profile) {
-    char launches[32];
-    snprintf(launches, sizeof launches, "%u", job->launches);
-    char **argv = make_argv(job, ncu, log, launches);
+    numbers text;
+    char **argv = make_argv(job, ncu, log, &text);
     if (argv == NULL) return cli_fail(job->command, CLI_FAILED, "out of memory");
     int code = start_and_wait(job, ncu, log, argv);
     free(argv);

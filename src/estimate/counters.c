@@ -93,7 +93,7 @@ const jmi_metric *jmi_metric_at(size_t index) {
 }
 
 static bool is_text(const char *text, const char *bytes, size_t length) {
-    return strncmp(text, bytes, length) == 0 && text[length] == '\0';
+    return strlen(text) == length && memcmp(text, bytes, length) == 0; /* bytes may hold NUL */
 }
 
 const jmi_metric *jmi_metric_find(const char *name, size_t name_length, const char *section,

@@ -66,7 +66,8 @@ static bool starts_row(const jm_profile *p, const char *text, size_t length) {
         length--;
     }
     if (length == 0) return false;
-    return text[0] == '"' || (text[0] >= '0' && text[0] <= '9') || strncmp(text, "ID", 2) == 0;
+    return text[0] == '"' || (text[0] >= '0' && text[0] <= '9') ||
+           (length > 1 && memcmp(text, "ID", 2) == 0);
 }
 
 static bool starts_header(const char *text, size_t length) {

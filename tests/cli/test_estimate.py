@@ -240,10 +240,11 @@ class Training(Estimate):
     def test_collecting_rows(self):
         for seconds in ("2.5", "2.6"):
             done = self.run_it("collect", "-o", "rows.csv", "--simulate", "h100,constant:300",
-                               "--launches", "5", "--", "sleep", seconds)
+                               "--skip", "2", "--launches", "5", "--", "sleep", seconds)
             self.assertIn("added to rows.csv", done.stdout)
         given = self.arguments()
         self.assertEqual(given[given.index("--launch-count") + 1], "5")
+        self.assertEqual(given[given.index("--launch-skip") + 1], "2")
         rows = self.read_csv("rows.csv")
         self.assertEqual(len(rows), 2)
         self.assertEqual(rows[0]["program"], "sleep")
