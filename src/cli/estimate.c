@@ -252,7 +252,7 @@ const cli_command cli_estimate = {
     "or from a program that is run under Nsight Compute. The model that is shipped\n"
     "was trained on published data of one V100; other boards are scaled from it by\n"
     "their published limits. 'estimate train' makes a model of your own board,\n"
-    "'estimate collect' the rows for it. gpu_profiler is another name of this command.\n",
+    "'estimate collect' the rows for it. gpu_profiler is another name of this.\n",
     "  joulemeter estimate -m all -a ./program -s input.dat\n"
     "  joulemeter estimate -c profile.csv --gpu a100 --json\n"
     "  joulemeter estimate train rows.csv -o model.json\n"

@@ -207,8 +207,10 @@ static double lower_of(const jmi_guess *g) {
     return fmax(0, g->power_w * (1 - g->half_width));
 }
 
-static double upper_of(const jmi_guess *g) {
-    return g->power_w * (1 + g->half_width);
+/* No board draws more than its limit for long. */
+static double upper_of(const jmi_kernel_estimate *k, int kind) {
+    double power = k->guess[kind].power_w;
+    return fmax(power, fmin(power * (1 + k->guess[kind].half_width), k->board.power_limit_w));
 }
 
 static double duration_of(const jm_estimate *e, uint32_t index) {
@@ -228,7 +230,7 @@ int jm_estimate_kernel(const jm_estimate *e, uint32_t index, jm_power_kind kind,
     const jmi_kernel_estimate *k = &e->kernels[index];
     const jmi_guess *g = &k->guess[kind];
     jm_estimated ours;
-    fill(&ours, g->power_w, lower_of(g), upper_of(g),
+    fill(&ours, g->power_w, lower_of(g), upper_of(k, kind),
          kind == JM_POWER_AVERAGE ? duration_of(e, index) : NAN);
     ours.flags = k->flags | kind_flags(e, kind);
     ours.outside = k->outside;
@@ -243,7 +245,7 @@ static void extreme(const jm_estimate *e, jm_power_kind kind, jm_estimated *ours
         if (kind == JM_POWER_MIN ? a < b : a > b) best = i;
     }
     const jmi_guess *g = &e->kernels[best].guess[kind];
-    fill(ours, g->power_w, lower_of(g), upper_of(g), NAN);
+    fill(ours, g->power_w, lower_of(g), upper_of(&e->kernels[best], kind), NAN);
 }
 
 static void average(const jm_estimate *e, bool timed, jm_estimated *ours) {
@@ -254,7 +256,7 @@ static void average(const jm_estimate *e, bool timed, jm_estimated *ours) {
         seconds += weight;
         sum += weight * g->power_w;
         lower += weight * lower_of(g);
-        upper += weight * upper_of(g);
+        upper += weight * upper_of(&e->kernels[i], JM_POWER_AVERAGE);
     }
     fill(ours, sum / seconds, lower / seconds, upper / seconds, timed ? seconds : NAN);
 }

@@ -164,8 +164,8 @@ static int consume(jm_profile *p, bool final, jm_error *error) {
     if (!p->started) {
         if (!final && p->length < SNIFF) return JM_OK;
         size_t mark = p->length >= 3 && memcmp(p->buffer, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
-        memmove(p->buffer, p->buffer + mark, p->length - mark);
         p->length -= mark;
+        if (mark > 0) memmove(p->buffer, p->buffer + mark, p->length);
         status = decide_locale(p, error);
     }
     if (status == JM_OK) status = go_through(p, p->buffer, p->length, final, &used, error);

@@ -10,7 +10,7 @@ from pathlib import Path
 from common import JOULEMETER
 
 PROJECT = Path(__file__).resolve().parents[2]
-COMMANDS = ("run", "repeat", "compare", "show", "attribute", "plot", "report", "export", "sql", "devices", "doctor", "calibrate", "completion")
+COMMANDS = ("run", "repeat", "compare", "show", "attribute", "estimate", "plot", "report", "export", "sql", "devices", "doctor", "calibrate", "completion")
 
 
 def help_of(command):
@@ -98,6 +98,9 @@ class Documents(unittest.TestCase):
         self.assertIn("true", self.complete("joulemeter", "repeat", "-c", "stable", "tru"))
         self.assertIn("true", self.complete("joulemeter", "compare", "-n", "3", "tru"))
         self.assertEqual(self.complete("joulemeter", "compare", "false", "--see"), ["--seed"])
+        self.assertEqual(self.complete("joulemeter", "estimate", "-m", "p"), ["peak"])
+        self.assertEqual(self.complete("joulemeter", "estimate", "tr"), ["train"])
+        self.assertEqual(self.complete("joulemeter", "estimate", "collect", "--lau"), ["--launches"])
         self.assertIn("meson.build", self.complete("joulemeter", "show", "meson.b"))
         self.assertIn("meson.build", self.complete("joulemeter", "run", "cat", "meson.b"))
 
