@@ -30,8 +30,8 @@ static const cli_command collect_command = {
     "[OPTIONS] -- COMMAND [ARGUMENT ...]",
     "make a row to train on: a program's counters and its measured power",
     "The command runs twice: under Nsight Compute for its counters, and by itself for\n"
-    "its power, of which the first fifth is left out. It should do the same thing over\n"
-    "and over for some seconds, as the programs of examples/cuda/power-suite do. The\n"
+    "its power, of which the first fifth is left out. It should do the same thing\n"
+    "over and over for some seconds, as those of examples/cuda/power-suite do. The\n"
     "row is added to the file.\n",
     "  joulemeter estimate collect -o rows.csv -- ./power-suite fma 10\n"
     "  joulemeter estimate collect --program gemm --launches 20 -- ./gemm 4096\n",
