@@ -72,7 +72,7 @@ static int read_profile(const char *path, jm_profile **profile) {
     jm_error error = {0};
     int status = jm_profile_read(profile, path, &error);
     if (status == JM_OK) return CLI_OK;
-    bool named = strstr(error.message, path) != NULL;
+    bool named = path != NULL && strstr(error.message, path) != NULL;
     return cli_fail(&cli_estimate,
                     status == JM_NO_DATA || status == JM_PERMISSION ? CLI_FAILED : CLI_USAGE,
                     "%s%s%s", named ? "" : path, named ? "" : ": ", error.message);

@@ -10,9 +10,9 @@
 #define LAUNCH  "Launch Statistics"
 
 #define RAW(name, counter, dimension)                                                              \
-    { name, sizeof name - 1, NULL, JMI_COUNTER_##counter, JMI_DIMENSION_##dimension }
+    { (name), sizeof(name) - 1, NULL, JMI_COUNTER_##counter, JMI_DIMENSION_##dimension }
 #define IN(section, name, counter, dimension)                                                      \
-    { name, sizeof name - 1, section, JMI_COUNTER_##counter, JMI_DIMENSION_##dimension }
+    { (name), sizeof(name) - 1, (section), JMI_COUNTER_##counter, JMI_DIMENSION_##dimension }
 
 /* Names of the raw page, several versions of Nsight Compute; then labels of the details page. */
 static const jmi_metric metrics[] = {

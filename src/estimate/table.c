@@ -118,7 +118,7 @@ static int settle_units(jm_profile *p, const jmi_record *units, jm_error *error)
     for (size_t i = 0; i < p->column_count; i++) {
         jmi_column *column = &p->columns[i];
         jmi_field unit = {"", 0, false};
-        if (units != NULL) unit = units->fields[column->index];
+        if (units != NULL && units->fields != NULL) unit = units->fields[column->index];
         size_t length = name_end(column->name, &unit);
         const jmi_metric *metric =
             jmi_metric_find(column->name, length, NULL, 0, unit.text, unit.length);
