@@ -17,7 +17,7 @@ typedef struct collecting {
     measuring measuring;
     char **argv;
     /* what was found */
-    double min_w, mean_w, peak_w;
+    double min_w, mean_w, peak_w, celsius;
     char model[256]; /* the GPU's name */
 } collecting;
 
@@ -67,6 +67,32 @@ static double least_of(const jm_recording *recording, uint32_t gpu, int64_t begi
     return isinf(least) ? NAN : least;
 }
 
+static double mean_of(const jm_recording *recording, uint32_t sensor, int64_t begin, int64_t end) {
+    double sum = 0, count = 0;
+    jm_cursor *cursor;
+    jm_samples part;
+    if (jm_cursor_open(&cursor, recording, sensor, begin, end, NULL) != JM_OK) return NAN;
+    while (jm_cursor_next(cursor, &part) == JM_OK)
+        for (size_t i = 0; i < part.count; i++) {
+            if ((part.flags[i] & JM_SAMPLE_MISSING) != 0) continue;
+            sum += part.value[i];
+            count++;
+        }
+    jm_cursor_close(cursor);
+    return count > 0 ? sum / count : NAN;
+}
+
+static double temperature_of(const jm_recording *recording, uint32_t gpu, int64_t begin,
+                             int64_t end) {
+    for (uint32_t i = 0; i < jm_recording_sensor_count(recording); i++) {
+        jm_sensor sensor = {.size = sizeof sensor};
+        if (jm_recording_sensor(recording, i, &sensor) == JM_OK && sensor.device == gpu &&
+            sensor.quantity == JM_QUANTITY_TEMPERATURE)
+            return mean_of(recording, i, begin, end);
+    }
+    return NAN;
+}
+
 static int judge_power(collecting *c, const jm_recording *recording, int64_t begin, int64_t end) {
     uint32_t gpu;
     jm_energy e;
@@ -83,6 +109,7 @@ static int judge_power(collecting *c, const jm_recording *recording, int64_t beg
                         (double)(end - begin) / 0.8e9);
     c->mean_w = e.mean_power_w;
     c->min_w = fmin(c->mean_w, least_of(recording, gpu, begin, end));
+    c->celsius = temperature_of(recording, gpu, begin, end);
     if (jm_peak_power(recording, gpu, begin, end, &c->peak_w, NULL) != JM_OK) c->peak_w = NAN;
     return CLI_OK;
 }
@@ -175,6 +202,8 @@ static void add_row(output *out, const collecting *c, const jm_profile *profile,
     add_power(out, c->peak_w);
     for (int a = 1; a < JM_ACTIVITY_COUNT; a++) {
         double x = activity_of(profile, board, a);
+        if (a == JM_ACTIVITY_TEMPERATURE)
+            x = isnan(c->celsius) ? NAN : fmax(0, c->celsius - 25) / 100;
         output_add(out, ",");
         if (isfinite(x)) output_add(out, "%.6g", x);
     }
@@ -233,7 +262,8 @@ static int collect(collecting *c) {
 }
 
 int estimate_collect(int argc, char **argv) {
-    collecting c = {.path = "rows.csv", .launches = 10, .min_w = NAN, .peak_w = NAN};
+    collecting c = {
+        .path = "rows.csv", .launches = 10, .min_w = NAN, .peak_w = NAN, .celsius = NAN};
     const cli_option options[] = {
         {'o', "output", OPTION_TEXT, &c.path, "FILE", "where the row is added (default rows.csv)",
          0, 0, NULL},

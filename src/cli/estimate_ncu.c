@@ -244,13 +244,67 @@ static int read_log(const ncu_job *job, const char *path, jm_profile **profile) 
                     "started one");
 }
 
+/* ---- metrics that this board, or this ncu, does not have ---- */
+
+/* Does a line of the log that begins with "==ERROR==" name the metric? It names those that it
+ * cannot find one at a time, without what follows the first point. */
+static bool is_refused(const char *log, const char *metric) {
+    char name[128];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(metric, ".,"), metric);
+    size_t length = strlen(name);
+    for (const char *line = log; line != NULL && *line != '\0';) {
+        const char *end = strchrnul(line, '\n'), *at = strstr(line, name);
+        bool own = strncmp(line, "==ERROR==", 9) == 0;
+        if (own && at != NULL && at < end && strchr(".,\\ \n", at[length]) != NULL) return true;
+        line = *end == '\n' ? end + 1 : end;
+    }
+    return false;
+}
+
+/* Takes refused metrics out of the list. True: there were some. */
+static bool drop_refused(char *metrics, const char *path) {
+    char log[16384];
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return false;
+    size_t length = fread(log, 1, sizeof log - 1, file), kept = 0;
+    fclose(file);
+    log[length] = '\0';
+    bool any = false;
+    for (char *at = metrics; *at != '\0';) {
+        size_t size = strcspn(at, ","), skip = size + (at[size] == ',');
+        if (is_refused(log, at)) {
+            any = true;
+        } else {
+            if (kept > 0) metrics[kept++] = ',';
+            memmove(metrics + kept, at, size);
+            kept += size;
+        }
+        at += skip;
+    }
+    metrics[kept] = '\0';
+    return any && kept > 0;
+}
+
+/* ---- all of it ---- */
+
+enum { MOST_TRIES = 12 };
+
 static int run_in(ncu_job *job, const char *ncu, const char *log, jm_profile **profile) {
-    numbers text;
-    char **argv = make_argv(job, ncu, log, &text);
-    if (argv == NULL) return cli_fail(job->command, CLI_FAILED, "out of memory");
-    int code = start_and_wait(job, ncu, log, argv);
-    free(argv);
-    return code == CLI_OK ? read_log(job, log, profile) : code;
+    char *metrics = strdup(job->metrics);
+    int code = metrics == NULL ? cli_fail(job->command, CLI_FAILED, "out of memory") : CLI_OK;
+    job->metrics = metrics;
+    for (int tries = 0; code == CLI_OK && tries < MOST_TRIES; tries++) {
+        numbers text;
+        char **argv = make_argv(job, ncu, log, &text);
+        code = argv == NULL ? cli_fail(job->command, CLI_FAILED, "out of memory")
+                            : start_and_wait(job, ncu, log, argv);
+        free(argv);
+        if (code != CLI_OK || job->timed_out || !drop_refused(metrics, log)) break;
+    }
+    if (code == CLI_OK) code = read_log(job, log, profile);
+    job->metrics = NULL;
+    free(metrics);
+    return code;
 }
 
 int ncu_profile(ncu_job *job, jm_profile **profile) {

@@ -58,6 +58,8 @@ static const jmi_metric metrics[] = {
     RAW("lts__throughput.avg.pct_of_peak_sustained_elapsed", L2_SHARE, SHARE),
     RAW("dram__bytes_read.sum", DRAM_READ, BYTES),
     RAW("dram__bytes_write.sum", DRAM_WRITE, BYTES),
+    RAW("dram__bytes_op_read.sum", DRAM_READ, BYTES),
+    RAW("dram__bytes_op_write.sum", DRAM_WRITE, BYTES),
     RAW("dram__sectors_read.sum", DRAM_READ_SECTORS, COUNT),
     RAW("dram__sectors_write.sum", DRAM_WRITE_SECTORS, COUNT),
     RAW("dram__bytes.sum.per_second", DRAM_RATE, RATE),

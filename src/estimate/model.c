@@ -49,7 +49,9 @@ const char *jmi_activity_metrics(jm_activity activity) {
     case JM_ACTIVITY_CONST_CACHE: return "idc__requests.sum";
     case JM_ACTIVITY_L2:
         return "lts__t_sectors_srcunit_tex_op_read.sum,lts__t_sectors_srcunit_tex_op_write.sum";
-    case JM_ACTIVITY_DRAM: return "dram__bytes_read.sum,dram__bytes_write.sum";
+    case JM_ACTIVITY_DRAM:
+        return "dram__bytes_read.sum,dram__bytes_write.sum,"
+               "dram__throughput.avg.pct_of_peak_sustained_elapsed"; /* where bytes are not had */
     case JM_ACTIVITY_NVLINK: return "nvlrx__bytes.sum,nvltx__bytes.sum";
     case JM_ACTIVITY_PCIE: return "pcie__read_bytes.sum,pcie__write_bytes.sum";
     default: return "";

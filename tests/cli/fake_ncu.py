@@ -2,7 +2,8 @@
 """Stands for Nsight Compute in tests: runs the program and writes a profile as ncu does.
 
 FAKE_NCU says what goes wrong: permission, nothing, crash, garbage, stubborn (it ignores SIGTERM and
-SIGINT), missing (a metric is left out); FAKE_NCU_ARGUMENTS names a file for its arguments."""
+SIGINT), missing (a metric is left out); FAKE_NCU_REFUSES names metrics that it does
+not know; FAKE_NCU_ARGUMENTS names a file for its arguments."""
 
 import os
 import signal
@@ -53,6 +54,12 @@ def main():
     log = open(options["--log-file"], "w", encoding="utf-8")
     log.write("==PROF== Connected to process 4242\n")
     log.flush()
+    refused = os.environ.get("FAKE_NCU_REFUSES", "").split()
+    for metric in options["--metrics"].split(","):
+        if metric in refused:
+            log.write("==ERROR== Failed to find metric regex:^" + metric.split(".")[0]
+                      + r"\.(sum|avg)$" + "\n")
+            sys.exit(1)
     if mode == "crash":
         sys.exit(3)
     code = subprocess.run(arguments, check=False).returncode

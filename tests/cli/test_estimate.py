@@ -116,6 +116,16 @@ class Program(Estimate):
         self.assertIn("metrics are missing", done.stderr)
         self.assertIn("sm__pipe_alu_cycles_active.sum", done.stderr)
 
+    def test_metrics_that_this_ncu_does_not_have_are_done_without(self):
+        refused = "sm__pipe_shared_cycles_active.sum sm__pipe_tensor_cycles_active.sum"
+        done = self.run_it("-a", "true", FAKE_NCU_REFUSES=refused)
+        self.assertIn("average", done.stdout)
+        self.assertIn("others stand for them", done.stdout)
+        given = self.arguments()
+        metrics = given[given.index("--metrics") + 1]
+        self.assertNotIn("shared_cycles", metrics)
+        self.assertIn("sm__pipe_fp64_cycles_active.sum", metrics)
+
     def test_an_unknown_board(self):
         done = self.run_it("-a", "true", code=2, FAKE_NCU_BOARD="Voodoo 5")
         self.assertIn("'Voodoo 5' are not known; there are: ", done.stderr)
@@ -254,6 +264,7 @@ class Training(Estimate):
         self.assertLessEqual(float(rows[0]["power_min_w"]), float(rows[0]["power_avg_w"]))
         self.assertGreaterEqual(float(rows[0]["power_peak_w"]), float(rows[0]["power_avg_w"]))
         self.assertAlmostEqual(float(rows[0]["pipes"]), 0.3)
+        self.assertTrue(0 < float(rows[0]["temperature"]) < 1)
 
     def test_what_cannot_be_collected(self):
         self.assertIn("which command?", self.run_it("collect", code=2).stderr)
