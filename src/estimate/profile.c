@@ -91,9 +91,13 @@ static uint64_t line_ends(const char *text, size_t length) {
     return count;
 }
 
+/* In a table that begins with "ID" a header does so, too. */
+static bool may_be_header(const jm_profile *p) {
+    return p->width == 0 || p->of_role[JMI_ROLE_ID] != 1 || p->record.fields[0].length == 2;
+}
+
 static int use_record(jm_profile *p, jm_error *error) {
-    if (jmi_profile_is_header(&p->record) &&
-        (p->width == 0 || p->record.fields[0].length == 2 || p->of_role[JMI_ROLE_ID] != 1)) {
+    if (may_be_header(p) && jmi_profile_is_header(&p->record)) {
         int status = jmi_profile_close_launch(p, error);
         return status == JM_OK ? jmi_profile_header(p, error) : status;
     }

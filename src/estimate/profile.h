@@ -111,7 +111,8 @@ struct jm_profile {
     /* the launch that is being read */
     jmi_launch launch;
     bool open;
-    char id[64];
+    char id[64]; /* its number and process, in tables of a row for each metric */
+    size_t id_length;
     char *scratch;
     size_t scratch_capacity;
     /* what was seen on the way */

@@ -5,12 +5,15 @@
 
 enum { MOST_FIELDS = 65536 };
 
+static bool make_room(jmi_record *record) {
+    record->failed =
+        record->count >= MOST_FIELDS ||
+        !jmi_reserve(&record->fields, &record->capacity, record->count + 1, sizeof *record->fields);
+    return !record->failed;
+}
+
 static bool add_field(jmi_record *record, const char *text, size_t length, bool escaped) {
-    if (record->count == MOST_FIELDS || !jmi_reserve(&record->fields, &record->capacity,
-                                                     record->count + 1, sizeof *record->fields)) {
-        record->failed = true;
-        return false;
-    }
+    if (record->count == record->capacity && !make_room(record)) return false;
     record->fields[record->count++] = (jmi_field){text, length, escaped};
     return true;
 }

@@ -210,16 +210,23 @@ static int wide_row(jm_profile *p, jm_error *error) {
     return status == JM_OK ? jmi_profile_close_launch(p, error) : status;
 }
 
+/* Appends a field to a text of `size` bytes, cut off where it does not fit; returns its length. */
+static size_t put(char *text, size_t length, size_t size, const jmi_field *field) {
+    size_t take = field == NULL ? 0 : field->length;
+    if (take > size - length) take = size - length;
+    if (take > 0) memcpy(text + length, field->text, take);
+    return length + take;
+}
+
 /* Rows of one launch follow each other: they have its number, and its process. */
 static bool same_launch(jm_profile *p) {
     char id[sizeof p->id];
-    const jmi_field *number = field_of(p, JMI_ROLE_ID), *pid = field_of(p, JMI_ROLE_PID);
-    snprintf(id, sizeof id, "%.*s %.*s",
-             number == NULL || number->length > 24 ? 0 : (int)number->length,
-             number == NULL ? "" : number->text,
-             pid == NULL || pid->length > 24 ? 0 : (int)pid->length, pid == NULL ? "" : pid->text);
-    if (p->open && strcmp(id, p->id) == 0) return true;
-    memcpy(p->id, id, sizeof id);
+    size_t length = put(id, 0, sizeof id / 2, field_of(p, JMI_ROLE_ID));
+    id[length++] = ' ';
+    length = put(id, length, sizeof id, field_of(p, JMI_ROLE_PID));
+    if (p->open && length == p->id_length && memcmp(id, p->id, length) == 0) return true;
+    memcpy(p->id, id, length);
+    p->id_length = length;
     return false;
 }
 
