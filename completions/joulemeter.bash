@@ -132,11 +132,11 @@ _joulemeter() {
     esac
     local options="--help"
     case $command in
-    run) options+=" --output --force --interval --gpu --json --idle-baseline --quiet --tdp --simulate --" ;;
+    run) options+=" --output --force --interval --gpu --json --idle-baseline --quiet --nvtx --no-nvtx --kernels --tdp --simulate --" ;;
     repeat) options+=" --runs --warmup --cooldown --cooldown-limit --interval --intervals --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate --" ;;
     compare) options+=" --runs --warmup --cooldown --cooldown-limit --seed --names --interval --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate" ;;
     show) options+=" --json --top --no-figures" ;;
-    attribute) options+=" --by --phase --device --method --net --top --json --calls --csv" ;;
+    attribute) options+=" --by --phase --device --method --net --tree --flame --top --json --calls --csv" ;;
     estimate)
         case ${COMP_WORDS[2]} in
         train) options+=" --output --gpu --source" ;;
