@@ -120,7 +120,7 @@ static void what_is_left_out_is_not_seen(void **state) {
 static void intervals_hold(void **state) {
     (void)state;
     size_t held = 0, of = 0;
-    enum { MODELS = 40, ROWS = 40, FRESH = 100 };
+    enum { MODELS = 20, ROWS = 40, FRESH = 200 };
     for (int m = 0; m < MODELS; m++) {
         row rows[ROWS];
         for (int i = 0; i < ROWS; i++) rows[i] = random_row(i, 0.08);
