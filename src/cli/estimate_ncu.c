@@ -291,7 +291,8 @@ enum { MOST_TRIES = 12 };
 
 static int run_in(ncu_job *job, const char *ncu, const char *log, jm_profile **profile) {
     char *metrics = strdup(job->metrics);
-    int code = metrics == NULL ? cli_fail(job->command, CLI_FAILED, "out of memory") : CLI_OK;
+    int code = CLI_OK;
+    if (metrics == NULL) return cli_fail(job->command, CLI_FAILED, "out of memory");
     job->metrics = metrics;
     for (int tries = 0; code == CLI_OK && tries < MOST_TRIES; tries++) {
         numbers text;
