@@ -10,6 +10,7 @@ from pathlib import Path
 # A room may include rooms of a lower level, and itself. Rooms of one level do not know each other.
 LEVELS = [
     ["base"],
+    ["settings"],
     ["sensor"],
     ["record"],
     ["energy"],
