@@ -16,6 +16,7 @@ from . import _hooks
 from ._core import _warn
 from ._keep import Kept
 from ._keras_layers import is_keras
+from ._layer_device import OWN, of_torch
 from ._layer_metrics import LayerMetrics, frame_of, metrics_of, save, stats_of
 from ._layer_run import LayerRun, Progress, unsettled
 
@@ -45,8 +46,9 @@ class LayerPowerProfiler:
     model : torch.nn.Module or keras.Model
         Stays as it is: it is watched only while it is profiled. Of a Keras model calls are measured
         by :meth:`profile` alone, eagerly, passively or with dither.
-    device_index : int or str
-        The GPU that the model runs on, as PyTorch counts them.
+    device_index : int or str, optional
+        The GPU that the model runs on, as PyTorch counts them. It is found by itself; one that is
+        not the model's raises ValueError when it is profiled.
     method : str
         "passive": what the runs give. "dither": further runs with random gaps between them.
         "replay": each layer also runs alone, with the input that it had in the model, in bursts
@@ -89,7 +91,7 @@ class LayerPowerProfiler:
         Of :meth:`profile_generation`.
     """
 
-    def __init__(self, model: Any, device_index: Union[None, int, str] = 0, method: str = "auto", *,
+    def __init__(self, model: Any, device_index: Union[None, int, str] = OWN, method: str = "auto", *,
                  target_rel_u95: float = 0.05, max_seconds: float = 30.0, net: bool = False,
                  device: Optional[str] = None, progress: Optional[bool] = None,
                  **options: Any) -> None:
@@ -268,17 +270,17 @@ class LayerPowerProfiler:
         warn = self._options.get("on_warning") or _warn
         watch: _hooks.Watch
         if self._is_keras:
-            from ._keras_layers import KerasWatch, has_gpu
+            from ._keras_layers import KerasWatch, gpu_of
 
-            watch, on_gpu = KerasWatch(self.model), has_gpu(self.model)
-            if on_gpu:
+            watch, gpu = KerasWatch(self.model), gpu_of(self.model)
+            if gpu is not None:
                 warn("of a Keras model on a GPU it is known when layers were launched, not when the "
                      "GPU ran them: energies of short layers are not to be trusted")
         else:
             watch = _hooks.Watch(self._inner, training)
-            on_gpu = _hooks.device_of(self._inner).type == "cuda"
+            gpu = of_torch(_hooks.device_of(self._inner))
             _hooks.warn_of_compiled(watch.parts, warn)
-        return LayerRun(watch, on_gpu, self.device_index, self.net, self._options, self.device)
+        return LayerRun(watch, gpu, self.device_index, self.net, self._options, self.device)
 
     def _choose_runs(self, why: str) -> None:
         """The method where layers cannot be run alone."""

@@ -728,6 +728,41 @@ def test_summary_in_gpupps_layout(network, capsys):
         assert words in text, words
 
 
+def test_layers_of_which_only_bounds_are_known(network, monkeypatch, tmp_path):
+    from joulemeter import _layer_run
+
+    attribute = _layer_run.attribute
+    bounds = {"0": None, "1.a": "0 and more", "1.norm": "0 and more"}
+
+    def unsure(*args, **options):
+        found = attribute(*args, **options)
+        for part in found.parts:
+            part["bound_only"] = part["name"] in bounds
+            part["group"] = bounds.get(part["name"])
+        return found
+
+    monkeypatch.setattr(_layer_run, "attribute", unsure)
+    profiler = profiler_of(network, method="time_share")
+    rows = profiler.profile(torch.randn(8, 16), num_runs=3)
+    for row in rows:
+        assert row.method == ("time_share (bound only)" if row.layer_name in bounds else "time_share")
+        assert row.group == bounds.get(row.layer_name)
+    profiler.save_results(tmp_path / "layers.csv")
+    with open(tmp_path / "layers.csv", newline="", encoding="utf-8") as file:
+        saved = list(csv.DictReader(file))
+    assert [row["method"] for row in saved] == [row.method for row in rows]
+    text = profiler.summary()
+    power = text[text.index("Top 10 Power"):text.index("Top 10 Time")].splitlines()
+    assert not {"0", "1.a", "1.norm"} & {line.split()[0] for line in power if line}
+    assert "Left out: 2 layers that cannot be told apart" in text
+    assert "Left out: 1 layer of whose energy only bounds are known" in text
+    monkeypatch.undo()
+    profiler = profiler_of(network, method="time_share")
+    profiler.profile(torch.randn(8, 16), num_runs=3)
+    assert "Left out" not in profiler.summary()
+    assert {row.method for row in profiler.results} == {"time_share"}
+
+
 def test_inputs_of_all_kinds(network):
     class Two(nn.Module):
         def __init__(self):
@@ -762,7 +797,7 @@ def test_methods_by_name(network, method):
     rows = profiler.profile(torch.randn(8, 16))
     assert len(rows) == 9
     assert profiler.method_used == ("replay" if method == "auto" else method)
-    assert {row.method for row in rows} == {profiler.method_used}
+    assert {row.method.replace(" (bound only)", "") for row in rows} == {profiler.method_used}
     if method == "auto":
         assert "refreshes of the sensor" in profiler.choice
 
