@@ -16,7 +16,7 @@ LEVELS = [
     ["energy"],
     ["attribute", "limit", "estimate", "carbon"],
     ["report"],
-    ["figure"],
+    ["figure", "logbook"],
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # Folders that see the public header and their own files.
