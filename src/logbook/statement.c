@@ -161,9 +161,7 @@ static void add_energy(writer *w, double j, double u95_j) {
 
 static void add_carbon(writer *w, double g, double lower, double upper) {
     char text[JMI_FORMAT_SIZE];
-    add_figure(w, jmi_format_short(text, g, "gCO2e", w->style));
-    if (!isfinite(lower) || !isfinite(upper) || upper <= lower) return;
-    add_figure_f(w, " (%s)", jmi_format_interval(text, lower, upper, "gCO2e", w->style));
+    add_figure(w, jmi_format_within(text, g, lower, upper, "gCO2e", w->style));
 }
 
 static void add_day(writer *w, double unix_s) {

@@ -66,15 +66,8 @@ void jmi_footprint_json(const jmi_footprint *f, json_t *root) {
 
 /* ---- as text ---- */
 
-/* "0.34 g (0.17–0.52 g)": three digits, and the interval where there is one. */
-static void add_figure(jmi_page *p, const char *label, double value, double lower, double upper,
-                       const char *unit) {
-    char figure[JMI_FORMAT_SIZE], interval[JMI_FORMAT_SIZE];
-    jmi_format_short(figure, value, unit, p->style);
-    jmi_text_add(&p->out, "  %-7s %s", label, figure);
-    if (isfinite(lower) && isfinite(upper) && upper > lower)
-        jmi_text_add(&p->out, " (%s)", jmi_format_interval(interval, lower, upper, unit, p->style));
-    jmi_text_append(&p->out, "\n", 1);
+static void add_figure(jmi_page *p, const char *label, const char *figure) {
+    jmi_text_add(&p->out, "  %-7s %s\n", label, figure);
 }
 
 /* Money has no prefixes. */
@@ -109,12 +102,15 @@ void jmi_footprint_text(const jmi_footprint *f, jmi_page *p) {
     size_t before = p->out.length;
     jmi_text_append(&p->out, "\n", 1);
     size_t empty = p->out.length;
+    char figure[JMI_FORMAT_SIZE];
     if (isfinite(c->g)) {
-        add_figure(p, "carbon", c->g, c->lower_g, c->upper_g, "gCO2e");
+        add_figure(p, "carbon",
+                   jmi_format_within(figure, c->g, c->lower_g, c->upper_g, "gCO2e", p->style));
         add_basis(p, f);
     }
     if (isfinite(c->cost)) add_cost(p, f);
-    if (isfinite(c->water_l)) add_figure(p, "water", c->water_l, NAN, NAN, "L");
+    if (isfinite(c->water_l))
+        add_figure(p, "water", jmi_format_short(figure, c->water_l, "L", p->style));
     if (f->why[0] != '\0') {
         char *clean = jmi_text_clean(f->why, p->style.utf8);
         jmi_text line = {0};
