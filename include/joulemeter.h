@@ -1621,6 +1621,9 @@ typedef enum jm_log_view {
 JM_API int jm_log_rows(const char *path, jm_log_view view, const jm_log_filter *filter,
                        jm_row_fn row, void *user, jm_error *error);
 
+/* The SQL statements that make an empty logbook: with INSERTs after them, a copy of it. */
+JM_API int jm_log_schema(char **sql, jm_error *error);
+
 /* Deletes rows for good, and gives their space back. A filter that names nothing is JM_INVALID. */
 JM_API int jm_log_prune(const char *path, const jm_log_filter *filter, uint64_t *removed,
                         jm_error *error);

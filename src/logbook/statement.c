@@ -194,7 +194,8 @@ static void say_runs(writer *w, const whole *all, const jm_log_filter *filter) {
         add_day(w, all->last_s);
     }
     jmi_text_add(&w->out, ", ");
-    add_figure_f(w, "%s in all) used ", jmi_format_duration(text, all->time_s, w->style));
+    add_figure(w, jmi_format_duration(text, all->time_s, w->style));
+    jmi_text_add(&w->out, " in all) used ");
 }
 
 static void say_devices(writer *w, const whole *all) {
@@ -208,9 +209,9 @@ static void say_devices(writer *w, const whole *all) {
 static void say_method(writer *w, const whole *all) {
     jmi_text_add(&w->out, ", as joulemeter ");
     add_text(w, all->versions != NULL ? all->versions : jm_version());
-    jmi_text_add(&w->out, " found from ");
+    jmi_text_add(&w->out, " found (");
     add_text(w, all->provenance != NULL ? all->provenance : "its readings");
-    jmi_text_add(&w->out, ".");
+    jmi_text_add(&w->out, ").");
     if (all->provenance != NULL && strstr(all->provenance, "modelled") != NULL)
         jmi_text_add(&w->out, " What is modelled was not measured but estimated from utilisation.");
     if (all->provenance != NULL && strstr(all->provenance, "simulated") != NULL)
@@ -243,9 +244,9 @@ static void say_carbon(writer *w, const whole *all) {
         if (all->countries != NULL) add_text(w, all->countries);
         if (table) {
             jmi_text_add(&w->out, "%s", all->countries != NULL ? "; " : "");
-            jmi_text_add(&w->out, "means of ");
+            jmi_text_add(&w->out, "yearly mean, ");
             add_range(w, all->least_year, all->most_year, "%.0f");
-            jmi_text_add(&w->out, " from Our World in Data");
+            jmi_text_add(&w->out, ", from Our World in Data");
         }
         jmi_text_add(&w->out, ")");
     }

@@ -70,22 +70,34 @@ static int read_number(jmi_logbook *book, const char *sql, int *value, jm_error 
 }
 
 /* Version 0 has no table; each version that follows adds its columns. */
-static int add_columns(jmi_logbook *book, int from, jm_error *error) {
-    jmi_text sql = {0};
-    if (from == 0) jmi_text_add(&sql, "CREATE TABLE run (id INTEGER PRIMARY KEY AUTOINCREMENT");
+static void add_version_sql(jmi_text *sql, int from) {
+    if (from == 0) jmi_text_add(sql, "CREATE TABLE run (id INTEGER PRIMARY KEY AUTOINCREMENT");
     for (int i = 0; i < JMI_LOG_COUNT; i++) {
         const jmi_log_definition *d = &jmi_log_definitions[i];
         if (d->since > from)
-            jmi_text_add(&sql, from == 0 ? ", %s %s" : "ALTER TABLE run ADD COLUMN %s %s; ",
-                         d->name, type_name(d->type));
+            jmi_text_add(sql, from == 0 ? ", %s %s" : "ALTER TABLE run ADD COLUMN %s %s; ", d->name,
+                         type_name(d->type));
     }
-    if (from == 0) jmi_text_add(&sql, ") STRICT; CREATE INDEX run_begin ON run (begin_unix_s); ");
-    jmi_text_add(&sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;", JMI_LOG_APPLICATION,
+    if (from == 0) jmi_text_add(sql, ") STRICT; CREATE INDEX run_begin ON run (begin_unix_s); ");
+    jmi_text_add(sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;", JMI_LOG_APPLICATION,
                  JMI_LOG_VERSION);
+}
+
+static int add_columns(jmi_logbook *book, int from, jm_error *error) {
+    jmi_text sql = {0};
+    add_version_sql(&sql, from);
     int status =
         sql.failed ? jmi_fail(error, JM_MEMORY, "out of memory") : run_sql(book, sql.data, error);
     jmi_text_free(&sql);
     return status;
+}
+
+int jm_log_schema(char **sql, jm_error *error) {
+    jmi_text text = {0};
+    if (sql == NULL) return jmi_fail(error, JM_INVALID, "there is no place for the SQL");
+    add_version_sql(&text, 0);
+    jmi_text_append(&text, "\n", 1);
+    return jmi_text_take(&text, sql, error);
 }
 
 static int check_kind(jmi_logbook *book, int *version, jm_error *error) {

@@ -141,8 +141,9 @@ static void statements(void **state) {
     has(text, " Wh of electricity on NVIDIA H100, as joulemeter ");
     has(text, "What is modelled was not measured");
     has(text, "Some devices are simulated");
-    has(text, "With a PUE of 1.2 and a carbon intensity of 56.04 gCO2e/kWh (France; means of 2023 "
-              "from Our World in Data) this is 0.135 ± 0.070 gCO2e.");
+    has(text,
+        "With a PUE of 1.2 and a carbon intensity of 56.04 gCO2e/kWh (France; yearly mean, 2023, "
+        "from Our World in Data) this is 0.135 ± 0.070 gCO2e.");
     has(text, "| project | runs | time | energy | carbon |\n|---|---:|");
     has(text, "| 50% & more\\_\\|x | 1 | 10.0 s | ");
     has(text, "| total | 2 | 20.0 s | ");
