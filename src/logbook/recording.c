@@ -109,27 +109,38 @@ static void set_carbon(entry *e, const jm_carbon *c, const char *currency) {
     jmi_log_set_number(row, JMI_LOG_water_l, c->water_l);
 }
 
-/* A series that has nothing of the time leaves the row without carbon. */
-static int measure(entry *e) {
-    jm_energy total = {.upper_j = INFINITY};
+/* Energy and carbon by one call: a recording that still grows may know more of the window by the
+ * next. A series that has nothing of the time leaves the row without carbon. */
+static int measure_carbon(entry *e, jm_energy *total) {
     jm_carbon carbon = {.size = sizeof carbon};
     jm_grid_info info = {.size = sizeof info};
     jm_error why = {0};
-    int status = jm_energy_window(e->recording, JM_DEVICE_TOTAL, e->window.begin_ns,
-                                  e->window.end_ns, e->run.energy, &total, &why);
-    if (status != JM_OK && status != JM_NO_DATA)
-        return jmi_fail(e->error, status, "%s", why.message);
-    set_total(e, &total);
-    set_energies(e);
-    if (e->run.grid == NULL) return JM_OK;
-    status = jm_grid_get(e->run.grid, &info);
+    int status = jm_grid_get(e->run.grid, &info);
     if (status != JM_OK) return jmi_fail(e->error, status, "the grid cannot be read");
     set_grid(e, &info);
     status = jm_carbon_window(e->run.grid, e->recording, JM_DEVICE_TOTAL, e->window.begin_ns,
-                              e->window.end_ns, e->run.energy, &carbon, NULL, &why);
+                              e->window.end_ns, e->run.energy, &carbon, total, &why);
     if (status == JM_OK) set_carbon(e, &carbon, info.currency);
     return status == JM_OK || status == JM_NO_DATA ? JM_OK
                                                    : jmi_fail(e->error, status, "%s", why.message);
+}
+
+static int measure(entry *e) {
+    jm_energy total = {.upper_j = INFINITY};
+    jm_error why = {0};
+    int status = JM_OK;
+    if (e->run.grid != NULL) {
+        status = measure_carbon(e, &total);
+    } else {
+        status = jm_energy_window(e->recording, JM_DEVICE_TOTAL, e->window.begin_ns,
+                                  e->window.end_ns, e->run.energy, &total, &why);
+        if (status == JM_NO_DATA) status = JM_OK;
+        if (status != JM_OK) return jmi_fail(e->error, status, "%s", why.message);
+    }
+    if (status != JM_OK) return status;
+    set_total(e, &total);
+    set_energies(e);
+    return JM_OK;
 }
 
 /* ---- the machine ---- */

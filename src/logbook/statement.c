@@ -55,16 +55,33 @@ static double number(sqlite3_stmt *row, int column) {
                                                            : sqlite3_column_double(row, column);
 }
 
-/* A list with ", " between its parts; NULL: there are none. */
+/* Is the part among those of the list? */
+static bool has_part(const jmi_text *list, const char *part, size_t length) {
+    const char *at = list->data;
+    while (at != NULL && *at != '\0') {
+        size_t other = strcspn(at, ",");
+        if (other == length && memcmp(at, part, length) == 0) return true;
+        at += other;
+        at += strspn(at, ", ");
+    }
+    return false;
+}
+
+/* A list with ", " between its parts, each once; NULL: there are none. */
 static char *list(sqlite3_stmt *row, int column) {
     const char *text = (const char *)sqlite3_column_text(row, column);
     jmi_text out = {0};
     char *taken = NULL;
-    if (text == NULL) return NULL;
-    for (; *text != '\0'; text++)
-        jmi_text_append(&out, *text == ',' && text[1] != ' ' ? ", " : text,
-                        *text == ',' && text[1] != ' ' ? 2 : 1);
-    jmi_text_take(&out, &taken, NULL);
+    while (text != NULL && *text != '\0') {
+        size_t length = strcspn(text, ",");
+        if (!has_part(&out, text, length)) {
+            if (out.length > 0) jmi_text_append(&out, ", ", 2);
+            jmi_text_append(&out, text, length);
+        }
+        text += length;
+        text += strspn(text, ", ");
+    }
+    if (out.length > 0) jmi_text_take(&out, &taken, NULL);
     return taken;
 }
 
