@@ -137,22 +137,22 @@ class EmissionsTracker:
     def _finish(self, run: MeasuredRun, experiment: Optional[str]) -> Optional[float]:
         try:
             run.end()
-            self.last = run.result(self._grid)
-            row = self._row(run, experiment)
+            last = run.result(self._grid)
+            row = self._row(run, last, experiment)
         finally:
             run.close()
-        g = self.last.carbon.get("g")
-        measured = self.last.energy.energy_j == self.last.energy.energy_j
-        if g is None and measured:
-            _warn(f"no carbon is known: {self.last.note}; country_iso_code='FRA' or "
+        g = last.carbon.get("g")
+        if g is None and last.energy.energy_j == last.energy.energy_j:
+            _warn(f"no carbon is known: {last.note}; country_iso_code='FRA' or "
                   "`joulemeter config set country FRA` says where this machine is")
         if self._path is not None:
             _append(self._path, row)
+        self.last = last
         self.final_emissions_data = EmissionsData(row)
         self.final_emissions = None if g is None else g / 1000
         return self.final_emissions
 
-    def _row(self, run: MeasuredRun, experiment: Optional[str]) -> Dict[str, Any]:
+    def _row(self, run: MeasuredRun, last: LoggedRun, experiment: Optional[str]) -> Dict[str, Any]:
         """The row as the logbook's view has it: from the logbook, or from one for the moment."""
         import tempfile
 
@@ -160,14 +160,14 @@ class EmissionsTracker:
 
         values = {"kind": "tracker", "project": self._project, "tag": experiment,
                   "user": setting("user")}
-        if self._wue is not None and not self.last.energy.bound_only:
-            values["water_l"] = self._wue * self.last.energy.energy_j / 3.6e6
+        if self._wue is not None and last.energy.energy_j == last.energy.energy_j:
+            values["water_l"] = self._wue * last.energy.energy_j / 3.6e6
         with tempfile.TemporaryDirectory() as folder:
             path = usual_path() if self._log else os.path.join(folder, "log.db")
             number = run.write(path, self._grid, True, values)
             names, row = _joulemeter.log_rows(path, "codecarbon", id=number)
         if self._log:
-            self.last.id = number
+            last.id = number
         return dict(zip(names, row))
 
     def __enter__(self) -> EmissionsTracker:

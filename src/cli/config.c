@@ -146,7 +146,7 @@ static int run(int argc, char **argv) {
 
 const cli_command cli_config = {
     "config",
-    "[OPTIONS] [list | get KEY | set KEY VALUE | unset KEY | path]",
+    "[OPTIONS] [list|get KEY|set KEY VALUE|unset KEY|path]",
     "settings, and where each comes from",
     "The file is weakest ($XDG_CONFIG_HOME/joulemeter/config.toml); environment\n"
     "variables (JOULEMETER_COUNTRY ...) are stronger, and flags strongest. The last\n"

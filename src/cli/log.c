@@ -177,12 +177,13 @@ static int run(int argc, char **argv) {
 
 const cli_command cli_log = {
     "log",
-    "[list | show [N] | totals | export FORMAT | statement | prune [N]] [OPTIONS]",
+    "[list|show|totals|export|statement|prune] [OPTIONS]",
     "runs that were logged: list, totals, export, a sentence for a paper",
     "Runs are logged by `joulemeter run --log`, by the setting log = true, and by\n"
-    "PowerMeter in Python. `show` shows all that is kept of a run, and nothing else\n"
-    "is. FORMAT is csv, json, markdown, sql, powermeter (its 20 columns) or\n"
-    "codecarbon (the columns of its emissions.csv).\n",
+    "PowerMeter in Python. `show N` shows all that is kept of run N; nothing else is.\n"
+    "`export FORMAT` writes csv, json, markdown, sql, powermeter (its 20 columns) or\n"
+    "codecarbon (the columns of its emissions.csv). `prune` deletes a run, or those\n"
+    "that the options choose.\n",
     "  joulemeter run --log --project thesis -- python train.py\n"
     "  joulemeter log\n"
     "  joulemeter log totals --by month\n"

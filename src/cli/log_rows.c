@@ -16,6 +16,7 @@ typedef struct table {
     char **names; /* NULL: they have not come yet */
     size_t columns;
     size_t rows;
+    double unknown; /* runs whose energy is not known */
     void (*row)(struct table *t, const jm_sql_value *values);
     output *out;
 } table;
@@ -61,12 +62,12 @@ static int read_rows(log_job *job, jm_log_view view, table *t) {
     return jm_log_rows(job->path, view, &job->filter, take_row, t, &job->error);
 }
 
-static const char *local_time(double unix_s, char *out, size_t size) {
+static const char *local_time(double unix_s, const char *form, char *out, size_t size) {
     time_t seconds = (time_t)unix_s;
     struct tm parts;
     out[0] = '\0';
     if (unix_s - unix_s == 0 && localtime_r(&seconds, &parts) != NULL)
-        strftime(out, size, "%Y-%m-%d %H:%M", &parts);
+        strftime(out, size, form, &parts);
     return out;
 }
 
@@ -100,7 +101,7 @@ static void list_row(table *t, const jm_sql_value *v) {
     snprintf(done, sizeof done, good ? "%.190s" : "%.120s (%.70s)", what, outcome);
     const char *const cells[] = {
         text(t, v, "id"),
-        local_time(number(t, v, "begin_unix_s"), when, sizeof when),
+        local_time(number(t, v, "begin_unix_s"), "%Y-%m-%d", when, sizeof when),
         text(t, v, "project"),
         done,
         duration(number(t, v, "duration_s"), took, sizeof took),
@@ -156,8 +157,11 @@ static void show_row(table *t, const jm_sql_value *v) {
     for (size_t i = 1; i < t->columns; i++) {
         jm_log_column column = {.size = sizeof column};
         if (jm_log_column_at((uint32_t)i - 1, &column) != JM_OK) continue;
-        const char *const cells[] = {t->names[i], v[i].text != NULL ? v[i].text : "-",
-                                     column.meaning};
+        char when[80];
+        bool is_time = i == 1 && v[i].type == JM_SQL_REAL;
+        if (is_time) local_time(v[i].real, "%Y-%m-%d %H:%M:%S here", when, sizeof when);
+        const char *shown = is_time && when[0] != '\0' ? when : v[i].text;
+        const char *const cells[] = {t->names[i], shown != NULL ? shown : "-", column.meaning};
         grid_row(&t->cells, cells);
     }
     grid_write(&t->cells, t->out, width, terminal_has_color(STDOUT_FILENO));
@@ -181,7 +185,7 @@ int log_show(log_job *job) {
 /* ---- totals ---- */
 
 static void totals_row(table *t, const jm_sql_value *v) {
-    char took[32], used[64], carbon[64], between[64], cost[64] = "", missing[64] = "";
+    char took[32], used[64], carbon[64], between[64], cost[64] = "";
     double g = number(t, v, "co2_g");
     const char *group = v[0].text;
     jm_value_text(g, NAN, "gCO2e", carbon, sizeof carbon);
@@ -189,8 +193,7 @@ static void totals_row(table *t, const jm_sql_value *v) {
                      sizeof between);
     if (value(t, v, "cost")->type != JM_SQL_NULL)
         snprintf(cost, sizeof cost, "%.3g %s", number(t, v, "cost"), text(t, v, "currency"));
-    double without = number(t, v, "without_energy");
-    if (without > 0) snprintf(missing, sizeof missing, "%.0f without energy", without);
+    t->unknown += number(t, v, "without_energy");
     const char *const cells[] = {
         group != NULL ? group : "-",
         text(t, v, "runs"),
@@ -199,7 +202,6 @@ static void totals_row(table *t, const jm_sql_value *v) {
         carbon,
         between,
         cost,
-        missing,
     };
     grid_row(&t->cells, cells);
 }
@@ -222,6 +224,9 @@ int log_totals(log_job *job, jm_log_view view) {
     if (t.rows > 0)
         grid_write(&t.cells, &job->out, terminal_width(STDOUT_FILENO),
                    terminal_has_color(STDOUT_FILENO));
+    if (t.unknown > 0)
+        output_add(&job->out, "Of %.0f run%s the energy is not known; %s in no sum.\n", t.unknown,
+                   t.unknown == 1 ? "" : "s", t.unknown == 1 ? "it is" : "they are");
     grid_close(&t.cells);
     close_table(&t);
     return status;

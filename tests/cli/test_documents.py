@@ -10,7 +10,8 @@ from pathlib import Path
 from common import JOULEMETER
 
 PROJECT = Path(__file__).resolve().parents[2]
-COMMANDS = ("run", "repeat", "compare", "show", "attribute", "plot", "report", "export", "sql", "devices", "doctor", "calibrate", "limit", "completion")
+COMMANDS = ("run", "repeat", "compare", "show", "attribute", "plot", "report", "export", "sql", "log",
+            "devices", "doctor", "calibrate", "limit", "config", "completion")
 
 
 def help_of(command):
