@@ -99,6 +99,11 @@ class Documents(unittest.TestCase):
         self.assertIn("true", self.complete("joulemeter", "repeat", "-c", "stable", "tru"))
         self.assertIn("true", self.complete("joulemeter", "compare", "-n", "3", "tru"))
         self.assertEqual(self.complete("joulemeter", "compare", "false", "--see"), ["--seed"])
+        self.assertEqual(self.complete("joulemeter", "log", "ex"), ["export"])
+        self.assertEqual(self.complete("joulemeter", "log", "export", "po"), ["powermeter"])
+        self.assertEqual(self.complete("joulemeter", "log", "totals", "--by", "m"), ["month"])
+        self.assertEqual(self.complete("joulemeter", "config", "set", "carbon.co"), ["carbon.country"])
+        self.assertIn("true", self.complete("joulemeter", "run", "--project", "x", "tru"))
         self.assertIn("meson.build", self.complete("joulemeter", "show", "meson.b"))
         self.assertIn("meson.build", self.complete("joulemeter", "run", "cat", "meson.b"))
 

@@ -39,14 +39,14 @@ def test_start_and_stop():
     t = tracker(project_name="p", pue=1.2, experiment_id="e", measure_power_secs=15,
                 log_level="error", save_to_api=False)
     t.start()
-    time.sleep(0.4)
+    time.sleep(0.6)
     kg = t.stop()
     assert kg == t.final_emissions == t.final_emissions_data.emissions
     (row,) = rows_of()
     assert float(row["emissions"]) == pytest.approx(kg)
     energy = float(row["energy_consumed"])
     assert energy == pytest.approx(float(row["gpu_energy"]))
-    assert energy * 3.6e6 == pytest.approx(200 * float(row["duration"]), rel=0.15)
+    assert t.last.energy.lower_j <= 200 * float(row["duration"]) <= t.last.energy.upper_j
     assert kg == pytest.approx(energy * 1.2 * 56.039e-3)
     assert float(row["emissions_rate"]) == pytest.approx(kg / float(row["duration"]))
     assert row["project_name"] == "p" and row["experiment_id"] == "e"
