@@ -21,7 +21,8 @@ def text(profiler: "LayerPowerProfiler") -> str:
     """All of it."""
     lines = ["=" * _WIDTH, "PROFILING SUMMARY", "=" * _WIDTH, ""]
     if not profiler.results:
-        return "\n".join([*lines, "Nothing has been profiled: call profile(inputs) first."])
+        why = profiler.reason or "call profile(inputs) first"
+        return "\n".join([*lines, f"Nothing has been profiled: {why}."])
     lines += [*_device(profiler), "", *_totals(profiler), ""]
     rows = _layers(profiler)
     for title, column, first in (("Power", "power_w", _POWER), ("Time", "time_s", _TIME),

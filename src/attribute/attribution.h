@@ -87,6 +87,8 @@ int jmi_attribute_direct(jmi_attributing *a, jm_error *error);
 int jmi_attribute_simply(jmi_attributing *a, jm_error *error);
 /* Which classes can be told apart, and then powers of all that are possible. */
 int jmi_attribute_resolve(jmi_attributing *a, jm_error *error);
+/* Mean and standard deviation of one power within what the device can draw. */
+void jmi_attribute_cut(const jmi_attributing *a, double *mean_w, double *sd_w);
 /* Mean power of the classes, by their time. */
 double jmi_attribute_usual(const jmi_attributing *a);
 /* How much the readings could tell. */

@@ -44,7 +44,11 @@ static jm_energy inclusive_of(const jmi_attributing *a, const jmi_within *w, dou
         for (size_t k = 0; k < w->count; k++)
             variance += w->inner[i].time_s * w->inner[k].time_s * row[w->inner[k].column];
     }
-    return jmi_terms_energy(&a->terms, energy_j, sqrt(fmax(variance, 0)), time_s);
+    double mean = time_s > 0 ? energy_j / time_s : 0;
+    double sd = time_s > 0 ? sqrt(fmax(variance, 0)) / time_s : 0;
+    if (time_s > 0 && a->options.method == JM_ATTRIBUTION_REGRESSION)
+        jmi_attribute_cut(a, &mean, &sd);
+    return jmi_terms_energy(&a->terms, mean * time_s, sd * time_s, time_s);
 }
 
 /* A part of the classes' list; of a lumped column a share. */
@@ -52,7 +56,8 @@ static jm_part part_of(const jmi_attributing *a, const jmi_nesting *n, uint32_t 
     const jmi_class *cls = &a->calls.classes[number];
     const jmi_within *within = &n->of[number];
     size_t column = a->layout.column[number];
-    double mean = a->fit.power_w[column], t = cls->share_s;
+    double mean = a->fit.power_w[column], sd = sd_of(a, column), t = cls->share_s;
+    if (a->options.method == JM_ATTRIBUTION_REGRESSION) jmi_attribute_cut(a, &mean, &sd);
     jm_part p = {.size = sizeof p,
                  .name = cls->name,
                  .group = JM_NO_GROUP,
@@ -60,7 +65,7 @@ static jm_part part_of(const jmi_attributing *a, const jmi_nesting *n, uint32_t 
                  .time_s = cls->own_s,
                  .inclusive_time_s = cls->inclusive_s,
                  .seen_s = cls->all_s};
-    double sd = hypot(sd_of(a, column), variation(a, cls) * mean);
+    sd = hypot(sd, variation(a, cls) * mean);
     p.energy = jmi_terms_energy(&a->terms, mean * t, sd * t, t);
     p.inclusive = p.energy;
     if (within->count > 0) p.inclusive = inclusive_of(a, within, cls->inclusive_share_s);

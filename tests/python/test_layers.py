@@ -707,7 +707,7 @@ def test_calls_that_took_no_time(monkeypatch, dropped):
     for row in rows:
         if row.module_type == "Quick":
             assert row.duration_ms == 0 and row.avg_power_w != row.avg_power_w
-            assert row.energy_j == 0 or row.energy_j != row.energy_j
+            assert row.energy_j != row.energy_j if dropped else row.energy_j == 0
         elif row.module_type == "Slow":
             assert 150 <= row.duration_ms and row.energy_j == pytest.approx(
                 0.2 * row.duration_ms, rel=0.1)
@@ -897,6 +897,48 @@ def test_generation_by_token():
     assert len(profiler.profile(inputs)) > 20
 
 
+@pytest.mark.parametrize("wrap", ["compiled", "distributed"])
+def test_generation_of_wrapped_models(wrap, tmp_path):
+    """What generates is within: its layers run as they are."""
+    class Generates(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.layer(x)
+
+        def generate(self, inputs, max_new_tokens):
+            for _ in range(max_new_tokens):
+                inputs = self(inputs)
+            return inputs
+
+    model = Generates()
+    if wrap == "compiled":
+        profiler = profiler_of(torch.compile(model, backend="eager"))
+        with pytest.warns(jm.JoulemeterWarning, match="runs the model as it was before"):
+            rows = profiler.profile_generation(torch.randn(2, 4), max_new_tokens=3)
+    else:
+        dist = torch.distributed
+        dist.init_process_group("gloo", init_method=f"file://{tmp_path}/rank", rank=0, world_size=1)
+        try:
+            profiler = profiler_of(nn.parallel.DistributedDataParallel(model))
+            rows = profiler.profile_generation(torch.randn(2, 4), max_new_tokens=3)
+        finally:
+            dist.destroy_process_group()
+    assert [row.layer_name for row in rows] == 3 * ["Generates", "layer"]
+    assert [token["phase"] for token in profiler.tokens] == ["prefill", "decode", "decode"]
+    assert hooks_of(model) == 0
+
+
+def test_a_model_that_was_not_called(network):
+    told = []
+    profiler = profiler_of(network, on_warning=told.append)
+    assert profiler.profile_training(lambda: None) == []
+    assert told[-1].startswith("nothing is known of layers: no layer of the model was called")
+    assert "Nothing has been profiled: no layer of the model was called." in profiler.summary()
+
+
 def test_replay_calls_layers_with_what_they_were_given():
     given = []
 
@@ -991,6 +1033,11 @@ def test_data_parallel_and_sharded_models_are_refused(network):
     parallel = nn.DataParallel(network)
     with pytest.raises(NotImplementedError, match=r"DataParallel.*model\.module"):
         LayerPowerProfiler(parallel)
+
+    with torch.device("meta"):
+        empty = nn.Linear(2, 2)
+    with pytest.raises(NotImplementedError, match="meta device"):
+        LayerPowerProfiler(empty)
 
     class FullyShardedDataParallel(nn.Module):
         pass
@@ -1136,6 +1183,37 @@ def test_layerwise_tool_over_many_calls(network, tmp_path, monkeypatch):
     assert tracker._run.watch.count < 100
     tracker.stop()
     assert {row["calls"] for row in rows_of(path)} == {"40", "80"}
+
+
+def test_layerwise_tool_where_only_parts_are_called(network, tmp_path, monkeypatch):
+    from joulemeter import _layerwise
+
+    monkeypatch.setattr(_layerwise, "_MOST_CALLS", 20)
+    tracker = LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=GPU, cpu=False)
+    tracker.start(network)
+    for _ in range(1000):
+        network[2](torch.randn(8, 32)).sum().backward()
+        assert tracker._run.watch.count < 8 * 20 + 20
+    tracker.stop()
+    assert [(row["layer"], row["calls"]) for row in rows_of(tmp_path / "layers.csv")] == [("2", "1000")]
+
+
+def test_a_network_that_is_saved_and_copied_meanwhile(network, tmp_path):
+    import copy
+
+    tracker = LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=GPU, cpu=False)
+    tracker.start(network.eval())
+    x = torch.randn(8, 16)
+    for _ in range(100):
+        expected = network(x)
+    torch.save(network, tmp_path / "network.pt")
+    others = [copy.deepcopy(network), torch.load(tmp_path / "network.pt", weights_only=False)]
+    count = tracker._run.watch.count
+    for other in others:
+        assert hooks_of(other) - sum("forward" in vars(m) for m in other.modules()) == 0
+        assert torch.equal(other(x), expected) and tracker._run.watch.count == count
+    tracker.stop()
+    assert hooks_of(network) == 0
 
 
 def test_layerwise_tool_without_a_call(network, tmp_path):
