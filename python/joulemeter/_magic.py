@@ -35,12 +35,9 @@ def measure_cell(line: str, cell: str, run_cell) -> None:
     grid = make_grid(given.country, given.intensity, given.pue, given.price)
     options = {name: getattr(given, name) for name in ("gpus", "simulate") if getattr(given, name)}
     run = MeasuredRun("cell", options)
-    try:
-        logged = _measure(run, run_cell, cell, grid)
-        if given.log or setting("log"):
-            _write(run, grid, given, logged)
-    finally:
-        run.close()
+    logged = _measure(run, run_cell, cell, grid)
+    if given.log or setting("log"):
+        _write(run, grid, given, logged)
     print(logged)
 
 

@@ -86,23 +86,24 @@ class _Shared:
             self._open[key] = profiler, users + 1
         return profiler
 
-    def give_back(self, profiler: Profiler) -> None:
+    def give_back(self, profiler: Profiler) -> Any:
+        """The recording: finished if nobody else is measuring, else as it grows."""
         with self._lock:
             for key, (held, users) in list(self._open.items()):
                 if held is not profiler:
                     continue
                 if users > 1:
                     self._open[key] = held, users - 1
-                    return
+                    return profiler.recording()
                 del self._open[key]
-        profiler.close()
+        return profiler.close()
 
 
 _shared: List[_Shared] = []
 
 
 class MeasuredRun:
-    """Measures from the moment it is made until ``end()``; ``close()`` lets go of the sampler."""
+    """Measures from the moment it is made until ``end()``."""
 
     def __init__(self, name: str, options: Dict[str, Any]) -> None:
         if not _shared:
@@ -114,19 +115,19 @@ class MeasuredRun:
         self.end_ns = 0
         self.outcome = "ok"
         self.recording: Any = None
+        self._figures: Dict[str, Any] = {}
 
     def end(self, error: Optional[BaseException] = None) -> None:
         """Stops measuring. Called while an exception goes through, it is a failed run."""
         error = error or sys.exc_info()[1]
         if error is not None and error is not self._before and not isinstance(error, GeneratorExit):
             self.outcome = type(error).__name__
-        self._window.end()
-        self.end_ns = _joulemeter.now_ns()
-        self._wait_for_last_readings()
-        self.recording = self._profiler.recording()
-
-    def close(self) -> None:
-        _shared[0].give_back(self._profiler)
+        try:
+            self._window.end()
+            self.end_ns = _joulemeter.now_ns()
+            self._wait_for_last_readings()
+        finally:
+            self.recording = _shared[0].give_back(self._profiler)
 
     def _wait_for_last_readings(self) -> None:
         """A short run, of which little is known in any case, does not wait long."""
@@ -152,6 +153,7 @@ class MeasuredRun:
                 raise
             carbon, note = {"g": None}, str(error)
             energy = self._energy_or_nothing(seconds)
+        self._figures = _figures(energy, carbon)
         return LoggedRun(energy, carbon, seconds, note)
 
     def _energy_or_nothing(self, seconds: float) -> Energy:
@@ -164,10 +166,29 @@ class MeasuredRun:
 
     def write(self, path: Optional[str], grid: _joulemeter.Grid, place: bool,
               values: Dict[str, Any]) -> int:
-        """Appends a row to a logbook; its number."""
+        """Appends a row to a logbook; its number.
+
+        The figures are those of ``result()``: a recording that still grows may know more by now,
+        and what was shown and what is kept are the same.
+        """
         return _joulemeter.log_recording(
-            self.recording, path, {"outcome": self.outcome, **software(), **values}, grid=grid,
+            self.recording, path,
+            {"outcome": self.outcome, **software(), **self._figures, **values}, grid=grid,
             begin_ns=self.begin_ns, end_ns=self.end_ns, place=place)
+
+
+def _figures(energy: Energy, carbon: Dict[str, Any]) -> Dict[str, Any]:
+    """Columns of the logbook, without what is not known."""
+    columns = {"energy_j": energy.energy_j, "energy_u95_j": energy.u95_j,
+               "energy_lower_j": energy.lower_j, "energy_upper_j": energy.upper_j,
+               "u_random_j": energy.u_random_j, "u_systematic_j": energy.u_systematic_j,
+               "co2_g": carbon.get("g"), "co2_lower_g": carbon.get("lower_g"),
+               "co2_upper_g": carbon.get("upper_g"), "intensity_g": carbon.get("intensity_g"),
+               "cost": carbon.get("cost"), "water_l": carbon.get("water_l")}
+    if energy.energy_j != energy.energy_j:
+        return {}
+    return {name: value for name, value in columns.items()
+            if value is not None and value - value == 0}
 
 
 _software: Dict[str, str] = {}

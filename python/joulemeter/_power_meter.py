@@ -146,16 +146,13 @@ class PowerMeter:
     def _end(self, run: MeasuredRun, labels: Dict[str, Any],
              error: Optional[BaseException] = None) -> None:
         values = {**labels, "project": self.project_name, "user": self.user_name, "tag": self.tag}
+        run.end(error)
+        last = run.result(self._grid)
         try:
-            run.end(error)
-            last = run.result(self._grid)
-            try:
-                last.id = run.write(usual_path(self.log_path), self._grid, self.get_country, values)
-            except Exception as failure:
-                warn_not_logged(failure)
-            self.last = last
-        finally:
-            run.close()
+            last.id = run.write(usual_path(self.log_path), self._grid, self.get_country, values)
+        except Exception as failure:
+            warn_not_logged(failure)
+        self.last = last
 
 
 def _labels(package: str, algorithm: str, data_type: str, data_shape: Shape,

@@ -135,12 +135,9 @@ class EmissionsTracker:
         return self.final_emissions_data
 
     def _finish(self, run: MeasuredRun, experiment: Optional[str]) -> Optional[float]:
-        try:
-            run.end()
-            last = run.result(self._grid)
-            row = self._row(run, last, experiment)
-        finally:
-            run.close()
+        run.end()
+        last = run.result(self._grid)
+        row = self._row(run, last, experiment)
         g = last.carbon.get("g")
         if g is None and last.energy.energy_j == last.energy.energy_j:
             _warn(f"no carbon is known: {last.note}; country_iso_code='FRA' or "
