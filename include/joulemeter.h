@@ -1652,7 +1652,7 @@ typedef struct jm_setting {
     const char *value;   /* as text; NULL: not set */
     double number;       /* of JM_SETTING_NUMBER; NaN: not set */
     bool on;             /* of JM_SETTING_BOOL */
-    const char *source;  /* "/home/ada/.config/joulemeter/config.toml:3", "$JOULEMETER_COUNTRY",
+    const char *source;  /* "/etc/x/joulemeter/config.toml:3", "$JOULEMETER_COUNTRY",
                             "--country", "not set" */
 } jm_setting;
 

@@ -78,7 +78,9 @@ class _Shared:
         self._open: Dict[str, Tuple[Profiler, int]] = {}
 
     def take(self, options: Dict[str, Any]) -> Profiler:
-        key = repr(sorted(options.items()))
+        import os
+
+        key = f"{os.getpid()} {sorted(options.items())!r}"  # a forked child has one of its own
         with self._lock:
             profiler, users = self._open.get(key, (None, 0))
             if profiler is None or profiler.closed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from ._core import _wrap
 from ._logbook import usual_path
 from ._measured_run import MeasuredRun, make_grid, setting, warn_not_logged
@@ -75,7 +77,7 @@ class PowerMeter:
         self._grid = make_grid(country if get_country else "none", intensity, pue, price, currency)
         self._options = options
         self._labels = _labels(package, algorithm, data_type, data_shape, algorithm_params, comments)
-        self._running: List[Tuple[MeasuredRun, Dict[str, Any]]] = []
+        self._blocks = threading.local()
 
     def mesure_power(self, func: Callable, package: str, algorithm: str,
                      data_type: str = "tabular", data_shape: Shape = "",
@@ -119,12 +121,12 @@ class PowerMeter:
                                      "algorithm": self._labels["algorithm"] or name})
 
     def __enter__(self) -> PowerMeter:
-        self._running.append((self._begin(self._labels), {**self._labels, "kind": "block"}))
+        run = self._begin(self._labels)
+        self._blocks.open = [*getattr(self._blocks, "open", []), run]
         return self
 
     def __exit__(self, kind, value, trace) -> None:
-        run, labels = self._running.pop()
-        self._end(run, labels, value)
+        self._end(self._blocks.open.pop(), {**self._labels, "kind": "block"}, value)
 
     def _measured(self, func: Callable, labels: Dict[str, Any]) -> Callable:
         meter = self

@@ -15,7 +15,7 @@ import os
 
 from ._bind import JoulemeterWarning
 from ._logbook import usual_path
-from ._measured_run import MeasuredRun, make_grid, setting
+from ._measured_run import MeasuredRun, make_grid, setting, warn_not_logged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,13 +159,20 @@ class EmissionsTracker:
                   "user": setting("user")}
         if self._wue is not None and last.energy.energy_j == last.energy.energy_j:
             values["water_l"] = self._wue * last.energy.energy_j / 3.6e6
-        with tempfile.TemporaryDirectory() as folder:
-            path = usual_path() if self._log else os.path.join(folder, "log.db")
-            number = run.write(path, self._grid, True, values)
-            names, row = _joulemeter.log_rows(path, "codecarbon", id=number)
+        def written(path: Optional[str]) -> Dict[str, Any]:
+            last.id = run.write(path, self._grid, True, values)
+            names, row = _joulemeter.log_rows(path, "codecarbon", id=last.id)
+            return dict(zip(names, row))
+
         if self._log:
-            last.id = number
-        return dict(zip(names, row))
+            try:
+                return written(usual_path())
+            except Exception as failure:
+                warn_not_logged(failure)
+        with tempfile.TemporaryDirectory() as folder:
+            row = written(os.path.join(folder, "log.db"))
+        last.id = None
+        return row
 
     def __enter__(self) -> EmissionsTracker:
         self.start()

@@ -246,7 +246,7 @@ int jm_grid_get(const jm_grid *grid, jm_grid_info *info) {
                          .country_name = c != NULL ? c->name : "",
                          .intensity_g = grid->intensity_g,
                          .intensity_u = grid->intensity_u,
-                         .year = years ? c->year : 0,
+                         .year = years && c != NULL ? c->year : 0,
                          .pue = grid->pue,
                          .price = grid->price,
                          .currency = grid->currency,

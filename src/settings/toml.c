@@ -150,7 +150,7 @@ static bool is_number(const char *text) {
 }
 
 static int parse_number(parser *p, jmi_toml_line *line, const char *from, size_t length) {
-    char text[64];
+    char text[64] = "";
     size_t used = 0;
     for (size_t i = 0; i < length && used + 1 < sizeof text; i++) {
         bool inside = i > 0 && i + 1 < length && from[i - 1] >= '0' && from[i - 1] <= '9' &&

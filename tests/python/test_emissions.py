@@ -106,6 +106,16 @@ def test_a_failure_inside_comes_through():
     assert len(rows_of()) == 1
 
 
+def test_a_log_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("JOULEMETER_LOG_PATH", str(tmp_path / "file" / "log.db"))
+    t = tracker(log=True)
+    t.start()
+    with pytest.warns(jm.JoulemeterWarning, match="not in the logbook"):
+        t.stop()
+    assert len(rows_of()) == 1 and t.last.id is None
+
+
 def test_the_decorator():
     @track_emissions(country_iso_code="FRA", simulate=GPU, cpu=False, offline=True)
     def work(x):

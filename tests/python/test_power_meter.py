@@ -214,6 +214,40 @@ def test_many_threads():
     assert len(logged_runs()) == 4
 
 
+def test_blocks_of_several_threads():
+    m = meter()
+
+    def work(seconds):
+        with m:
+            time.sleep(seconds)
+
+    threads = [threading.Thread(target=work, args=(s,)) for s in (0.3, 0.02)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.05)
+    for thread in threads:
+        thread.join()
+    assert sorted(row["duration_s"] > 0.2 for row in logged_runs()) == [False, True]
+
+
+def test_a_forked_child_has_a_log_of_its_own():
+    m = meter()
+
+    def fork():
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = int(PowerMeter(gpu=False, cpu=False).mesure_power(add, "pkg", "child")(1) != 2)
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    assert m.mesure_power(fork, "pkg", "parent")() == 0
+    assert {row["algorithm"]: row["outcome"] for row in logged_runs()} == {
+        "child": "ok", "parent": "ok"}
+
+
 # ---- place and settings ----
 
 
