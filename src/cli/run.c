@@ -1,6 +1,7 @@
 #include "child.h"
 #include "command.h"
 #include "footprint.h"
+#include "inject.h"
 #include "live.h"
 #include "output.h"
 #include "terminal.h"
@@ -16,6 +17,7 @@ typedef struct settings {
     const char *file;
     const char *json; /* NULL: none, "": stdout */
     measuring measuring;
+    injecting injecting;
     double baseline_s;
     const char *project, *tag, *comment; /* of the logbook */
     bool log, no_log;
@@ -67,10 +69,14 @@ static void wait_for_last_readings(job *j, int64_t duration_ns) {
 }
 
 static int run_command(job *j) {
+    settings_list environment;
+    int code = injecting_environment(&j->set.injecting, &cli_run, j->session, &environment);
+    if (code != PARSE_DONE) return code;
     live_begin(&j->live);
     jm_range_id range = command_begin(j->session, j->text);
     int64_t begin = jm_now_ns();
-    int errnum = child_start(&j->child, j->path, j->argv, jm_session_environment(j->session));
+    int errnum = child_start(&j->child, j->path, j->argv, (const char *const *)environment.list);
+    settings_free(&environment);
     if (errnum != 0) {
         jm_end(j->session, range);
         return cli_fail(&cli_run, errnum == ENOENT ? CLI_NOT_FOUND : CLI_NOT_EXECUTABLE,
@@ -247,6 +253,9 @@ static int parse(job *j, int argc, char **argv) {
         {'b', "idle-baseline", OPTION_SECONDS, &s->baseline_s, "TIME",
          "first measure idle power for TIME", 0, 3600, NULL},
         {'q', "quiet", OPTION_FLAG, &s->quiet, NULL, "no live line and no summary", 0, 0, NULL},
+        OPTION_NVTX(&s->injecting),
+        OPTION_NO_NVTX(&s->injecting),
+        OPTION_KERNELS(&s->injecting),
         {0, "log", OPTION_FLAG, &s->log, NULL, "keep the figures in the logbook: joulemeter log", 0,
          0, NULL},
         {0, "no-log", OPTION_FLAG, &s->no_log, NULL, "do not, whatever the settings say", 0, 0,
@@ -271,7 +280,8 @@ static int parse(job *j, int argc, char **argv) {
     j->argv = argv + 1;
     if (s->log && s->no_log)
         return cli_fail(&cli_run, CLI_USAGE, "choose one of --log and --no-log");
-    code = footprint_open(&j->footprint, &cli_run);
+    code = injecting_check(&s->injecting, &cli_run);
+    if (code == PARSE_DONE) code = footprint_open(&j->footprint, &cli_run);
     if (code == CLI_OK) code = check_outputs(s);
     return code == PARSE_DONE ? check_logbook(j) : code;
 }
