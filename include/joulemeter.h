@@ -6,11 +6,12 @@
  *
  * This header is the whole public interface. Read it from top to bottom as a manual:
  *
- *   1. Conventions and version     5. Ranges and marks        9. Reports and export
- *   2. Errors                      6. Recordings             10. Figures
- *   3. Simple use                  7. Energy                 11. Devices and doctor
- *   4. Sessions                    8. Attribution            12. Calibration
- *                                                            13. Power limits
+ *   1. Conventions and version    7. Energy                 13. Power limits
+ *   2. Errors                     8. Attribution            15. Carbon and cost
+ *   3. Simple use                 9. Reports and export     16. Logbook
+ *   4. Sessions                  10. Figures                17. Settings
+ *   5. Ranges and marks          11. Devices and doctor     18. Estimation from counters
+ *   6. Recordings                12. Calibration
  *
  * A first program:
  *
@@ -126,6 +127,7 @@ typedef struct jm_session jm_session;     /* measuring now */
 typedef struct jm_recording jm_recording; /* what was measured */
 typedef uint64_t jm_range_id;             /* 0 is no range */
 typedef struct jm_device jm_device;       /* section 6 */
+typedef struct jm_grid jm_grid;           /* section 15 */
 
 /* ---- 4. Sessions ----------------------------------------------------------------------------- */
 
@@ -965,9 +967,10 @@ typedef struct jm_report_options {
     uint32_t top;                    /* rows of each table of ranges. 0: 10 */
     bool tables; /* export: samples and marks in the columns of their tables (see jm_table), side
                     by side, rather than every sample of every sensor in a row */
+    const jm_grid *grid; /* say what the energy comes to (section 15). NULL: do not */
 } jm_report_options;
 #define JM_REPORT_OPTIONS_INIT                                                                     \
-    { sizeof(jm_report_options), 0, 0, false, 0, false }
+    { sizeof(jm_report_options), 0, 0, false, 0, false, 0 }
 
 /* The summary as text for a terminal, or as one JSON object (docs/json.md). */
 JM_API int jm_report_text(const jm_recording *recording, const jm_report_options *options,
@@ -1478,7 +1481,259 @@ JM_API const char *jm_limits_notes(const jm_limits *limits);
  * is set. Set finding->size before the call; its texts live until the next one. */
 JM_API int jm_limits_access(jm_limits *limits, uint32_t index, jm_finding *finding);
 
-/* ---- 17. Estimation from counters -------------------------------------------------------------
+/* ---- 15. Carbon and cost ----------------------------------------------------------------------
+ * Joules into grams of CO2 equivalent, money and water. Nothing is asked of the network: a country
+ * is given or follows from the time zone, and its figures come from a table in the library. */
+
+typedef struct jm_country {
+    size_t size;
+    const char *alpha2; /* ISO 3166-1: "FR" */
+    const char *alpha3; /* "FRA" */
+    const char *name;   /* "France" */
+    double intensity_g; /* gCO2e a kWh, mean of the year; NaN: the table has none */
+    uint32_t year;      /* 0 likewise */
+    const char *source; /* where the intensity comes from, and its licence */
+    const void *reserved;
+} jm_country;
+
+/* Finds a country by two letters, three letters ("fr", "FRA"; "UK" is GB) or its name in the table.
+ * Set country->size before the call. JM_NOT_FOUND: there is none, and the message says what is
+ * near.
+ */
+JM_API int jm_country_find(const char *code, jm_country *country, jm_error *error);
+/* All of them, by alpha2. JM_NOT_FOUND if the index is too large. */
+JM_API uint32_t jm_country_count(void);
+JM_API int jm_country_at(uint32_t index, jm_country *country);
+/* The country of a time zone ("Europe/Paris"), or of this machine's (NULL: $TZ, /etc/localtime,
+ * /etc/timezone). JM_NO_DATA: it belongs to none, as UTC does. */
+JM_API int jm_country_of_zone(const char *zone, jm_country *country, jm_error *error);
+
+/* A jm_grid is what a kilowatt-hour costs where it is used. It does not change once it is open: for
+ * any thread. */
+typedef struct jm_grid_options {
+    size_t size;
+    const char *country;   /* as jm_country_find takes it. NULL: that of the time zone; "none" */
+    const char *intensity; /* gCO2e a kWh ("56", "0.056 kg"), or a CSV file of times and such
+                              numbers (docs/carbon.md). NULL: the country's */
+    double intensity_u;    /* its relative standard uncertainty. 0: 0.25 of a country's year (an
+                              assumption: hours differ from their year by as much), 0 of what is
+                              given */
+    double pue;            /* power usage effectiveness: energy of the building over that of its
+                              computers. 0: 1 */
+    double price;          /* money a kWh. 0: not known */
+    const char *currency;  /* "EUR" */
+    double water_l;        /* litres a kWh of the computers (WUE). 0: not known */
+    bool no_zone;          /* do not ask the time zone */
+} jm_grid_options;
+#define JM_GRID_OPTIONS_INIT                                                                       \
+    { sizeof(jm_grid_options), 0, 0, 0, 0, 0, 0, 0, false }
+
+/* `options` may be NULL. Where the intensity is not known the grid opens all the same, and its
+ * `note` says why. JM_NOT_FOUND: there is no such country; JM_FORMAT: the file of intensities is
+ * wrong, and the message has the line; JM_INVALID: a number that cannot be (a PUE below 1). */
+JM_API int jm_grid_open(jm_grid **grid, const jm_grid_options *options, jm_error *error);
+/* Likewise, from a CSV text instead of a file. `name` is what messages call it. */
+JM_API int jm_grid_parse(jm_grid **grid, const char *csv, size_t length, const char *name,
+                         const jm_grid_options *options, jm_error *error);
+JM_API void jm_grid_free(jm_grid *grid);
+
+typedef enum jm_intensity_source {
+    JM_INTENSITY_UNKNOWN = 0,
+    JM_INTENSITY_GIVEN,   /* a number of the user's */
+    JM_INTENSITY_COUNTRY, /* the year's mean of the country that was given */
+    JM_INTENSITY_ZONE,    /* likewise, of the country that the time zone belongs to */
+    JM_INTENSITY_SERIES   /* a time series of the user's */
+} jm_intensity_source;
+
+typedef struct jm_grid_info {
+    size_t size;
+    jm_intensity_source source;
+    const char *country, *country_alpha3, *country_name; /* "" where none is known */
+    double intensity_g; /* a kWh; of a series its mean over time; NaN: not known */
+    double intensity_u; /* relative standard uncertainty */
+    uint32_t year;      /* of a country's figure; 0 else */
+    double pue;
+    double price;                     /* NaN: not known */
+    const char *currency;             /* "" */
+    double water_l;                   /* NaN: not known */
+    uint64_t rows;                    /* of the series; 0: there is none */
+    double first_unix_s, last_unix_s; /* what it covers */
+    const char *text;                 /* "56 gCO2e/kWh (France, 2023)"; or why there is none */
+} jm_grid_info;
+JM_API int jm_grid_get(const jm_grid *grid, jm_grid_info *info);
+
+/* Intensity of a moment. JM_NO_DATA: the series does not cover it, or none is known. */
+JM_API int jm_grid_intensity(const jm_grid *grid, double unix_s, double *g);
+
+/* What an energy comes to. Intervals are those of the energy and of the intensity together (95 %;
+ * the two are independent); under JM_BOUND_ONLY those of the bounds. */
+typedef struct jm_carbon {
+    size_t size;
+    double g;                /* gCO2e: energy x PUE x intensity; NaN: no intensity is known */
+    double lower_g, upper_g; /* NaN likewise */
+    double intensity_g;      /* mean of the time, weighted by the energy */
+    double intensity_u;      /* its relative standard uncertainty */
+    double covered;          /* share of the energy at whose time the intensity is known; for the
+                                rest it is that of the series on average */
+    double facility_j;       /* energy x PUE */
+    double cost;             /* NaN: no price is known */
+    double cost_lower, cost_upper;
+    double water_l;     /* NaN: not known */
+    double reserved[2]; /* 0 */
+} jm_carbon;
+
+/* Of an energy, whenever it was used. Set carbon->size before the call. */
+JM_API int jm_carbon_of(const jm_grid *grid, const jm_energy *energy, jm_carbon *carbon,
+                        jm_error *error);
+/* Of a device's energy in a window: a series is integrated over the power curve. `energy` gets that
+ * of the window, or is NULL. JM_NO_DATA: the device has no sensor, or the series has nothing of the
+ * window, and the message has both times. */
+JM_API int jm_carbon_window(const jm_grid *grid, const jm_recording *recording, uint32_t device,
+                            int64_t begin_ns, int64_t end_ns, const jm_energy_options *options,
+                            jm_carbon *carbon, jm_energy *energy, jm_error *error);
+
+/* ---- 16. Logbook ------------------------------------------------------------------------------
+ * One SQLite file that keeps a row for every run that asks for it. Any number of processes append
+ * at once; a row whose append returned JM_OK is on the disk. What is kept is in the table of
+ * columns and nowhere else; a user's name and place are kept only if they are given. */
+
+typedef struct jm_log_column {
+    size_t size;
+    const char *name;  /* "co2_g" */
+    const char *title; /* PowerMeter's, "CO2 emitted (gCO2e)"; of the others their name */
+    jm_sql_type type;
+    const char *meaning; /* a line */
+} jm_log_column;
+
+/* The columns of every row: PowerMeter's 20 in its order, then joulemeter's own. JM_NOT_FOUND if
+ * the index is too large. */
+JM_API uint32_t jm_log_column_count(void);
+JM_API int jm_log_column_at(uint32_t index, jm_log_column *column);
+
+/* $XDG_STATE_HOME/joulemeter/log.db, or else ~/.local/state/joulemeter/log.db: the logbook where a
+ * path is NULL. The caller's, to be freed with jm_free. */
+JM_API int jm_log_usual_path(char **path, jm_error *error);
+
+/* A value of a row. */
+typedef struct jm_log_value {
+    const char *column;
+    const char *text; /* NULL: the number */
+    double number;
+} jm_log_value;
+
+/* Appends a row, making the file and its folder if need be; `id` gets its number, or is NULL.
+ * Columns without a value are NULL. Older logbooks are brought up to date first. JM_NOT_SUPPORTED:
+ * a newer joulemeter made it; JM_FORMAT: the file is no logbook; JM_INVALID: no such column. */
+JM_API int jm_log_append(const char *path, const jm_log_value *values, size_t count, int64_t *id,
+                         jm_error *error);
+
+typedef struct jm_log_run {
+    size_t size;
+    int64_t begin_ns, end_ns;   /* what is logged. Both 0: the command's time, else all */
+    const jm_grid *grid;        /* NULL: energies alone */
+    bool place;                 /* keep the country also where the time zone alone says it */
+    const jm_log_value *values; /* project, user, tag, ... as well */
+    size_t count;
+    const char *folder; /* whose git commit is kept. NULL: the working folder's; "": none */
+    const jm_energy_options *energy;
+} jm_log_run;
+#define JM_LOG_RUN_INIT                                                                            \
+    { sizeof(jm_log_run), 0, 0, 0, false, 0, 0, 0, 0 }
+
+/* Appends a row about a recording: its time, energies, carbon, machine and environment. */
+JM_API int jm_log_recording(const char *path, const jm_recording *recording, const jm_log_run *run,
+                            int64_t *id, jm_error *error);
+
+/* Which rows: those that meet all that is set. */
+typedef struct jm_log_filter {
+    size_t size;
+    const char *project; /* NULL: any */
+    const char *tag;
+    double since_unix_s, until_unix_s; /* began in [since, until). 0: open */
+    int64_t id;                        /* this row. 0: any */
+    uint64_t last;                     /* only so many, the latest. 0: all */
+} jm_log_filter;
+#define JM_LOG_FILTER_INIT                                                                         \
+    { sizeof(jm_log_filter), 0, 0, 0, 0, 0, 0 }
+
+typedef enum jm_log_view {
+    JM_LOG_ALL = 0,    /* id, then every column by its name */
+    JM_LOG_POWERMETER, /* PowerMeter's 20 columns with its titles and units */
+    JM_LOG_CODECARBON, /* CodeCarbon's columns of emissions.csv */
+    JM_LOG_PROJECTS,   /* totals of each project: runs, time, energy, carbon, money */
+    JM_LOG_MONTHS      /* totals of each month (UTC) */
+} jm_log_view;
+
+/* Rows in the order in which they were appended: column names first, as with jm_sql. A logbook that
+ * is not there has no rows. */
+JM_API int jm_log_rows(const char *path, jm_log_view view, const jm_log_filter *filter,
+                       jm_row_fn row, void *user, jm_error *error);
+
+/* The SQL statements that make an empty logbook: with INSERTs after them, a copy of it. */
+JM_API int jm_log_schema(char **sql, jm_error *error);
+
+/* Deletes rows for good, and gives their space back. A filter that names nothing is JM_INVALID. */
+JM_API int jm_log_prune(const char *path, const jm_log_filter *filter, uint64_t *removed,
+                        jm_error *error);
+
+/* A sentence and a table for a paper: energy, carbon, how they were found and how well they are
+ * known. `format` is "markdown" or "latex". JM_NO_DATA: there are no such rows. */
+JM_API int jm_log_statement(const char *path, const jm_log_filter *filter, const char *format,
+                            char **text, jm_error *error);
+
+/* ---- 17. Settings -----------------------------------------------------------------------------
+ * What users say once rather than with every command. The file is weakest, then come environment
+ * variables, then what a program sets (flags). */
+
+typedef enum jm_setting_kind {
+    JM_SETTING_TEXT = 0,
+    JM_SETTING_NUMBER,
+    JM_SETTING_BOOL
+} jm_setting_kind;
+
+typedef struct jm_setting {
+    size_t size;
+    const char *key;         /* "carbon.country" */
+    const char *environment; /* "JOULEMETER_COUNTRY" */
+    jm_setting_kind kind;
+    const char *meaning; /* a line */
+    const char *value;   /* as text; NULL: not set */
+    double number;       /* of JM_SETTING_NUMBER; NaN: not set */
+    bool on;             /* of JM_SETTING_BOOL */
+    const char *source;  /* "/etc/x/joulemeter/config.toml:3", "$JOULEMETER_COUNTRY",
+                            "--country", "not set" */
+} jm_setting;
+
+typedef struct jm_settings jm_settings;
+
+/* $XDG_CONFIG_HOME/joulemeter/config.toml, or else ~/.config/joulemeter/config.toml. */
+JM_API int jm_settings_usual_path(char **path, jm_error *error);
+
+/* Reads the file (NULL: the usual one; it need not be there) and the environment. JM_FORMAT: the
+ * file is wrong, and the message has the line; JM_INVALID: an environment variable is. */
+JM_API int jm_settings_open(jm_settings **settings, const char *path, jm_error *error);
+JM_API void jm_settings_free(jm_settings *settings);
+
+/* The settings that there are, in their order; texts live as long as the settings, and until that
+ * one is set anew. JM_NOT_FOUND: there is none of that index or key. "country" is short for
+ * "carbon.country". */
+JM_API uint32_t jm_settings_count(void);
+JM_API int jm_settings_at(const jm_settings *settings, uint32_t index, jm_setting *setting);
+JM_API int jm_settings_get(const jm_settings *settings, const char *key, jm_setting *setting,
+                           jm_error *error);
+
+/* Sets one above all else for this program, `source` being where it comes from. */
+JM_API int jm_settings_set(jm_settings *settings, const char *key, const char *value,
+                           const char *source, jm_error *error);
+
+/* Writes one into the file (NULL: the usual one), leaving the rest of it as it is; value NULL takes
+ * it out. */
+JM_API int jm_settings_save(const char *path, const char *key, const char *value, jm_error *error);
+
+/* A grid as the settings have it. */
+JM_API int jm_grid_of_settings(jm_grid **grid, const jm_settings *settings, jm_error *error);
+
+/* ---- 18. Estimation from counters -------------------------------------------------------------
  * Watts of kernels from what Nsight Compute counted of them, for boards or moments where power
  * cannot be measured. A profile (CSV) becomes activities: shares of what a board can do at most,
  * such as 0.8 of its memory's bandwidth. A power model is a constant and watts for each activity at

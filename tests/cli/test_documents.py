@@ -10,7 +10,8 @@ from pathlib import Path
 from common import JOULEMETER
 
 PROJECT = Path(__file__).resolve().parents[2]
-COMMANDS = ("run", "repeat", "compare", "show", "attribute", "estimate", "plot", "report", "export", "sql", "devices", "doctor", "calibrate", "limit", "completion")
+COMMANDS = ("run", "repeat", "compare", "show", "attribute", "estimate", "plot", "report", "export", "sql", "log",
+            "devices", "doctor", "calibrate", "limit", "config", "completion")
 
 
 PARTS = {"estimate": ("train", "collect"), "limit": ("show", "set", "reset")}  # commands of a command
@@ -107,6 +108,11 @@ class Documents(unittest.TestCase):
         self.assertEqual(self.complete("joulemeter", "estimate", "-m", "p"), ["peak"])
         self.assertEqual(self.complete("joulemeter", "estimate", "tr"), ["train"])
         self.assertEqual(self.complete("joulemeter", "estimate", "collect", "--lau"), ["--launches"])
+        self.assertEqual(self.complete("joulemeter", "log", "ex"), ["export"])
+        self.assertEqual(self.complete("joulemeter", "log", "export", "po"), ["powermeter"])
+        self.assertEqual(self.complete("joulemeter", "log", "totals", "--by", "m"), ["month"])
+        self.assertEqual(self.complete("joulemeter", "config", "set", "carbon.co"), ["carbon.country"])
+        self.assertIn("true", self.complete("joulemeter", "run", "--project", "x", "tru"))
         self.assertIn("meson.build", self.complete("joulemeter", "show", "meson.b"))
         self.assertIn("meson.build", self.complete("joulemeter", "run", "cat", "meson.b"))
         self.assertEqual(self.complete("joulemeter", "limit", "s"), ["show", "set"])
