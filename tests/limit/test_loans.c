@@ -745,8 +745,10 @@ static void a_limit_ends_with_the_process_that_was_named(void **unused) {
     (void)unused;
     begin("h100");
     pid_t child = fork();
-    if (child == 0) prctl(PR_SET_PDEATHSIG, SIGKILL);
-    while (child == 0) pause();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;) pause();
+    }
     jm_limits_options options = JM_LIMITS_OPTIONS_INIT;
     jm_limits *limits;
     options.pid = child;
