@@ -52,7 +52,7 @@ _joulemeter_limit() {
 
 _joulemeter() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-    local commands="run repeat compare show attribute plot report export sql log devices doctor calibrate limit config completion help"
+    local commands="run repeat compare show attribute estimate plot report export sql log devices doctor calibrate limit config completion help"
     local command=${COMP_WORDS[1]} i
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
@@ -89,6 +89,16 @@ _joulemeter() {
     if [[ ${COMP_WORDS[COMP_CWORD-2]} == @(-e|--export) ]]; then
         _joulemeter_files "$cur"
         return
+    fi
+    if [[ $command == estimate ]]; then
+        case $prev in
+        -m | --mode) _joulemeter_words "min avg peak all" "$cur"; return ;;
+        -a | --application) COMPREPLY=($(compgen -c -- "$cur")); return ;;
+        -c | --csv | --model | --ncu | --keep) _joulemeter_files "$cur"; return ;;
+        -g | --gpu | --board) _joulemeter_words "v100 a100 h100 h200 gh200 3090 4090 b200" "$cur"; return ;;
+        -d | --duration) _joulemeter_words "10s 30s 2m" "$cur"; return ;;
+        -s | --argument | --temperature | --source | --program | --kernel | --skip | --launches) return ;;
+        esac
     fi
     if [[ $prev == --cooldown || ($prev == -c && $command == @(repeat|compare)) ]]; then
         _joulemeter_words "stable 5s 30s" "$cur"
@@ -135,6 +145,13 @@ _joulemeter() {
     compare) options+=" --runs --warmup --cooldown --cooldown-limit --seed --names --interval --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate" ;;
     show) options+=" --json --top --no-figures --carbon --country --intensity --pue --price" ;;
     attribute) options+=" --by --phase --device --method --net --tree --flame --top --json --calls --csv" ;;
+    estimate)
+        case ${COMP_WORDS[2]} in
+        train) options+=" --output --gpu --source" ;;
+        collect) options+=" --output --program --kernel --skip --launches --board --ncu --gpu --simulate --" ;;
+        *) options+=" --mode --application --argument --csv --gpu --duration --temperature --model --ncu --keep --output --json --top" ;;
+        esac
+        ((COMP_CWORD == 2)) && [[ $cur != -* ]] && { _joulemeter_words "train collect" "$cur"; return; } ;;
     plot) options+=" --figs --all --list --output --format --width --smooth --no-phases --raw --top --device --script --quiet" ;;
     report) options+=" --output --title --max-size --open --quiet" ;;
     export) options+=" --perfetto --clock --tables --quiet" ;;
@@ -160,7 +177,7 @@ _joulemeter() {
         _joulemeter_words "log log_path project user tag carbon.country carbon.intensity carbon.intensity_u carbon.pue carbon.price carbon.currency carbon.water" "$cur"
     elif [[ $command == compare ]]; then
         COMPREPLY=($(compgen -c -- "$cur"))
-    elif [[ $command == @(show|attribute|plot|report|export) || $command == sql ]]; then
+    elif [[ $command == @(show|attribute|estimate|plot|report|export) || $command == sql ]]; then
         _joulemeter_files "$cur"
     fi
 }

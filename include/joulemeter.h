@@ -6,11 +6,12 @@
  *
  * This header is the whole public interface. Read it from top to bottom as a manual:
  *
- *   1. Conventions and version     5. Ranges and marks        9. Reports and export
- *   2. Errors                      6. Recordings             10. Figures
- *   3. Simple use                  7. Energy                 11. Devices and doctor
- *   4. Sessions                    8. Attribution            12. Calibration
- *                                                            13. Power limits
+ *   1. Conventions and version    7. Energy                 13. Power limits
+ *   2. Errors                     8. Attribution            15. Carbon and cost
+ *   3. Simple use                 9. Reports and export     16. Logbook
+ *   4. Sessions                  10. Figures                17. Settings
+ *   5. Ranges and marks          11. Devices and doctor     18. Estimation from counters
+ *   6. Recordings                12. Calibration
  *
  * A first program:
  *
@@ -850,7 +851,7 @@ typedef struct jm_part {
     uint64_t calls;
     double time_s;           /* own time */
     double inclusive_time_s; /* with the ranges within it */
-    double power_w;          /* mean of its own time; of a member of a group the group's */
+    double power_w;          /* mean of its own time, net of idle power if energies are */
     double power_u95_w;
     jm_energy energy;    /* of its own time; JM_BOUND_ONLY for the members of a group */
     jm_energy inclusive; /* of its calls with all within them */
@@ -895,11 +896,14 @@ typedef struct jm_attribution_info {
     double lock;         /* 0 ... 1: do readings fall on the same place of every iteration? */
     bool locked;         /* they do: vary the time between iterations, or replay the parts */
     uint32_t categories; /* of the parts: a set of 1u << jm_category */
+    uint64_t within;     /* readings while any part ran */
+    uint64_t needed;     /* so many as to tell the parts apart: with fewer there are bounds only,
+                            but of parts whose calls outlast the sensor's refresh */
 } jm_attribution_info;
 #define JM_ATTRIBUTION_INFO_INIT                                                                   \
     {                                                                                              \
         sizeof(jm_attribution_info), 0, JM_CATEGORY_USER, {0}, {0}, {0}, 0, 0, 0, 0, 0, 0, 0, 0,   \
-            0, 0, false, 0                                                                         \
+            0, 0, false, 0, 0, 0                                                                   \
     }
 JM_API int jm_attribution_get(const jm_attribution *attribution, jm_attribution_info *info);
 
@@ -1728,6 +1732,235 @@ JM_API int jm_settings_save(const char *path, const char *key, const char *value
 
 /* A grid as the settings have it. */
 JM_API int jm_grid_of_settings(jm_grid **grid, const jm_settings *settings, jm_error *error);
+
+/* ---- 18. Estimation from counters -------------------------------------------------------------
+ * Watts of kernels from what Nsight Compute counted of them, for boards or moments where power
+ * cannot be measured. A profile (CSV) becomes activities: shares of what a board can do at most,
+ * such as 0.8 of its memory's bandwidth. A power model is a constant and watts for each activity at
+ * its full rate, none of them negative; it knows how wrong it was on programs that it had not seen,
+ * and widens its intervals where it is asked for what it has not seen. docs/estimate.md has the
+ * formulas. */
+
+/* What a power model may add up. */
+#define JM_ACTIVITY_TABLE(X)                                                                       \
+    X(CONSTANT, "constant", "1")                                                                   \
+    X(TEMPERATURE, "temperature", "degrees above 25 C, of 100")                                    \
+    X(CLOCK, "clock", "SM clock, of the highest")                                                  \
+    X(SM_ACTIVE, "sm_active", "SMs with work")                                                     \
+    X(PIPES, "pipes", "busy cycles of the five pipes alu, fma, fp64, shared and tensor, a fifth")  \
+    X(ISSUE, "issue", "warp instructions, of 4 a cycle and SM")                                    \
+    X(ALU, "alu", "busy cycles of the integer and logic pipe")                                     \
+    X(FMA, "fma", "busy cycles of the multiply-add pipe")                                          \
+    X(FP16, "fp16", "instructions of the half precision pipe, of 1 a cycle and SM")                \
+    X(FP64, "fp64", "busy cycles of the double precision pipe")                                    \
+    X(XU, "xu", "instructions of the special function pipe, of 1 a cycle and SM")                  \
+    X(TENSOR, "tensor", "busy cycles of the tensor pipe")                                          \
+    X(L1, "l1", "32-byte sectors of L1, of 4 a cycle and SM")                                      \
+    X(SHARED, "shared", "instructions on shared memory, of 1 a cycle and SM")                      \
+    X(CONST_CACHE, "const_cache", "requests to the constant cache, of 1 a cycle and SM")           \
+    X(L2, "l2", "32-byte sectors of L2, of 1 a cycle and SM")                                      \
+    X(DRAM, "dram", "bytes of memory, of the published bandwidth")                                 \
+    X(NVLINK, "nvlink", "bytes over NVLink, of the published bandwidth")                           \
+    X(PCIE, "pcie", "bytes over PCIe, of the published bandwidth")
+
+typedef enum jm_activity {
+#define JM_ACTIVITY_ENUM(code, name, meaning) JM_ACTIVITY_##code,
+    JM_ACTIVITY_TABLE(JM_ACTIVITY_ENUM)
+#undef JM_ACTIVITY_ENUM
+        JM_ACTIVITY_COUNT
+} jm_activity;
+
+/* "dram" for JM_ACTIVITY_DRAM, and what its rate is a share of. Never NULL. */
+JM_API const char *jm_activity_name(int activity);
+JM_API const char *jm_activity_meaning(int activity);
+
+/* Boards whose limits were published: names as Nsight Compute gives them. */
+typedef struct jm_board {
+    size_t size;
+    const char *name;     /* "Tesla V100-SXM2" */
+    double power_limit_w; /* TDP */
+    uint32_t sms;
+    double clock_hz;       /* boost */
+    double dram_bytes_s;   /* bandwidth, published */
+    double nvlink_bytes_s; /* both directions together; 0: it has none */
+    double pcie_bytes_s;   /* likewise */
+} jm_board;
+
+JM_API uint32_t jm_board_count(void);
+/* Set board->size before the call. JM_NOT_FOUND if the index is too large. */
+JM_API int jm_board_get(uint32_t index, jm_board *board);
+/* The board that a name means: "v100", "NVIDIA A100-SXM4-80GB". JM_NOT_FOUND: the message lists the
+ * boards there are. */
+JM_API int jm_board_find(const char *name, jm_board *board, jm_error *error);
+
+/* Profiles: what Nsight Compute wrote with --csv, of any version: raw and details pages, a column
+ * or a row for each metric, any locale, several processes and boards. Launches of one kernel in one
+ * process on one board are put together as they are read; memory grows with the number of
+ * different kernels only. */
+typedef struct jm_profile jm_profile;
+
+typedef struct jm_profile_kernel {
+    size_t size;
+    const char *process; /* "" if the file does not tell */
+    int64_t pid;         /* -1 likewise */
+    const char *device;  /* the board's name, or its index as text; "" likewise */
+    const char *kernel;
+    uint64_t launches;
+    double duration_s; /* of all launches; NaN: not in the file */
+} jm_profile_kernel;
+
+JM_API int jm_profile_new(jm_profile **profile, jm_error *error);
+/* Text of a profile, in pieces of any length. JM_FORMAT: the message has the number of the line. */
+JM_API int jm_profile_feed(jm_profile *profile, const char *bytes, size_t length, jm_error *error);
+/* The end of a file; others may follow. JM_NO_DATA: there was no kernel in it, the message says
+ * why, as far as Nsight Compute told; JM_PERMISSION: it was not allowed to read counters, the
+ * message has the remedy. */
+JM_API int jm_profile_end(jm_profile *profile, jm_error *error);
+/* All of it for one file. */
+JM_API int jm_profile_read(jm_profile **profile, const char *path, jm_error *error);
+/* For one thread at a time. Set `size` before the call; texts belong to the profile. JM_NOT_FOUND
+ * if the index is too large. Kernels come in the order of their first launch. */
+JM_API uint32_t jm_profile_kernel_count(const jm_profile *profile);
+JM_API int jm_profile_get(const jm_profile *profile, uint32_t index, jm_profile_kernel *kernel);
+/* Lines between the table's rows that belong to the program's own output. */
+JM_API uint64_t jm_profile_foreign_lines(const jm_profile *profile);
+/* An activity of a kernel on a board, mean over its launches by duration; NaN: the file does not
+ * tell. `approximate` (or NULL): it follows from a figure that stands for it only. */
+JM_API double jm_profile_activity(const jm_profile *profile, uint32_t index, const jm_board *board,
+                                  jm_activity activity, bool *approximate);
+JM_API void jm_profile_free(jm_profile *profile);
+
+/* Power models. */
+typedef struct jm_power_model jm_power_model;
+
+typedef enum jm_power_kind { JM_POWER_MIN = 0, JM_POWER_AVERAGE, JM_POWER_PEAK } jm_power_kind;
+enum { JM_POWER_KINDS = 3 };
+
+/* The model that comes with joulemeter: trained on published data of one V100. */
+JM_API int jm_power_model_shipped(jm_power_model **model, jm_error *error);
+/* From its JSON; nothing of it is run. JM_FORMAT: what is wrong with it. */
+JM_API int jm_power_model_parse(jm_power_model **model, const char *json, size_t length,
+                                jm_error *error);
+JM_API int jm_power_model_read(jm_power_model **model, const char *path, jm_error *error);
+JM_API int jm_power_model_json(const jm_power_model *model, char **json, jm_error *error);
+JM_API void jm_power_model_free(jm_power_model *model);
+
+/* How wrong a model was on what it had not seen: every choice was made anew without the program (or
+ * the kernel) that was left out. Per cent of the measured power, mean of absolute errors. */
+typedef struct jm_power_errors {
+    size_t size;
+    bool trained; /* false: it has no fit of this kind, the rest is 0 */
+    uint32_t rows, programs;
+    double program_pct;       /* a program left out */
+    double kernel_pct;        /* a row left out */
+    double program_mean_pct;  /* of the mean of the other programs, instead of a model */
+    double kernel_mean_pct;   /* of the mean of the other rows */
+    double program_plain_pct; /* of plain non-negative least squares on all activities */
+    double kernel_plain_pct;
+    double covered_pct;        /* truths in their 95 % intervals, programs left out */
+    double kernel_covered_pct; /* rows left out */
+    double half_width_pct;     /* of the interval that the model gives */
+} jm_power_errors;
+
+typedef struct jm_power_model_info {
+    size_t size;
+    const char *board;  /* that it was trained on */
+    const char *source; /* where its data comes from */
+    const char *made;   /* version of joulemeter that made it */
+} jm_power_model_info;
+
+/* Set `size` before the call; texts belong to the model. */
+JM_API int jm_power_model_get(const jm_power_model *model, jm_power_model_info *info);
+JM_API int jm_power_model_errors(const jm_power_model *model, jm_power_kind kind,
+                                 jm_power_errors *errors);
+/* Watts of an activity at its full rate; 0: none; NaN: the model does not know the activity. */
+JM_API double jm_power_model_watts(const jm_power_model *model, jm_power_kind kind,
+                                   jm_activity activity);
+/* Metrics of Nsight Compute that the model needs, joined by commas, for --metrics. */
+JM_API int jm_power_model_metrics(const jm_power_model *model, char **metrics, jm_error *error);
+/* Those of all activities: for collecting rows to train on. */
+JM_API int jm_activity_metrics(char **metrics, jm_error *error);
+
+typedef struct jm_train_options {
+    size_t size;
+    const char *board;  /* NULL: the column `board` of the data, which must be one */
+    const char *source; /* kept in the model. NULL: the data's path */
+} jm_train_options;
+#define JM_TRAIN_OPTIONS_INIT                                                                      \
+    { sizeof(jm_train_options), 0, 0 }
+
+/* Trains on rows of a CSV: program, kernel, board, power_avg_w (and power_min_w, power_peak_w), and
+ * a column for each activity that is known. Penalties are chosen by leaving programs out, inside
+ * each fold of another such loop, which gives the errors. JM_FORMAT names line and column;
+ * JM_NO_DATA: fewer than 8 rows or 3 programs. */
+JM_API int jm_power_model_train(jm_power_model **model, const char *path,
+                                const jm_train_options *options, jm_error *error);
+
+/* Measured and left-out estimate of each row that a model was just trained on: for judging it.
+ * JM_NOT_FOUND if the index is too large, or if the model was read. */
+typedef struct jm_power_fold {
+    size_t size;
+    const char *program, *kernel;
+    double measured_w;
+    double program_w;        /* with the program left out */
+    double kernel_w;         /* with the row left out */
+    double lower_w, upper_w; /* with the program left out */
+} jm_power_fold;
+JM_API int jm_power_model_fold(const jm_power_model *model, jm_power_kind kind, uint32_t index,
+                               jm_power_fold *fold);
+
+/* Estimates. */
+typedef struct jm_estimate_options {
+    size_t size;
+    const char
+        *board; /* that the profile was made on. NULL: as the profile says, else the model's */
+    double temperature; /* of it, C. 0: as in training */
+} jm_estimate_options;
+#define JM_ESTIMATE_OPTIONS_INIT                                                                   \
+    { sizeof(jm_estimate_options), 0, 0 }
+
+enum {
+    JM_ESTIMATE_OUTSIDE = 1u << 0,     /* an activity is outside of what the model was trained on */
+    JM_ESTIMATE_APPROXIMATE = 1u << 1, /* an activity follows from a figure that stands for it */
+    JM_ESTIMATE_OTHER_BOARD = 1u << 2, /* scaled from another board by published limits */
+    JM_ESTIMATE_BY_KERNELS = 1u << 3, /* the model knows means only: least or most of the kernels */
+    JM_ESTIMATE_UNWEIGHTED = 1u << 4  /* no durations: every kernel counts alike */
+};
+
+typedef struct jm_estimated {
+    size_t size;
+    double power_w;
+    double lower_w, upper_w; /* 95 % */
+    double energy_j;         /* NaN: no durations, or not of the average */
+    double lower_j, upper_j;
+    uint32_t flags;      /* JM_ESTIMATE_* */
+    const char *outside; /* names of activities that are outside, "" */
+} jm_estimated;
+
+typedef struct jm_estimate jm_estimate;
+/* `profile` and `model` must stay. JM_NO_DATA: metrics are missing, the message names them;
+ * JM_NOT_FOUND: the board is not known. */
+JM_API int jm_estimate_open(jm_estimate **estimate, const jm_profile *profile,
+                            const jm_power_model *model, const jm_estimate_options *options,
+                            jm_error *error);
+/* Set out->size before the call; texts belong to the estimate. Errors of kernels are taken to be
+ * alike, so that those of a program do not average out. */
+JM_API int jm_estimate_kernel(const jm_estimate *estimate, uint32_t index, jm_power_kind kind,
+                              jm_estimated *out);
+/* All kernels, weighted by their duration. */
+JM_API int jm_estimate_program(const jm_estimate *estimate, jm_power_kind kind, jm_estimated *out);
+/* The board of a kernel, by its published limits. */
+JM_API int jm_estimate_board(const jm_estimate *estimate, uint32_t index, jm_board *board);
+/* What each activity adds to a kernel's average, W; NaN: not in the model. */
+JM_API double jm_estimate_share(const jm_estimate *estimate, uint32_t index, jm_activity activity);
+/* Activities of all kernels as rows to train on, and the estimates: CSV. `program`: a name for the
+ * column, NULL: that of each kernel's process. */
+JM_API int jm_estimate_features_csv(const jm_estimate *estimate, const char *program, char **csv,
+                                    jm_error *error);
+JM_API int jm_estimate_predictions_csv(const jm_estimate *estimate, char **csv, jm_error *error);
+/* Everything as one JSON object (docs/json.md). */
+JM_API int jm_estimate_json(const jm_estimate *estimate, char **json, jm_error *error);
+JM_API void jm_estimate_free(jm_estimate *estimate);
 
 #ifdef __cplusplus
 }

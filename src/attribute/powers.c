@@ -60,9 +60,8 @@ static void cut_off(double mean, double sd, double low, double high, double *shi
         return;
     }
     *shift = (pa - pb) / in;
-    *ratio =
-        fmax(1 + ((isfinite(a) ? a * pa : 0) - (isfinite(b) ? b * pb : 0)) / in - *shift * *shift,
-             0);
+    *ratio = fmax(
+        1 + ((isfinite(a) ? a * pa : 0) - (isfinite(b) ? b * pb : 0)) / in - *shift * *shift, 0);
 }
 
 static double least_of(const jmi_attributing *a) {
@@ -96,6 +95,11 @@ static void condition(jmi_fit *fit, size_t column, double shift, double ratio, d
     }
 }
 
+bool jmi_attribute_told(const jmi_attributing *a, size_t column) {
+    double sd = sqrt(fmax(a->fit.cov_w2[column * a->fit.count + column], 0));
+    return 1.96 * sd <= jmi_attribute_usual(a);
+}
+
 /* Powers that are told, all between the least and the most that the device draws, one after the
  * other, the one that is farthest out first (assumed density filtering; Minka, A family of
  * algorithms for approximate Bayesian inference, 2001, ch. 3). So what the parts take adds up to
@@ -104,11 +108,11 @@ static void condition(jmi_fit *fit, size_t column, double shift, double ratio, d
 static bool cut_all(jmi_attributing *a) {
     jmi_fit *fit = &a->fit;
     size_t n = fit->count, classes = a->layout.classes;
-    double *gain = jmi_alloc(n, sizeof *gain), usual_w = jmi_attribute_usual(a);
+    double *gain = jmi_alloc(n, sizeof *gain);
     bool *done = jmi_alloc(classes, sizeof *done);
     bool good = gain != NULL && done != NULL;
     for (size_t i = 0; good && i < classes; i++)
-        done[i] = a->group[i] != JM_NO_GROUP || 1.96 * sqrt(fit->cov_w2[i * n + i]) > usual_w;
+        done[i] = a->group[i] != JM_NO_GROUP || !jmi_attribute_told(a, i);
     for (size_t step = 0; good && step < classes; step++) {
         size_t farthest = SIZE_MAX;
         double shift = 0, ratio = 1;
@@ -116,7 +120,7 @@ static bool cut_all(jmi_attributing *a) {
             double variance = fit->cov_w2[i * n + i], moves, left;
             if (done[i] || !(variance > 0)) continue;
             cut_off(fit->power_w[i], sqrt(variance), least_of(a), most_of(a), &moves, &left);
-            if (fabs(moves) <= fabs(shift) && left >= ratio) continue;
+            if (fabs(moves) < fabs(shift) || (moves == 0 && left >= 1)) continue;
             farthest = i, shift = moves, ratio = left;
         }
         if (farthest == SIZE_MAX) break;

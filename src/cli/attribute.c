@@ -196,7 +196,13 @@ static void print_trust(output *out, const jm_attribution_info *info,
         output_add(out,
                    "! The parts do not add up: what they draw here is not what they draw where "
                    "they were measured.\n");
-    if (info->locked)
+    if (info->within < info->needed)
+        output_add(out,
+                   "! Only %llu readings saw the parts run: some %llu are needed to tell them "
+                   "apart. Run longer,\n  or each part alone for a while (method replay in "
+                   "Python).\n",
+                   (unsigned long long)info->within, (unsigned long long)info->needed);
+    else if (info->locked)
         output_add(out,
                    "! Readings fall on the same place of every iteration: vary the time between "
                    "iterations,\n  or run each part alone for a while (method dither or replay "
@@ -211,7 +217,8 @@ static void print_head(output *out, const jm_attribution_info *info,
     output_add(out, "%s", device.name);
     output_add(out, "%s", device.model[0] != '\0' ? "  " : "");
     grid_add_text(out, device.model, 60);
-    output_add(out, "%s\n", device.simulated ? "  (simulated)" : "");
+    bool modelled = (info->whole.provenance & JM_FROM_MODEL) != 0;
+    output_add(out, "%s\n", device.simulated ? "  (simulated)" : modelled ? "  (modelled)" : "");
     output_add(out, "whole: %s; gaps: %s in %s\n", energy_text(&info->whole, whole, sizeof whole),
                energy_text(&info->gap, gap, sizeof gap),
                time_text(info->gap.duration_s, gap_time, sizeof gap_time));

@@ -387,6 +387,34 @@ static void too_short_to_tell(void **state) {
     }
 }
 
+/* A fit of four powers goes through a few readings, whatever they are: intervals hold all the same,
+ * or say that there are bounds only. */
+static void few_readings(void **state) {
+    (void)state;
+    int told_of = 0, inside = 0, bounds = 0, within = 0;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        layer layers[LAYERS];
+        four_layers(layers);
+        world_open(200 + seed);
+        world_draw(world_random(0.5, 1.5), 80);
+        run_iterations(layers, the_world.now_s + world_random(0.1, 1.5));
+        world_draw(1, 80);
+        sense(&kinds[seed % 4]);
+        told t = tell_well(the_world.recording, NULL);
+        for (int i = 0; i < LAYERS; i++) {
+            const jm_energy *e = &part_named(&t, layers[i].name)->energy;
+            bool holds = e->lower_j <= layers[i].joules && layers[i].joules <= e->upper_j;
+            *(is_bound(e) ? &bounds : &told_of) += 1;
+            *(is_bound(e) ? &within : &inside) += holds;
+        }
+        assert_true(t.info.needed > 20 && t.info.within < 20);
+        told_free(&t);
+        world_close();
+    }
+    printf("%d of %d intervals and %d of %d bounds hold\n", inside, told_of, within, bounds);
+    assert_true(inside >= 0.9 * told_of && within >= 0.95 * bounds);
+}
+
 /* Two clock readings of one moment: a call nevertheless. */
 static void calls_of_no_length(void **state) {
     (void)state;
@@ -487,6 +515,7 @@ int main(void) {
         cmocka_unit_test(many_short_windows),
         cmocka_unit_test(cut_off_powers_add_up),
         cmocka_unit_test(too_short_to_tell),
+        cmocka_unit_test(few_readings),
         cmocka_unit_test(calls_of_no_length),
         cmocka_unit_test(net_of_idle),
         cmocka_unit_test(locked_layers_are_a_group),
