@@ -192,7 +192,8 @@ static void totals_row(table *t, const jm_sql_value *v) {
     jm_interval_text(number(t, v, "co2_lower_g"), number(t, v, "co2_upper_g"), "gCO2e", between,
                      sizeof between);
     if (value(t, v, "cost")->type != JM_SQL_NULL)
-        snprintf(cost, sizeof cost, "%.3g %s", number(t, v, "cost"), text(t, v, "currency"));
+        snprintf(cost, sizeof cost, "%.3g%s%s", number(t, v, "cost"),
+                 text(t, v, "currency")[0] != '\0' ? " " : "", text(t, v, "currency"));
     t->unknown += number(t, v, "without_energy");
     const char *const cells[] = {
         group != NULL ? group : "-",
@@ -207,16 +208,16 @@ static void totals_row(table *t, const jm_sql_value *v) {
 }
 
 int log_totals(log_job *job, jm_log_view view) {
-    const char *const header[] = {view == JM_LOG_MONTHS ? "month" : "project",
-                                  "runs",
-                                  "time",
-                                  "energy",
-                                  "carbon",
-                                  "(95 %)",
-                                  "cost",
-                                  ""};
+    enum { COLUMNS = 7 }; /* as many as a row of totals has */
+    const char *const header[COLUMNS] = {view == JM_LOG_MONTHS ? "month" : "project",
+                                         "runs",
+                                         "time",
+                                         "energy",
+                                         "carbon",
+                                         "(95 %)",
+                                         "cost"};
     table t = {.row = totals_row};
-    grid_open(&t.cells, CLI_COUNT(header));
+    grid_open(&t.cells, COLUMNS);
     grid_row(&t.cells, header);
     int status = read_rows(job, view, &t);
     for (size_t c = 1; c < 7; c++) grid_right(&t.cells, c);
