@@ -152,14 +152,17 @@ static bool number_groups(const jmi_attributing *a, jm_attribution *out, const u
     return good;
 }
 
-/* The members' estimates make up the group's. */
+/* The members' estimates make up the group's: what they lack is shared by their time. */
 static void even_out(jm_attribution *out, uint32_t group) {
-    double sum_j = 0, wanted_j = out->groups[group].energy.energy_j;
+    const jm_energy *whole = &out->groups[group].energy;
+    double lacks_w = whole->energy_j; /* J until it is divided by the time */
+    if (!(whole->duration_s > 0)) return;
     for (size_t i = 0; i < out->part_count; i++)
-        if (out->parts[i].group == group) sum_j += out->parts[i].energy.energy_j;
-    if (!(sum_j > 0) || !(wanted_j > 0)) return;
+        if (out->parts[i].group == group) lacks_w -= out->parts[i].energy.energy_j;
+    lacks_w /= whole->duration_s;
     for (size_t i = 0; i < out->part_count; i++)
-        if (out->parts[i].group == group) out->parts[i].energy.energy_j *= wanted_j / sum_j;
+        if (out->parts[i].group == group)
+            out->parts[i].energy.energy_j += lacks_w * out->parts[i].energy.duration_s;
 }
 
 static bool make_groups(const jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
