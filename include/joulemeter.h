@@ -10,6 +10,7 @@
  *   2. Errors                      6. Recordings             10. Figures
  *   3. Simple use                  7. Energy                 11. Devices and doctor
  *   4. Sessions                    8. Attribution            12. Calibration
+ *                                                            13. Power limits
  *
  * A first program:
  *
@@ -1302,6 +1303,133 @@ JM_API uint32_t jm_calibrations_count(const jm_calibrations *result);
 JM_API int jm_calibrations_get(const jm_calibrations *result, uint32_t index,
                                jm_calibration *calibration);
 JM_API void jm_calibrations_free(jm_calibrations *result);
+
+/* ---- 13. Power limits ------------------------------------------------------------------------
+ * Reading and setting the limits of GPUs, and giving them back. Only root may set them, or who is
+ * allowed to by joulemeter-limitd, which is asked where the driver refuses.
+ *
+ *     jm_limits *limits;
+ *     jm_limit_target target = {JM_LEVER_POWER, 250, false};
+ *     if (jm_limits_open(&limits, NULL, &error) == JM_OK &&
+ *         jm_limits_set(limits, JM_LIMITS_ALL, &target, 0, &error) == JM_OK)
+ *         work();
+ *     jm_limits_close(limits, NULL);
+ *
+ * A limit that is set is a loan. Another process, the guard, sets it, and gives it back when
+ * jm_limits_close says so or when this process ends, however it does: by return, by a signal, by
+ * SIGKILL. A forked child owns none of it. Several loans of one GPU form a stack, whoever has
+ * them: the limit is the one that was set last, and where a loan ends that is not the last it is
+ * forgotten. When none is left, the limit is the one before the first (docs/limits.md). */
+
+typedef enum jm_lever {
+    JM_LEVER_POWER = 0, /* the board's power limit, W */
+    JM_LEVER_CLOCK      /* the highest clock of its multiprocessors, MHz */
+} jm_lever;
+
+JM_API const char *jm_lever_name(int lever); /* "power" */
+JM_API const char *jm_lever_unit(int lever); /* "W" */
+
+#define JM_LIMITS_ALL UINT32_MAX /* every GPU that was opened */
+
+typedef struct jm_limits_options {
+    size_t size;
+    const char *gpus;     /* as in jm_session_options */
+    const char *simulate; /* likewise */
+    jm_session *session;  /* whose simulated GPUs are meant. NULL: none */
+    const char *socket;   /* of joulemeter-limitd. NULL: $JOULEMETER_LIMITD_SOCKET, else
+                             /run/joulemeter/limitd.sock */
+    int32_t pid; /* limits are given back when this process ends, and jm_limits_close leaves
+                    them alone. 0: this process */
+} jm_limits_options;
+#define JM_LIMITS_OPTIONS_INIT                                                                     \
+    { sizeof(jm_limits_options), 0, 0, 0, 0, 0 }
+
+/* Lists the GPUs; nothing is set. For one thread at a time. JM_NOT_FOUND: a GPU that is not there,
+ * or none at all; JM_MISSING_LIBRARY: there is no driver; JM_HUNG: it does not answer. */
+typedef struct jm_limits jm_limits;
+JM_API int jm_limits_open(jm_limits **limits, const jm_limits_options *options, jm_error *error);
+
+/* Gives back what was set, and waits for it. The object is gone, whatever is returned: where a
+ * limit could not be given back the error says so, and the guard goes on trying. */
+JM_API int jm_limits_close(jm_limits *limits, jm_error *error);
+
+JM_API uint32_t jm_limits_count(const jm_limits *limits);
+
+/* Settings for a child process that is to see the same simulated GPUs ("NAME=value", ended by
+ * NULL); NULL where they are real. */
+JM_API const char *const *jm_limits_environment(jm_limits *limits);
+
+/* A limit of one GPU as it is now. Figures that the driver does not give are NaN. */
+typedef struct jm_limit {
+    size_t size;
+    const char *device; /* "gpu0"; texts live until the next call for the same GPU and lever */
+    const char *uuid;
+    const char *model;
+    jm_lever lever;
+    bool simulated;
+    int status;          /* JM_OK, or why it cannot be read */
+    const char *message; /* a sentence: why not, or what is to be known of it; "" */
+    double value;        /* in force, W or MHz. Clocks: that of the last loan, NaN where there is
+                            none: the driver does not tell of a lock */
+    double requested;    /* what the driver was last asked for; value is less where the board has
+                            other limits besides */
+    double standard;     /* the board's default. Clocks: the highest */
+    double least, most;  /* what can be set */
+    double base;         /* what it goes back to when all loans end; NaN: there is no loan */
+    uint32_t loans;      /* that are alive */
+    int32_t holder_pid;  /* whose loan is in force; 0: nobody's */
+    const char *holder;  /* its name, "" */
+    bool left_over;      /* it was set under a guard that was killed: jm_limits_reset mends it */
+    bool volatile_limit; /* persistence mode is off: the driver forgets the limit as soon as no
+                            program uses the GPU */
+} jm_limit;
+
+/* Set limit->size before the call. JM_NOT_FOUND: no such index. Where the limit cannot be read the
+ * call returns JM_OK, and limit->status why. */
+JM_API int jm_limits_read(jm_limits *limits, uint32_t index, jm_lever lever, jm_limit *limit,
+                          jm_error *error);
+
+/* What to set. */
+typedef struct jm_limit_target {
+    jm_lever lever;
+    double value; /* W or MHz; per cent of the board's default */
+    bool percent;
+} jm_limit_target;
+
+/* "250", "250W", "70%", "1200MHz". JM_INVALID: the text is none of them. */
+JM_API int jm_limit_parse(const char *text, jm_lever lever, jm_limit_target *target,
+                          jm_error *error);
+
+enum {
+    JM_LIMIT_KEEP = 1u << 0,    /* no loan: the limit stays. Where others have loans it comes into
+                                   force after them */
+    JM_LIMIT_DEFAULT = 1u << 1, /* jm_limits_reset: the board's default, not what was before */
+    JM_LIMIT_FORCE = 1u << 2    /* jm_limits_reset: end the loans of others, too */
+};
+
+/* Sets a limit of one GPU or of all: of all or of none. What the board does not allow is brought
+ * within its bounds (clocks: to the next lower step), and jm_limits_notes says so. Setting again
+ * changes the loan. What is in force afterwards is read back and compared. JM_PERMISSION: the
+ * message says what to run; JM_NOT_SUPPORTED; JM_LOST; JM_HUNG: no answer in time;
+ * JM_MISSING_LIBRARY: joulemeter-limitd, which is the guard, is not to be found. */
+JM_API int jm_limits_set(jm_limits *limits, uint32_t index, const jm_limit_target *target,
+                         uint32_t flags, jm_error *error);
+
+/* Ends the loan of one lever early. */
+JM_API int jm_limits_restore(jm_limits *limits, uint32_t index, jm_lever lever, jm_error *error);
+
+/* Mends what killed guards left: the limit that was before. Where nothing is to be mended, the
+ * board's default is set. Loans of others go on, and end there (see JM_LIMIT_FORCE). */
+JM_API int jm_limits_reset(jm_limits *limits, uint32_t index, jm_lever lever, uint32_t flags,
+                           jm_error *error);
+
+/* What the last jm_limits_set, _restore or _reset has to say beside that it worked: sentences that
+ * end with a line break each; "" if nothing. Belongs to the object, until the next of them. */
+JM_API const char *jm_limits_notes(const jm_limits *limits);
+
+/* May this process set a GPU's limits, and by whom (status JM_OK), or what would mend that? Nothing
+ * is set. Set finding->size before the call; its texts live until the next one. */
+JM_API int jm_limits_access(jm_limits *limits, uint32_t index, jm_finding *finding);
 
 #ifdef __cplusplus
 }

@@ -9,9 +9,9 @@
 #include <string.h>
 
 const cli_command *const cli_commands[] = {
-    &cli_run,    &cli_repeat,    &cli_compare,    &cli_show, &cli_attribute,
-    &cli_plot,   &cli_report,    &cli_export,     &cli_sql,  &cli_devices,
-    &cli_doctor, &cli_calibrate, &cli_completion, NULL};
+    &cli_run,    &cli_repeat,    &cli_compare, &cli_show,       &cli_attribute,
+    &cli_plot,   &cli_report,    &cli_export,  &cli_sql,        &cli_devices,
+    &cli_doctor, &cli_calibrate, &cli_limit,   &cli_completion, NULL};
 
 int cli_fail(const cli_command *command, int code, const char *format, ...) {
     char *text = NULL;
