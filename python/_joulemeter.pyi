@@ -229,7 +229,7 @@ class Recording:
     def sensors(self) -> List[Dict[str, Any]]: ...
     def warnings(self) -> List[str]: ...
     def ranges(self, category: str, /) -> List[Dict[str, Any]]:
-        """Those of one category, without energies."""
+        """Those of one category, without energies; ``index`` is the place among all ranges."""
     def info(self) -> Dict[str, str]: ...
     def stats(self) -> Dict[str, Any]: ...
     def energy(
@@ -358,6 +358,7 @@ class Calls:
         more: Optional[Callable[[], Any]] = None,
         sequence: Optional[Callable[[], int]] = None,
         finish: Optional[Callable[..., Any]] = None,
+        within: int = ...,
     ) -> None: ...
     @property
     def count(self) -> int:

@@ -33,7 +33,8 @@ typedef struct calls_object {
     Py_ssize_t next_mark;
     PyObject *more;     /* called when the marks are used up, to append some */
     PyObject *sequence; /* () -> how many objects were made in this thread */
-    PyObject *finish;   /* called with the output of a call after which none is open */
+    PyObject *finish;   /* called with the output of a call that no other of `within` is around */
+    int32_t within;     /* parts before this one, such as modules' forwards */
     bool stopped;
 } calls_object;
 
@@ -148,7 +149,9 @@ static int end_call(calls_object *c, int32_t part, PyObject *output) {
     while (depth > 0 && c->calls[s->items[depth - 1]].part != part) depth--;
     if (depth == 0) return 0;
     if (end_above(c, s, depth - 1) != 0) return -1;
-    if (depth > 1 || c->finish == NULL || output == NULL) return 0;
+    if (part >= c->within || c->finish == NULL || output == NULL) return 0;
+    while (--depth > 0)
+        if (c->calls[s->items[depth - 1]].part < c->within) return 0;
     PyObject *done = PyObject_CallFunctionObjArgs(c->finish, output, NULL);
     Py_XDECREF(done);
     return done != NULL ? 0 : -1;
@@ -343,11 +346,12 @@ static void keep(PyObject **place, PyObject *value) {
 }
 
 static int calls_init(PyObject *self, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"marks", "more", "sequence", "finish", NULL};
+    static char *names[] = {"marks", "more", "sequence", "finish", "within", NULL};
     PyObject *marks = NULL, *more = NULL, *sequence = NULL, *finish = NULL;
     calls_object *c = (calls_object *)self;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOOO", names, &marks, &more, &sequence,
-                                     &finish))
+    int within = INT32_MAX;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOOOi", names, &marks, &more, &sequence,
+                                     &finish, &within))
         return -1;
     if (marks != NULL && marks != Py_None && !PyList_Check(marks)) {
         PyErr_SetString(PyExc_TypeError, "marks must be a list");
@@ -361,6 +365,7 @@ static int calls_init(PyObject *self, PyObject *args, PyObject *kwargs) {
     keep(&c->more, more);
     keep(&c->sequence, sequence);
     keep(&c->finish, finish);
+    c->within = within;
     return 0;
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 
@@ -22,6 +23,7 @@ _NO_DATA = ("JM_NO_DATA",)
 _OURS = "(joulemeter)"  # time in which we work ourselves, where that costs the device's energy
 _LEAST_S = 2.0  # before then it is too early to say that more would not help
 _PATIENCE_S = 1.5  # from then on there is a line about progress
+_ENOUGH_REFRESHES = 10  # runs that last so long have readings of their own
 
 
 class Progress:
@@ -95,6 +97,8 @@ class LayerRun:
         Their calls.
     all_windows : list of (begin_ns, end_ns)
         All runs of the whole model.
+    reason : str
+        Why the latest attribution knows of no energy.
     """
 
     def __init__(self, watch: "_hooks.Watch", on_gpu: bool, device_index: Any, net: bool,
@@ -109,6 +113,7 @@ class LayerRun:
         self.all_windows: List[Tuple[int, int]] = []
         self.runs: List[List["Call"]] = []
         self.attribution_s = 0.0  # what the latest attribution took
+        self.reason = ""
 
     def __enter__(self) -> LayerRun:
         from .highlevel import TorchProfiler
@@ -182,8 +187,9 @@ class LayerRun:
 
     def attribute(self, method: str = "regression", calls: bool = False,
                   windows: Optional[List[Tuple[int, int]]] = None) -> Optional[Attribution]:
-        """None: nothing was read, or no layer ran."""
+        """None: nothing was read, or no layer ran; then there is a ``reason``."""
         begin = _joulemeter.now_ns()
+        self.reason = ""
         recording = self.profiler.recording()
         assert recording is not None
         try:
@@ -193,6 +199,7 @@ class LayerRun:
         except JoulemeterError as error:
             if error.status not in _NO_DATA:
                 raise
+            self.reason = str(error)
             return None
         finally:
             end = _joulemeter.now_ns()
@@ -200,6 +207,20 @@ class LayerRun:
             if not self.profiler.closed and (self.device or "cpu").startswith("cpu"):
                 self.profiler.add_range(_OURS, begin, end, _hooks._LAYER)
                 self.set_aside(begin, end)
+
+
+    def what_to_do(self, seconds: float, longer: Callable[[int], str]) -> str:
+        """What helps where no energy is known of so many seconds. ``longer`` is told how many times
+        as long would do."""
+        recording, refresh_s = self.recording, self.sensors.refresh_s
+        reads = self.device is not None and any(
+            recording.latest(quantity, device=self.device) is not None
+            for quantity in ("power", "power_average", "energy"))
+        if not reads or seconds <= 0 or seconds >= _ENOUGH_REFRESHES * refresh_s:
+            return "joulemeter doctor says which sensors there are, and what is missing"
+        times = math.ceil(_ENOUGH_REFRESHES * refresh_s / seconds)
+        return (f"{1e3 * seconds:.3g} ms are too short for the sensor of {self.device}, which "
+                f"refreshes every {1e3 * refresh_s:.3g} ms: {longer(times)}")
 
 
 def unsettled(found: Optional[Attribution], target: float) -> Optional[List[str]]:

@@ -146,7 +146,7 @@ def _notes(profiler: "LayerPowerProfiler") -> List[str]:
     lines.append(f"Method: {profiler.method_used}{why}")
     found = profiler.attribution
     if found is None:
-        return lines
+        return [*lines, f"Energies are not known: {profiler.reason}"]
     if profiler.check is not None:
         check = profiler.check
         lines.append(

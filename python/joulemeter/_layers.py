@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 
 from . import _hooks
@@ -73,8 +74,9 @@ class LayerPowerProfiler:
     results : list of LayerMetrics
         Of the latest profiling, as are all that follow.
     attribution : Attribution or None
-        Energies of each layer over all runs, groups, residual and diagnostics. None: no sensor of
-        power or energy was read.
+        Energies of each layer over all runs, groups, residual and diagnostics. None: nothing is
+        known, and ``reason`` says why.
+    reason : str
     report : Report
         The recording: tables, figures, ``save``.
     method_used : str
@@ -116,6 +118,7 @@ class LayerPowerProfiler:
         self.report: Optional[Report] = None
         self.method_used = ""
         self.choice = ""
+        self.reason = ""
         self.check: Optional[Dict[str, float]] = None
         self.tokens: List[Dict[str, Any]] = []
         self.phases: List[Dict[str, Any]] = []
@@ -143,7 +146,7 @@ class LayerPowerProfiler:
         list of LayerMetrics
             A row for each call of a layer in each run.
         """
-        num_runs = _count(num_runs)
+        num_runs = self._count("num_runs", num_runs)
         forward, kept = self._forward(inputs)
         with kept:
             layers = []
@@ -184,6 +187,7 @@ class LayerPowerProfiler:
         from ._tokens import tell
 
         self._needs_torch("profile_generation")
+        max_new_tokens = self._count("max_new_tokens", max_new_tokens)
         generate = generator(self.model, inputs, _hooks.device_of(self._inner), generate_kwargs)
         with Kept(self._inner):
             if warmup:
@@ -220,7 +224,7 @@ class LayerPowerProfiler:
             take that no layer made (of the loss, say) is none of them.
         """
         self._needs_torch("profile_training")
-        num_runs = _count(num_runs)
+        num_runs = self._count("num_runs", num_runs)
         if warmup:
             step()
         with self._open(training=True) as run:
@@ -247,6 +251,17 @@ class LayerPowerProfiler:
         if self._is_keras:
             raise NotImplementedError(f"{method} is for models of PyTorch: of a Keras model "
                                       "profile(inputs) measures the layers' calls")
+
+    def _count(self, name: str, number: Any) -> int:
+        """Of runs or tokens: how long it lasts, which a warning may come back to."""
+        try:
+            count = operator.index(number)
+        except TypeError:  # 1.9 runs are not 1 run
+            count = 0
+        if count < 1:
+            raise ValueError(f"{name} must be a whole number, 1 or more, not {number!r}")
+        self._asked = (name, count)
+        return count
 
     def _open(self, training: bool = False) -> LayerRun:
         self._forget()
@@ -348,10 +363,21 @@ class LayerPowerProfiler:
         assert recording is not None
         self.report = Report(recording, run.device, "layers")
         if self.attribution is None:
-            _warn("no sensor of power or energy was read while the layers ran: times are known, "
-                  "energies are not (joulemeter doctor says what is missing)")
+            self._tell_why(run)
         self.results = metrics_of(recording, self.attribution, run.runs, self.method_used)
         return self.results
+
+    def _tell_why(self, run: LayerRun) -> None:
+        """No energy is known."""
+        seconds = sum(end - begin for begin, end in run.windows) * 1e-9
+        name, count = self._asked
+
+        def longer(times: int) -> str:
+            return f"{name}={times * count} or so would do"
+
+        self.reason = run.reason
+        _warn(f"times of layers are known, energies are not: {run.reason}; "
+              f"{run.what_to_do(seconds, longer)}")
 
     def _check(self, run: LayerRun) -> None:
         """The parts against the whole, over all runs of the whole model: the longer, the sharper."""
@@ -399,12 +425,6 @@ class LayerPowerProfiler:
     def __repr__(self) -> str:
         state = f"{len(self.results)} calls" if self.results else "nothing profiled"
         return f"<LayerPowerProfiler of {type(self._inner).__name__}, {self.method}: {state}>"
-
-
-def _count(runs: Any) -> int:
-    if int(runs) < 1:
-        raise ValueError("num_runs must be 1 or more")
-    return int(runs)
 
 
 def _share_of_short(runs: List[List["Call"]], seconds: float) -> float:

@@ -101,12 +101,13 @@ class LayerwiseMeasurementTool(Tool):
             found = run.attribute(windows=[(self._first_ns, last_ns)])
             self.attribution = found
             rows = self._rows(run, found)
+            why = "" if rows else self._why_none(run, last_ns)
         finally:
             run.__exit__()
         if rows:
             self._open_file().append(*rows)
         else:
-            _warn("no layer ran between start() and stop(), or no sensor was read: no row is written")
+            _warn(f"no row is written: {why}")
 
     def close(self) -> None:
         """As ``stop()``, if it runs."""
@@ -126,6 +127,13 @@ class LayerwiseMeasurementTool(Tool):
         if self._run is not None:
             self._take(self._run)
             self._run.watch.clock.start()
+
+    def _why_none(self, run: "LayerRun", last_ns: int) -> str:
+        if not self._calls:
+            return "no layer ran between start() and stop()"
+        to_do = run.what_to_do((last_ns - self._first_ns) * 1e-9,
+                               lambda times: f"{times} times as long would do")
+        return f"{run.reason}; {to_do}"
 
     def _rows(self, run: "LayerRun", found: Optional[Attribution]) -> List[Row]:
         if found is None:
