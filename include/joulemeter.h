@@ -1659,6 +1659,85 @@ JM_API int jm_trial_meter_progress(const jm_trial_meter *meter, jm_trial_progres
 JM_API int jm_trial_meter_trial(const jm_trial_meter *meter, double setting, bool final,
                                 jm_trial *trial, jm_error *error);
 
+/* Steering joins it all for a program on real boards: a session measures them, their limits are
+ * set, a tuner says what is next, and, where the program goes on meanwhile, a trial meter when.
+ *
+ *     jm_steering_open(&steering, session, limits, NULL, &error);
+ *     jm_steering_next(steering, NULL, &error);
+ *     while (more_to_do()) {
+ *         work();
+ *         jm_steering_item(steering, jm_now_ns(), 1);
+ *         jm_steering_poll(steering, NULL, &error);
+ *     }
+ *     jm_steering_end(steering, NULL);
+ *     jm_tuner_result_get(jm_steering_tuner(steering), &result, &error);
+ *     jm_steering_close(steering);
+ *
+ * When nothing is left to try the best setting is set, and the work goes on under it. What was set
+ * is a loan of `limits`, and ends with it. */
+typedef struct jm_steering jm_steering;
+
+typedef struct jm_steering_options {
+    size_t size;
+    jm_tuner_options tuner;       /* bounds, standard and step may be 0: the board's */
+    jm_trial_meter_options meter; /* of trials while the program goes on */
+} jm_steering_options;
+#define JM_STEERING_OPTIONS_INIT                                                                   \
+    { sizeof(jm_steering_options), JM_TUNER_OPTIONS_INIT, JM_TRIAL_METER_OPTIONS_INIT }
+
+/* Nothing is set yet. `session` must measure by itself (JM_SESSION_NO_JOIN) every GPU of `limits`;
+ * both must live as long as the steering. Several GPUs are tuned as one: they get the same setting,
+ * and energy is that of all. JM_INVALID: they have not the same bounds, or the session does not
+ * measure them; JM_NOT_SUPPORTED: the driver does not tell of the limit. For one thread at a time,
+ * but for jm_steering_item. */
+JM_API int jm_steering_open(jm_steering **steering, jm_session *session, jm_limits *limits,
+                            const jm_steering_options *options, jm_error *error);
+/* The setting stays: it is the limits' loan. */
+JM_API void jm_steering_close(jm_steering *steering);
+
+/* Asks the tuner what is next and sets it: a trial begins. step->done: nothing is left, and the
+ * best is set. `step` may be NULL; else set step->size before the call. What the board does not
+ * take is told to the tuner as a failed trial, and the next one asked for; an error is what no
+ * further trial would mend (permission, a lost board). */
+JM_API int jm_steering_next(jm_steering *steering, jm_tuner_step *step, jm_error *error);
+
+/* So many items of work were done by this time, which has passed. From any thread, quick. */
+JM_API void jm_steering_item(jm_steering *steering, int64_t end_ns, double items);
+/* The time between was no work (a pause, a validation): it is left out of the trial. Likewise. */
+JM_API void jm_steering_pause(jm_steering *steering, int64_t begin_ns, int64_t end_ns);
+
+typedef struct jm_steering_progress {
+    size_t size;
+    bool running; /* a trial is under way */
+    bool done;    /* nothing is left to try, and the best is set */
+    bool ended;   /* this call has ended a trial: `last` is it */
+    double setting;     /* in force */
+    const char *reason; /* why it is tried; it lives until the next call */
+    uint32_t trials;    /* that have ended */
+    jm_trial last;
+    jm_trial_progress trial;
+} jm_steering_progress;
+
+/* Goes through the items whose readings are there by now; where they are enough, ends the trial and
+ * begins the next. To be called every tenth of a second or so. `progress` may be NULL; else set
+ * progress->size before the call. */
+JM_API int jm_steering_poll(jm_steering *steering, jm_steering_progress *progress, jm_error *error);
+
+/* The work has ended, or its rest belongs to no trial: ends the one under way with what there is,
+ * if that is any good. No other begins. */
+JM_API int jm_steering_end(jm_steering *steering, jm_error *error);
+
+/* The other way, for work that is run anew for each setting: what was done in [begin_ns, end_ns]
+ * is the trial. It waits until the readings are there (0.3 s at most). `trial` may be NULL; else set
+ * trial->size before the call. No trial is under way afterwards. */
+JM_API int jm_steering_measure(jm_steering *steering, int64_t begin_ns, int64_t end_ns,
+                               double items, jm_trial *trial, jm_error *error);
+/* The trial under way came to nothing. */
+JM_API int jm_steering_fail(jm_steering *steering, jm_error *error);
+
+/* Its tuner: for results, and for trials of elsewhere. It lives as long as the steering. */
+JM_API jm_tuner *jm_steering_tuner(jm_steering *steering);
+
 #ifdef __cplusplus
 }
 #endif
