@@ -1738,6 +1738,23 @@ JM_API int jm_steering_fail(jm_steering *steering, jm_error *error);
 /* Its tuner: for results, and for trials of elsewhere. It lives as long as the steering. */
 JM_API jm_tuner *jm_steering_tuner(jm_steering *steering);
 
+/* What tuning came to. */
+typedef struct jm_tuning {
+    size_t size;
+    jm_lever lever;
+    jm_objective objective;
+    jm_tuner *tuner;               /* whose points and trials are meant; else these: */
+    double standard, setting;      /* the default, and the best; NaN: none is better */
+    const jm_tuner_point *points;  /* over the settings, rising */
+    size_t point_count;
+    const jm_trial *trials;
+    size_t trial_count;
+} jm_tuning;
+
+/* A figure of it: energy, time and objective over the settings, of those at the standard, with the
+ * objective's 95 % interval and what was measured. JM_NO_DATA: no trial measured anything. */
+JM_API int jm_figure_tuning(jm_figure **figure, const jm_tuning *tuning, jm_error *error);
+
 #ifdef __cplusplus
 }
 #endif
