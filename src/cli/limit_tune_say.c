@@ -67,7 +67,7 @@ static double standard_objective(const tune *t) {
 }
 
 static void say_trial(tune *t, const jm_trial *trial) {
-    char setting[32], seconds[64], power[64], energy[64], relative[32] = "";
+    char setting[32], seconds[64], power[64], energy[64], relative[80] = "";
     limit_text(trial->setting, t->lever, setting);
     if (trial->failed) {
         tune_say(t, "%s: nothing was measured", setting);
