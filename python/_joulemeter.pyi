@@ -403,3 +403,44 @@ def figure_limits(points: List[Tuple[float, ...]], /) -> Dict[str, Any]:
 
 def figure_coverage(points: List[Tuple[str, int, int]], level: float, /) -> Dict[str, Any]:
     """(name, held, of)."""
+
+class Limits:
+    """The limits of GPUs."""
+
+    def __init__(
+        self,
+        *,
+        gpus: Optional[str] = None,
+        simulate: Optional[str] = None,
+        socket: Optional[str] = None,
+        pid: int = 0,
+        session: Optional[Session] = None,
+    ) -> None: ...
+    @property
+    def count(self) -> int:
+        """Number of GPUs."""
+    def read(self, index: int, lever: str = "power", /) -> Dict[str, Any]:
+        """A GPU's limit as a dict."""
+    def set(
+        self,
+        index: Optional[int],
+        value: Union[float, str],
+        lever: str = "power",
+        keep: bool = False,
+    ) -> str:
+        """Sets a limit: 250, '250W', '70%'. Index None: all GPUs. Returns what there is to be said
+        of it."""
+    def restore(self, index: Optional[int] = None, lever: str = "power", /) -> str:
+        """Gives a limit back early."""
+    def reset(
+        self,
+        index: Optional[int] = None,
+        lever: str = "power",
+        default: bool = False,
+        force: bool = False,
+    ) -> str:
+        """Mends what was left, or sets the default."""
+    def environment(self) -> List[str]:
+        """Settings for a child that is to see the same simulated GPUs."""
+    def close(self) -> None:
+        """Gives back what was set."""

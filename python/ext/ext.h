@@ -27,6 +27,7 @@ int add_recording_type(PyObject *module);
 int add_statistics(PyObject *module);
 int add_figures(PyObject *module);
 int add_calls(PyObject *module);
+int add_limits_type(PyObject *module);
 
 /* Sets the Python exception that fits a status; returns NULL. */
 PyObject *raise_error(int status, const jm_error *error);

@@ -19,7 +19,7 @@ from ._energy import Energy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import callbacks, distributed, figures, highlevel, measurement
+    from . import callbacks, distributed, figures, highlevel, limits, measurement
     from ._attribution import Attribution
     from ._layer_metrics import LayerMetrics
     from ._layers import LayerPowerProfiler
@@ -28,21 +28,24 @@ if TYPE_CHECKING:
     from ._statistics import Comparison, Forecast, Repeat, forecast
     from ._torch_trace import merge_torch_trace, torch_trace
     from .highlevel import profile_tf, profile_torch
+    from .limits import clock_limit, power_limit, power_limits, reset_power_cap, set_power_cap
 
 __all__ = [
     "Attribution", "Comparison", "Energy", "Forecast", "JoulemeterError", "JoulemeterWarning", "LayerMetrics",
-    "LayerPowerProfiler", "Profiler", "Repeat", "Report", "__version__", "callbacks", "compare", "current", "devices", "distributed",
-    "figures", "findings", "forecast", "highlevel", "measure", "measurement", "merge_torch_trace", "open",
-    "profile", "profile_tf", "profile_torch", "repeat", "torch_trace",
+    "LayerPowerProfiler", "Profiler", "Repeat", "Report", "__version__", "callbacks", "clock_limit", "compare", "current", "devices", "distributed",
+    "figures", "findings", "forecast", "highlevel", "limits", "measure", "measurement", "merge_torch_trace", "open",
+    "power_limit", "power_limits", "profile", "profile_tf", "profile_torch", "repeat",
+    "reset_power_cap", "set_power_cap", "torch_trace",
 ]
 
 # Names and modules that are imported when they are first used: `import joulemeter` stays quick.
 _LATER = {
     "Attribution": "_attribution", "Comparison": "_statistics", "Forecast": "_statistics",
     "LayerMetrics": "_layer_metrics", "LayerPowerProfiler": "_layers", "Repeat": "_statistics",
-    "Report": "_report", "callbacks": "callbacks", "compare": "_repeat",
+    "Report": "_report", "callbacks": "callbacks", "clock_limit": "limits", "compare": "_repeat",
     "distributed": "distributed", "figures": "figures", "forecast": "_statistics",
-    "highlevel": "highlevel",
+    "highlevel": "highlevel", "limits": "limits", "power_limit": "limits", "power_limits": "limits",
+    "reset_power_cap": "limits", "set_power_cap": "limits",
     "measurement": "measurement", "merge_torch_trace": "_torch_trace", "profile_tf": "highlevel",
     "profile_torch": "highlevel", "repeat": "_repeat", "torch_trace": "_torch_trace",
 }

@@ -151,8 +151,8 @@ def _notes(profiler: "LayerPowerProfiler") -> List[str]:
         check = profiler.check
         lines.append(
             f"Check: the whole took {_j(check['whole_j'])}, layers and gaps add up to "
-            f"{_j(check['sum_j'])}; the rest is "
-            f"{value_text(check['residual_j'], check['residual_u95_j'], 'J')}"
+            f"{_j(check['sum_j'])}; all runs as one stretch of time leave "
+            f"{value_text(check['residual_j'], check['residual_u95_j'], 'J')} unexplained"
             if check["residual_j"] == check["residual_j"] else
             "Check: the whole was too short to be measured")
     for group in found.groups[:_TOP]:

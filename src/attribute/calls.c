@@ -89,7 +89,7 @@ static bool is_line(const struct line *l, const jm_range *range) {
 static bool thread_of(reading *r, const jm_range *range, uint32_t *thread) {
     uint32_t mixed = (range->pid * 31 + range->thread) * 31 + range->stream;
     uint32_t *bucket = &r->bucket[mixed % BUCKETS];
-    for (uint32_t i = *bucket; i != 0; i = r->lines[i - 1].next) {
+    for (uint32_t i = r->lines != NULL ? *bucket : 0; i != 0; i = r->lines[i - 1].next) {
         *thread = i - 1;
         if (is_line(&r->lines[i - 1], range)) return true;
     }

@@ -7,15 +7,6 @@
 
 /* ---- device ---- */
 
-static uint32_t device_named(const jm_recording *recording, const char *name) {
-    for (uint32_t i = 0; i < jm_recording_device_count(recording); i++) {
-        jm_device device = {.size = sizeof device};
-        if (jm_recording_device(recording, i, &device) == JM_OK && strcmp(device.name, name) == 0)
-            return i;
-    }
-    return UINT32_MAX;
-}
-
 /* The one device that ranges name; UINT32_MAX: none. */
 static int named_by_ranges(const jmi_attributing *a, uint32_t *device, jm_error *error) {
     uint64_t count = jm_recording_range_count(a->recording);
@@ -32,7 +23,7 @@ static int named_by_ranges(const jmi_attributing *a, uint32_t *device, jm_error 
                             range.device);
         name = range.device;
     }
-    if (name != NULL) *device = device_named(a->recording, name);
+    if (name != NULL) *device = jmi_device_named(a->recording, name);
     return JM_OK;
 }
 

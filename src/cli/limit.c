@@ -64,7 +64,9 @@ static void add_remarks(output *out, const jm_limit *limit, size_t width) {
         grid_add_wrapped(out, text, 2, width);
     }
     if (limit->message[0] == '\0') return;
-    snprintf(text, sizeof text, "%s: %s.", limit->device, limit->message);
+    bool named = strncmp(limit->message, limit->device, strlen(limit->device)) == 0;
+    snprintf(text, sizeof text, "%s%s%s.", named ? "" : limit->device, named ? "" : ": ",
+             limit->message);
     grid_add_wrapped(out, text, 2, width);
 }
 

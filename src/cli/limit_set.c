@@ -207,7 +207,7 @@ static int run(int argc, char **argv) {
 
 const cli_command limit_set = {
     "limit set",
-    "WATTS|SHARE%|--clock MHZ [OPTIONS] [-- COMMAND [ARGUMENTS]]",
+    "WATTS|SHARE% [OPTIONS] [-- COMMAND [ARGUMENTS]]",
     "set the power limit of GPUs",
     "A share is one of the board's default limit. What the board does not allow is\n"
     "brought within its bounds, with a message. A limit for a command or a process\n"

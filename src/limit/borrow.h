@@ -27,9 +27,9 @@ struct jm_limits {
     int32_t owner; /* a forked child has no loans */
     jmi_limits_gpu *gpus;
     uint32_t count;
-    char *state;                    /* of simulated boards, or NULL */
-    const char *const *environment; /* for children; NULL: real boards */
-    char **settings;                /* for the guard, its own; NULL likewise */
+    char *state;        /* of simulated boards, or NULL */
+    char **environment; /* for children; NULL: real boards, or those of the surroundings */
+    char **settings;    /* for the guard; NULL likewise */
     char socket[108];
     int32_t pid; /* whose end ends the loans */
     int pidfd;

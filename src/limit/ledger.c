@@ -26,10 +26,17 @@ static int open_lock(const char *path) {
     return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 }
 
-static int wait_for_lock(jmi_ledger *ledger, jm_error *error) {
+/* Who cleans up may have removed the folder meanwhile. */
+static int open_lock_again(const char *path, const char *folder) {
+    int fd = open_lock(path);
+    if (fd >= 0 || errno != ENOENT) return fd;
+    return jmi_make_dirs(folder, NULL) == JM_OK ? open_lock(path) : -1;
+}
+
+static int wait_for_lock(jmi_ledger *ledger, const char *folder, jm_error *error) {
     const struct timespec pause = {0, 2000000};
     int64_t deadline = jm_now_ns() + jmi_driver_timeout_ns() + 2 * JMI_NS_PER_S;
-    ledger->lock = open_lock(ledger->lock_path);
+    ledger->lock = open_lock_again(ledger->lock_path, folder);
     if (ledger->lock < 0)
         return jmi_fail_errno(error, errno, "cannot write the note beside %s", ledger->lock_path);
     for (;;) {
@@ -174,7 +181,7 @@ int jmi_ledger_open(jmi_ledger *ledger, const char *folder, jmi_sensor_set *set,
     ledger->lock = -1;
     if (!make_paths(ledger, folder, jmi_gpu_key(set, gpu, key)))
         return jmi_fail(error, JM_INVALID, "the path %.100s... is too long", folder);
-    int status = wait_for_lock(ledger, error);
+    int status = wait_for_lock(ledger, folder, error);
     if (status == JM_OK) status = jmi_limit_read(set, gpu, lever, &ledger->reading, error);
     if (status != JM_OK) {
         jmi_ledger_close(ledger);

@@ -48,29 +48,53 @@ static int set_settings(jm_limits *limits, const char *library) {
     return limits->settings[0] != NULL && limits->settings[1] != NULL ? JM_OK : JM_MEMORY;
 }
 
-static int find_state(jm_limits *limits) {
-    const char *state = setting_of(limits->environment, "JOULEMETER_SIMGPU_STATE");
+/* A copy: the session may end before the loans do. */
+static char **copy_settings(const char *const *settings) {
+    size_t count = 0;
+    while (settings[count] != NULL) count++;
+    char **copy = jmi_alloc(count + 1, sizeof *copy);
+    for (size_t i = 0; copy != NULL && i < count; i++) {
+        copy[i] = jmi_strdup(settings[i]);
+        if (copy[i] != NULL) continue;
+        while (i > 0) free(copy[--i]);
+        free(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+static int take_environment(jm_limits *limits, const char *const *environment) {
+    const char *state = setting_of(environment, "JOULEMETER_SIMGPU_STATE");
+    if (state != NULL) limits->environment = copy_settings(environment);
+    if (state != NULL && limits->environment == NULL) return JM_MEMORY;
     if (state == NULL && jmi_gpus_simulated(limits->set)) state = getenv("JOULEMETER_SIMGPU_STATE");
     if (state == NULL) return JM_OK;
     limits->state = jmi_strdup(state);
-    if (limits->state == NULL) return JM_MEMORY;
-    char *library = library_of(limits->environment);
-    int status = library != NULL ? set_settings(limits, library) : JM_OK;
+    char *library = library_of(environment);
+    int status = limits->state == NULL ? JM_MEMORY : JM_OK;
+    if (status == JM_OK && library != NULL) status = set_settings(limits, library);
     free(library);
     return status;
 }
 
 /* ---- opening ---- */
 
+/* A finding is a sentence with its full stop, an error has none. */
+static int say_finding(const jm_finding *finding, int status, jm_error *error) {
+    size_t length = strlen(finding->message);
+    if (length > 0 && finding->message[length - 1] == '.') length--;
+    return jmi_fail(error, status, "%.*s", (int)length, finding->message);
+}
+
 /* Why there is no GPU: what the driver said, or that none is selected. */
 static int no_gpu(const jm_limits *limits, jm_error *error) {
     const jmi_sensor_set *set = limits->set;
     for (size_t i = 0; i < set->finding_count; i++)
         if (set->findings[i].status != JM_OK)
-            return jmi_fail(error, set->findings[i].status, "%s", set->findings[i].message);
+            return say_finding(&set->findings[i], set->findings[i].status, error);
     for (size_t i = 0; i < set->finding_count; i++)
         if (strcmp(set->findings[i].what, "selection") == 0)
-            return jmi_fail(error, JM_NOT_FOUND, "%s", set->findings[i].message);
+            return say_finding(&set->findings[i], JM_NOT_FOUND, error);
     return jmi_fail(error, JM_NOT_FOUND, "there is no GPU here, or none was selected");
 }
 
@@ -110,24 +134,29 @@ static int open_limits(jm_limits *limits, const jm_limits_options *options, jm_e
     int status = watch_process(limits, options->pid, error);
     if (status == JM_OK) status = set_socket(limits, options->socket, error);
     if (status != JM_OK) return status;
-    if (options->session != NULL) limits->environment = jm_session_environment(options->session);
-    char *library = library_of(limits->environment);
-    if (library == NULL) limits->environment = NULL;
+    const char *const *environment =
+        options->session != NULL ? jm_session_environment(options->session) : NULL;
+    char *library = library_of(environment);
     status = jmi_gpus_open(&limits->set, &session, library, error);
     free(library);
     if (status != JM_OK) return status;
     if (limits->set->environment != NULL)
-        limits->environment = (const char *const *)limits->set->environment;
-    if (find_state(limits) != JM_OK) return jmi_fail(error, JM_MEMORY, "out of memory");
+        environment = (const char *const *)limits->set->environment;
+    if (take_environment(limits, environment) != JM_OK)
+        return jmi_fail(error, JM_MEMORY, "out of memory");
     return take_gpus(limits, error);
+}
+
+static void free_settings(char **settings) {
+    for (char **setting = settings; setting != NULL && *setting != NULL; setting++) free(*setting);
+    free(settings);
 }
 
 static void free_limits(jm_limits *limits) {
     if (limits->lender >= 0) close(limits->lender);
     if (limits->pidfd >= 0) close(limits->pidfd);
-    for (char **setting = limits->settings; setting != NULL && *setting != NULL; setting++)
-        free(*setting);
-    free(limits->settings);
+    free_settings(limits->settings);
+    free_settings(limits->environment);
     free(limits->state);
     free(limits->gpus);
     jmi_text_free(&limits->notes);
@@ -196,7 +225,7 @@ uint32_t jm_limits_count(const jm_limits *limits) {
 }
 
 const char *const *jm_limits_environment(jm_limits *limits) {
-    return limits != NULL ? limits->environment : NULL;
+    return limits != NULL ? (const char *const *)limits->environment : NULL;
 }
 
 const char *jm_limits_notes(const jm_limits *limits) {

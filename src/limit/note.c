@@ -48,10 +48,9 @@ uint32_t jmi_note_wanted(const jmi_note *note) {
 }
 
 void jmi_loan_name(jmi_loan *loan, const char *name) {
-    size_t i = 0;
-    for (; name[i] != '\0' && i < sizeof loan->name - 1; i++)
+    memset(loan->name, 0, sizeof loan->name);
+    for (size_t i = 0; name[i] != '\0' && i < sizeof loan->name - 1; i++)
         loan->name[i] = name[i] > ' ' && name[i] <= '~' ? name[i] : '_';
-    loan->name[i] = '\0';
 }
 
 /* ---- its text ---- */

@@ -10,7 +10,7 @@ from pathlib import Path
 from common import JOULEMETER
 
 PROJECT = Path(__file__).resolve().parents[2]
-COMMANDS = ("run", "repeat", "compare", "show", "attribute", "plot", "report", "export", "sql", "devices", "doctor", "calibrate", "completion")
+COMMANDS = ("run", "repeat", "compare", "show", "attribute", "plot", "report", "export", "sql", "devices", "doctor", "calibrate", "limit", "completion")
 
 
 def help_of(command):
