@@ -28,6 +28,7 @@ int add_statistics(PyObject *module);
 int add_figures(PyObject *module);
 int add_calls(PyObject *module);
 int add_limits_type(PyObject *module);
+int add_steering_type(PyObject *module);
 
 /* Sets the Python exception that fits a status; returns NULL. */
 PyObject *raise_error(int status, const jm_error *error);
@@ -118,6 +119,9 @@ PyObject *recording_perfetto(PyObject *self, PyObject *args, PyObject *kwargs);
 /* Makes its figures, and its page (figure.c). */
 PyObject *recording_figures(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *recording_html(PyObject *self, PyObject *args);
+
+/* A figure as a dict, which takes it over; or the exception. */
+PyObject *figure_or_error(int status, jm_figure *figure, const jm_error *error);
 
 /* ---- runs ---- */
 

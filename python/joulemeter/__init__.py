@@ -27,15 +27,16 @@ if TYPE_CHECKING:
     from ._report import Report
     from ._statistics import Comparison, Forecast, Repeat, forecast
     from ._torch_trace import merge_torch_trace, torch_trace
+    from ._tuner import PowerTuner, Tuning, tune
     from .highlevel import profile_tf, profile_torch
-    from .limits import clock_limit, power_limit, power_limits, reset_power_cap, set_power_cap
+    from .limits import clock_limit, power_cap_profiler, power_limit, power_limits, reset_power_cap, set_power_cap
 
 __all__ = [
     "Attribution", "Comparison", "Energy", "Forecast", "JoulemeterError", "JoulemeterWarning", "LayerMetrics",
-    "LayerPowerProfiler", "Profiler", "Repeat", "Report", "__version__", "callbacks", "clock_limit", "compare", "current", "devices", "distributed",
+    "LayerPowerProfiler", "PowerTuner", "Profiler", "Repeat", "Report", "Tuning", "__version__", "callbacks", "clock_limit", "compare", "current", "devices", "distributed",
     "figures", "findings", "forecast", "highlevel", "limits", "measure", "measurement", "merge_torch_trace", "open",
-    "power_limit", "power_limits", "profile", "profile_tf", "profile_torch", "repeat",
-    "reset_power_cap", "set_power_cap", "torch_trace",
+    "power_cap_profiler", "power_limit", "power_limits", "profile", "profile_tf", "profile_torch", "repeat",
+    "reset_power_cap", "set_power_cap", "torch_trace", "tune",
 ]
 
 # Names and modules that are imported when they are first used: `import joulemeter` stays quick.
@@ -45,7 +46,8 @@ _LATER = {
     "Report": "_report", "callbacks": "callbacks", "clock_limit": "limits", "compare": "_repeat",
     "distributed": "distributed", "figures": "figures", "forecast": "_statistics",
     "highlevel": "highlevel", "limits": "limits", "power_limit": "limits", "power_limits": "limits",
-    "reset_power_cap": "limits", "set_power_cap": "limits",
+    "power_cap_profiler": "limits", "reset_power_cap": "limits", "set_power_cap": "limits",
+    "PowerTuner": "_tuner", "Tuning": "_tuner", "tune": "_tuner",
     "measurement": "measurement", "merge_torch_trace": "_torch_trace", "profile_tf": "highlevel",
     "profile_torch": "highlevel", "repeat": "_repeat", "torch_trace": "_torch_trace",
 }
