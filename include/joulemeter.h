@@ -1688,8 +1688,8 @@ typedef struct jm_steering_options {
 /* Nothing is set yet. `session` must measure by itself (JM_SESSION_NO_JOIN) every GPU of `limits`;
  * both must live as long as the steering. Several GPUs are tuned as one: they get the same setting,
  * and energy is that of all. JM_INVALID: they have not the same bounds, or the session does not
- * measure them; JM_NOT_SUPPORTED: the driver does not tell of the limit. For one thread at a time,
- * but for jm_steering_item. */
+ * measure them; JM_NOT_SUPPORTED: the driver does not tell of the limit; JM_PERMISSION: the message
+ * says what to run. For one thread at a time, but for jm_steering_item and _pause. */
 JM_API int jm_steering_open(jm_steering **steering, jm_session *session, jm_limits *limits,
                             const jm_steering_options *options, jm_error *error);
 /* The setting stays: it is the limits' loan. */

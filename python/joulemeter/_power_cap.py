@@ -196,7 +196,7 @@ class _File:
 
 def profile(gpu_num: Any, model: Any, dataloader: Any, train: Any, loss_fn: Any, optimizer: Any,
             out_file: Any, options: Dict[str, Any]) -> Tuning:
-    if iter(dataloader) is dataloader:
+    if hasattr(dataloader, "__next__"):
         raise TypeError("the dataloader must be one that can be gone through again, not an iterator")
     if train and not callable(train) and optimizer is None:
         raise ValueError("training needs an optimizer")

@@ -77,8 +77,7 @@ static int open_steering(tune *t) {
         tune_items_open(&t->items, jm_session_recording(t->session), t->set.items);
         return CLI_OK;
     }
-    code = cli_fail_error(&limit_tune, &error);
-    return code == CLI_FAILED ? CLI_RUN_FAILED : code;
+    return tune_fail(t, &error);
 }
 
 /* ---- the end ---- */

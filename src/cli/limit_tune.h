@@ -56,6 +56,8 @@ typedef struct tune {
 /* Sets, runs and measures until the tuner has enough. CLI_OK with what was found, also where a
  * signal ended it; else the exit code after saying why. */
 int tune_run(tune *t);
+/* Says what went wrong with limits, and what would mend it. The exit code. */
+int tune_fail(const tune *t, const jm_error *error);
 
 /* ---- how it goes, on stderr (limit_tune_say.c) ---- */
 

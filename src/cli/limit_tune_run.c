@@ -29,7 +29,7 @@ static int say_permission(const tune *t, const jm_error *error) {
     return code;
 }
 
-static int fail_with(const tune *t, const jm_error *error) {
+int tune_fail(const tune *t, const jm_error *error) {
     if (error->status == JM_PERMISSION) return say_permission(t, error);
     int code = cli_fail_error(&limit_tune, error);
     return code == CLI_FAILED ? CLI_RUN_FAILED : code;
@@ -115,7 +115,7 @@ static void take_item(void *user, int64_t begin_ns, int64_t end_ns) {
 static int begin_trial(tune *t) {
     jm_tuner_step step = {.size = sizeof step};
     jm_error error = {0};
-    if (jm_steering_next(t->steering, &step, &error) != JM_OK) return fail_with(t, &error);
+    if (jm_steering_next(t->steering, &step, &error) != JM_OK) return tune_fail(t, &error);
     limit_say_notes(t->limits);
     tune_say_step(t, step.setting, step.reason);
     return CLI_OK;
@@ -132,7 +132,7 @@ static int steer(tune *t, jm_steering_progress *p) {
         if (code != CLI_OK) return code;
     }
     *p = (jm_steering_progress){.size = sizeof *p};
-    if (jm_steering_poll(t->steering, p, &error) != JM_OK) return fail_with(t, &error);
+    if (jm_steering_poll(t->steering, p, &error) != JM_OK) return tune_fail(t, &error);
     if (!p->ended) return CLI_OK;
     limit_say_notes(t->limits);
     tune_say_trials(t);
@@ -210,7 +210,7 @@ static int measure_run(tune *t, int64_t end_ns) {
         tune_say_trials(t);
         return CLI_OK;
     }
-    if (error.status != JM_NO_DATA) return fail_with(t, &error);
+    if (error.status != JM_NO_DATA) return tune_fail(t, &error);
     return cli_fail(&limit_tune, CLI_RUN_FAILED,
                     "the command is over too soon: %s; let it do its work several times over",
                     error.message);
@@ -260,7 +260,7 @@ static int find_way(tune *t) {
 int tune_run(tune *t) {
     jm_error error = {0};
     jm_tuner_step step = {.size = sizeof step};
-    if (jm_steering_next(t->steering, &step, &error) != JM_OK) return fail_with(t, &error);
+    if (jm_steering_next(t->steering, &step, &error) != JM_OK) return tune_fail(t, &error);
     t->begin_ns = jm_now_ns();
     live_begin(&t->live);
     tune_say_begin(t);

@@ -23,6 +23,21 @@ static int read_limit(jm_limits *limits, uint32_t index, jm_lever lever, jm_limi
     return status;
 }
 
+/* Found out before anything runs for hours. Where a daemon lends, its bounds hold from here on. */
+static int check_access(jm_limits *limits, jm_error *error) {
+    for (uint32_t i = 0; i < jm_limits_count(limits); i++) {
+        jm_finding f = {.size = sizeof f};
+        int status = jm_limits_access(limits, i, &f);
+        if (status == JM_OK) status = f.status;
+        if (status != JM_OK)
+            return jmi_fail(error, status, "%s",
+                            f.remedy != NULL && f.remedy[0] != '\0' ? f.remedy
+                            : f.message != NULL                     ? f.message
+                                                                    : jm_status_text(status));
+    }
+    return JM_OK;
+}
+
 /* They are to get the same setting, and it is to mean the same to all. */
 static int check_alike(jm_limits *limits, const jm_limit *first, jm_error *error) {
     jm_limit other;
@@ -75,7 +90,8 @@ static int open_tuner(jm_steering *s, const jm_tuner_options *given, jm_error *e
     jm_limit limit;
     s->lever = options.lever;
     if (!jmi_lever_known((int)s->lever)) return jmi_fail(error, JM_INVALID, "there is no such lever");
-    int status = read_limit(s->limits, 0, s->lever, &limit, error);
+    int status = check_access(s->limits, error);
+    if (status == JM_OK) status = read_limit(s->limits, 0, s->lever, &limit, error);
     if (status == JM_OK) status = check_alike(s->limits, &limit, error);
     if (status != JM_OK) return status;
     double lowest = options.lowest > 0 ? options.lowest : limit.least;

@@ -143,6 +143,7 @@ class Failures(TuneTest):
 
     def test_nobody_may(self):
         out, err = self.tune("--", TRAINING, code=125, JOULEMETER_SIMGPU_ALLOW_LIMIT="0")
+        self.assertNotIn("least ed2p", err)  # before anything is run
         self.assertIn("only root may set limits", err)
         self.assertIn(f"run: sudo joulemeter limit tune -- {TRAINING}\n", err)
 
