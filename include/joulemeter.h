@@ -1486,14 +1486,12 @@ typedef struct jm_tuner_options {
     uint32_t max_trials;    /* that are asked for. 0: 6 */
     double tolerance_pct;   /* difference in the objective that does not matter. 0: 0.5 % */
     double idle_w;          /* power of the board without work, if it is known. 0: it is not */
-    double reserved[4];     /* 0 */
+    uint32_t min_trials;    /* that are asked for even if the answer is clear. 0: 1 */
 } jm_tuner_options;
 #define JM_TUNER_OPTIONS_INIT                                                                      \
     {                                                                                              \
         sizeof(jm_tuner_options), JM_LEVER_POWER, 0, 0, 0, 0, 0, 0, {JM_OBJECTIVE_ED2P, 0, 0, 0},  \
-            0, 0, 0, {                                                                             \
-            0                                                                                      \
-        }                                                                                          \
+            0, 0, 0, 0                                                                             \
     }
 
 /* What came of running some work at a setting. */
@@ -1708,9 +1706,9 @@ JM_API void jm_steering_pause(jm_steering *steering, int64_t begin_ns, int64_t e
 
 typedef struct jm_steering_progress {
     size_t size;
-    bool running; /* a trial is under way */
-    bool done;    /* nothing is left to try, and the best is set */
-    bool ended;   /* this call has ended a trial: `last` is it */
+    bool running;       /* a trial is under way */
+    bool done;          /* nothing is left to try, and the best is set */
+    bool ended;         /* this call has ended a trial: `last` is it */
     double setting;     /* in force */
     const char *reason; /* why it is tried; it lives until the next call */
     uint32_t trials;    /* that have ended */
@@ -1728,8 +1726,8 @@ JM_API int jm_steering_poll(jm_steering *steering, jm_steering_progress *progres
 JM_API int jm_steering_end(jm_steering *steering, jm_error *error);
 
 /* The other way, for work that is run anew for each setting: what was done in [begin_ns, end_ns]
- * is the trial. It waits until the readings are there (0.3 s at most). `trial` may be NULL; else set
- * trial->size before the call. No trial is under way afterwards. */
+ * is the trial. It waits until the readings are there (0.3 s at most). `trial` may be NULL; else
+ * set trial->size before the call. No trial is under way afterwards. */
 JM_API int jm_steering_measure(jm_steering *steering, int64_t begin_ns, int64_t end_ns,
                                double items, jm_trial *trial, jm_error *error);
 /* The trial under way came to nothing. */
@@ -1743,9 +1741,9 @@ typedef struct jm_tuning {
     size_t size;
     jm_lever lever;
     jm_objective objective;
-    jm_tuner *tuner;               /* whose points and trials are meant; else these: */
-    double standard, setting;      /* the default, and the best; NaN: none is better */
-    const jm_tuner_point *points;  /* over the settings, rising */
+    jm_tuner *tuner;              /* whose points and trials are meant; else these: */
+    double standard, setting;     /* the default, and the best; NaN: none is better */
+    const jm_tuner_point *points; /* over the settings, rising */
     size_t point_count;
     const jm_trial *trials;
     size_t trial_count;

@@ -26,9 +26,9 @@ typedef struct arguments {
 } arguments;
 
 static int take_arguments(steering_object *self, PyObject *kwargs, arguments *a) {
-    static char *words[] = {"gpus",   "simulate", "socket",  "session",       "lever",
-                            "objective", "lowest", "highest", "trials", "tolerance_pct",
-                            "seconds", "least_seconds", NULL};
+    static char *words[] = {"gpus",      "simulate",      "socket",  "session", "lever",
+                            "objective", "lowest",        "highest", "trials",  "tolerance_pct",
+                            "seconds",   "least_seconds", NULL};
     PyObject *none = PyTuple_New(0);
     jm_error error = {0};
     *a = (arguments){.lever = "power", .objective = "ed2p"};
@@ -241,15 +241,16 @@ static PyObject *step_dict(const jm_tuner_step *s) {
 static PyObject *progress_dict(const jm_steering_progress *p) {
     static const char *const states[] = {"settling", "measuring", "enough", "time up"};
     PyObject *last = Py_None;
-    if (p->ended) last = trial_dict(&p->last);
-    else Py_INCREF(Py_None);
+    if (p->ended)
+        last = trial_dict(&p->last);
+    else
+        Py_INCREF(Py_None);
     return Py_BuildValue("{s:N,s:N,s:N,s:N,s:s,s:k,s:N,s:s,s:d,s:d,s:d,s:N}", "running",
                          PyBool_FromLong(p->running), "done", PyBool_FromLong(p->done), "ended",
                          PyBool_FromLong(p->ended), "setting", number(p->setting), "reason",
                          p->reason, "trials", (unsigned long)p->trials, "last", last, "state",
                          states[p->trial.state & 3], "elapsed_s", p->trial.elapsed_s, "share",
-                         p->trial.done, "items", p->trial.items, "left_s",
-                         number(p->trial.left_s));
+                         p->trial.done, "items", p->trial.items, "left_s", number(p->trial.left_s));
 }
 
 /* ---- steering ---- */
@@ -366,13 +367,12 @@ static PyObject *steering_limit(PyObject *object, PyObject *unused) {
     int status;
     Py_BEGIN_ALLOW_THREADS status = jm_limits_read(self->limits, 0, self->lever, &l, &error);
     Py_END_ALLOW_THREADS PyObject *result =
-        status != JM_OK
-            ? raise_error(status, &error)
-            : Py_BuildValue("{s:s,s:s,s:N,s:N,s:N,s:N,s:N,s:I}", "device", l.device, "model",
-                            l.model, "simulated", PyBool_FromLong(l.simulated), "value",
-                            number(l.value), "default", number(l.standard), "least",
-                            number(l.least), "most", number(l.most), "gpus",
-                            jm_limits_count(self->limits));
+        status != JM_OK ? raise_error(status, &error)
+                        : Py_BuildValue("{s:s,s:s,s:N,s:N,s:N,s:N,s:N,s:I}", "device", l.device,
+                                        "model", l.model, "simulated", PyBool_FromLong(l.simulated),
+                                        "value", number(l.value), "default", number(l.standard),
+                                        "least", number(l.least), "most", number(l.most), "gpus",
+                                        jm_limits_count(self->limits));
     leave(self);
     return result;
 }
@@ -497,12 +497,9 @@ static PyMethodDef methods[] = {
     {"figure", steering_figure, METH_NOARGS, "figure()\n--\n\nThe curve as a figure."},
     {0}};
 
-static PyType_Slot slots[] = {{Py_tp_new, PyType_GenericNew},
-                              {Py_tp_init, steering_init},
-                              {Py_tp_dealloc, steering_dealloc},
-                              {Py_tp_methods, methods},
-                              {Py_tp_doc, "Tunes the limit of GPUs."},
-                              {0, NULL}};
+static PyType_Slot slots[] = {{Py_tp_new, PyType_GenericNew},          {Py_tp_init, steering_init},
+                              {Py_tp_dealloc, steering_dealloc},       {Py_tp_methods, methods},
+                              {Py_tp_doc, "Tunes the limit of GPUs."}, {0, NULL}};
 
 static PyType_Spec spec = {.name = "_joulemeter.Steering",
                            .basicsize = sizeof(steering_object),

@@ -85,8 +85,7 @@ static int open_steering(tune *t) {
 static int keep(tune *t) {
     jm_tuner_result result = {.size = sizeof result};
     jm_error error = {0};
-    if (jm_tuner_result_get(t->tuner, &result, NULL) != JM_OK ||
-        result.verdict != JM_TUNER_FOUND)
+    if (jm_tuner_result_get(t->tuner, &result, NULL) != JM_OK || result.verdict != JM_TUNER_FOUND)
         return CLI_OK;
     jm_limit_target target = {t->lever, result.setting, false};
     if (jm_limits_set(t->limits, JM_LIMITS_ALL, &target, JM_LIMIT_KEEP, &error) == JM_OK) {
@@ -124,9 +123,9 @@ static int finish(tune *t, int code) {
     int shown = told ? tune_show(t) : CLI_OK;
     int written = told ? tune_write(t) : CLI_OK;
     if (code == CLI_OK && t->interrupted != 0) code = 128 + t->interrupted;
-    return code != CLI_OK   ? code
-           : kept != CLI_OK ? kept
-           : back != CLI_OK ? back
+    return code != CLI_OK    ? code
+           : kept != CLI_OK  ? kept
+           : back != CLI_OK  ? back
            : shown != CLI_OK ? shown
                              : written;
 }
@@ -152,8 +151,9 @@ static int check(tune *t) {
     if (s->steer && s->rerun)
         return cli_fail(&limit_tune, CLI_USAGE, "give either --steer or --rerun");
     if (s->rerun && s->items != NULL)
-        return cli_fail(&limit_tune, CLI_USAGE,
-                        "--items says what is counted as it runs; with --rerun that is the command");
+        return cli_fail(
+            &limit_tune, CLI_USAGE,
+            "--items says what is counted as it runs; with --rerun that is the command");
     t->lever = s->clock ? JM_LEVER_CLOCK : JM_LEVER_POWER;
     if (s->objective != NULL && jm_objective_parse(s->objective, &t->objective, &error) != JM_OK)
         return cli_fail_error(&limit_tune, &error);
@@ -179,14 +179,14 @@ static int parse(tune *t, int argc, char **argv) {
         {0, "lowest", OPTION_TEXT, &s->lowest, "W", "try none below it: 200, 200W or 60%", 0, 0,
          NULL},
         {0, "highest", OPTION_TEXT, &s->highest, "W", "nor above it", 0, 0, NULL},
-        {0, "steer", OPTION_FLAG, &s->steer, NULL,
-         "change the limit while the command runs, once", 0, 0, NULL},
+        {0, "steer", OPTION_FLAG, &s->steer, NULL, "change the limit while the command runs, once",
+         0, 0, NULL},
         {0, "rerun", OPTION_FLAG, &s->rerun, NULL, "run it anew for each limit", 0, 0, NULL},
         {0, "items", OPTION_TEXT, &s->items, "NAME",
          "what an iteration is: a range's or mark's name, or\na category (batch, epoch, nvtx ...)",
          0, 0, NULL},
-        {'w', "warmup", OPTION_COUNT, &s->warmup, "N",
-         "runs before those of --rerun (default 1)", 0, 100, NULL},
+        {'w', "warmup", OPTION_COUNT, &s->warmup, "N", "runs before those of --rerun (default 1)",
+         0, 100, NULL},
         {'k', "keep", OPTION_FLAG, &s->keep, NULL, "leave the best limit set", 0, 0, NULL},
         {'o', "output", OPTION_TEXT, &s->csv, "FILE", "the curve as CSV", 0, 0, NULL},
         {'j', "json", OPTION_OPTIONAL, &s->json, "FILE",
@@ -218,8 +218,8 @@ static int run(int argc, char **argv) {
     if (code == PARSE_DONE) code = child_find(&limit_tune, t.argv[0], &t.path);
     if (code == CLI_OK && t.path != NULL) {
         t.text = command_text(t.argv);
-        code = t.text == NULL ? cli_fail(&limit_tune, CLI_RUN_FAILED, "out of memory")
-                              : do_tune(&t);
+        code =
+            t.text == NULL ? cli_fail(&limit_tune, CLI_RUN_FAILED, "out of memory") : do_tune(&t);
     }
     close_all(&t);
     return code;

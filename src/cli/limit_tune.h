@@ -44,8 +44,8 @@ typedef struct tune {
     bool simulated;
     double standard, before; /* the board's default, and what was in force */
     uint32_t most_trials;
-    size_t runs;             /* of the command, that have ended or go on */
-    uint32_t told;           /* trials that were told of on the terminal */
+    size_t runs;     /* of the command, that have ended or go on */
+    uint32_t told;   /* trials that were told of on the terminal */
     bool settled_on; /* the command goes on under the best setting */
     int interrupted; /* signal that ended it early */
     int64_t begin_ns, run_begin_ns, run_end_ns;

@@ -23,8 +23,8 @@ typedef struct tune_items {
     size_t open_count;
     tune_kind kinds[TUNE_KINDS];
     size_t kind_count;
-    int chosen; /* index of the kind; -1: none yet */
-    uint64_t count; /* of its items so far */
+    int chosen;                    /* index of the kind; -1: none yet */
+    uint64_t count;                /* of its items so far */
     int64_t last_end_ns, usual_ns; /* of the last of them; a usual time between two */
 } tune_items;
 

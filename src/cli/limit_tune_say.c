@@ -81,8 +81,8 @@ static void say_trial(tune *t, const jm_trial *trial) {
              jm_value_text(trial->seconds / trial->items, NAN, "s", seconds, sizeof seconds),
              jm_value_text(trial->energy_j / trial->seconds, NAN, "W", power, sizeof power),
              jm_value_text(trial->energy_j / trial->items, NAN, "J", energy, sizeof energy),
-             t->way == TUNE_RERUN ? "" : " each ", t->way == TUNE_RERUN ? "" : tune_items_name(&t->items),
-             relative);
+             t->way == TUNE_RERUN ? "" : " each ",
+             t->way == TUNE_RERUN ? "" : tune_items_name(&t->items), relative);
 }
 
 void tune_say_trials(tune *t) {
@@ -107,6 +107,7 @@ static void sketch(const tune *t, char *text) {
         low = fmin(low, values[i]);
         high = fmax(high, values[i]);
     }
+    high = fmin(high, 1.5); /* more is of no interest, and would press all else flat */
     for (size_t i = 0; i < SKETCH; i++)
         values[i] = high > low ? 0.05 + 0.95 * (values[i] - low) / (high - low) : 0.05;
     spark_curve(values, SKETCH, 1, terminal_is_utf8(), text);
@@ -129,9 +130,9 @@ void tune_say_live(tune *t, const jm_steering_progress *p) {
     sketch(t, curve);
     snprintf(text, sizeof text, " %s, trial %u of %u at most%s%s  %s",
              limit_text(p->setting, t->lever, setting), t->told + 1, t->most_trials,
-             !p->running                              ? ""
+             !p->running                           ? ""
              : p->trial.state == JM_TRIAL_SETTLING ? ": settling"
-                                                      : ": measuring",
+                                                   : ": measuring",
              left, curve);
     live_text(&t->live, text);
 }

@@ -65,7 +65,8 @@ static int descending(const void *left, const void *right) {
 static size_t list_settings(const view *v, double *settings) {
     jm_trial trial = {.size = sizeof trial};
     size_t count = 0, kept = 0;
-    for (size_t i = 0; count + 1 < MOST_ROWS && jm_tuner_trial(v->t->tuner, i, &trial) == JM_OK; i++)
+    for (size_t i = 0; count + 1 < MOST_ROWS && jm_tuner_trial(v->t->tuner, i, &trial) == JM_OK;
+         i++)
         if (!trial.failed) settings[count++] = trial.setting;
     if (v->known) settings[count++] = v->result.setting;
     qsort(settings, count, sizeof *settings, descending);
@@ -110,8 +111,8 @@ static void add_row(const view *v, grid *table, double setting) {
     char value[32], name[80], seconds[64], slower[32] = "", power[64], energy[64], relative[80];
     char held[32] = "-";
     bool is_standard = fabs(setting - t->standard) < 1e-6;
-    bool is_best = v->known && v->result.verdict == JM_TUNER_FOUND &&
-                   fabs(setting - v->result.setting) < 1e-6;
+    bool is_best =
+        v->known && v->result.verdict == JM_TUNER_FOUND && fabs(setting - v->result.setting) < 1e-6;
     double limited = limited_at(t, setting);
     snprintf(name, sizeof name, "%s%s%s%s", limit_text(setting, t->lever, value),
              is_standard ? ", default" : "", is_best ? ", best" : "",
@@ -162,6 +163,9 @@ static void add_table(view *v) {
 
 /* ---- the curve ---- */
 
+/* What lies above is of no interest, and would press all else flat. */
+static const double HIGHEST = 1.5;
+
 static void add_curve(view *v) {
     double values[SKETCH], low = INFINITY, high = -INFINITY;
     char text[3 * SKETCH + 1], from[32], to[32];
@@ -177,14 +181,16 @@ static void add_curve(view *v) {
         high = fmax(high, values[i]);
     }
     if (!(high > low)) return;
+    high = fmin(high, HIGHEST);
     for (size_t i = 0; i < SKETCH; i++) values[i] = 0.05 + 0.95 * (values[i] - low) / (high - low);
     spark_curve(values, SKETCH, 1, v->utf8, text);
-    output_add(&v->out, "\n  %s, %.3g %% to %.3g %%:\n  %s\n", tune_objective_name(v->t, v->utf8),
-               100 * low, 100 * high, text);
+    output_add(&v->out, "\n  %s, from %.3g %% to %.3g %%%s:\n  %s\n",
+               tune_objective_name(v->t, v->utf8), 100 * low, 100 * high,
+               high == HIGHEST ? " and more" : "", text);
     limit_text(jm_tuner_setting(tuner, 0), v->t->lever, from);
     limit_text(jm_tuner_setting(tuner, settings - 1), v->t->lever, to);
-    output_add(&v->out, "%s  %s%*s%s%s\n", v->dim, from,
-               (int)(SKETCH - strlen(from) - strlen(to)), "", to, v->plain);
+    output_add(&v->out, "%s  %s%*s%s%s\n", v->dim, from, (int)(SKETCH - strlen(from) - strlen(to)),
+               "", to, v->plain);
 }
 
 /* ---- what it means ---- */
@@ -211,8 +217,8 @@ static void add_advice(view *v) {
     if (t->set.keep && t->interrupted == 0)
         sentence(v, "", "It is set, until joulemeter limit reset, or a restart.");
     else
-        sentence(v, "", "To set it: joulemeter limit set %s%.6g%s --keep", clock,
-                 v->result.setting, gpus);
+        sentence(v, "", "To set it: joulemeter limit set %s%.6g%s --keep", clock, v->result.setting,
+                 gpus);
 }
 
 static void add_end(view *v) {

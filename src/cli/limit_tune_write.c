@@ -31,8 +31,8 @@ static const char *format_of(const char *path) {
 static int check_plot(const char *path) {
     if (path == NULL) return PARSE_DONE;
     if (format_of(path) == NULL)
-        return cli_fail(&limit_tune, CLI_USAGE, "--plot %s: the name must end in .pdf, .svg or .png",
-                        path);
+        return cli_fail(&limit_tune, CLI_USAGE,
+                        "--plot %s: the name must end in .pdf, .svg or .png", path);
     char *gnuplot = find_gnuplot();
     if (gnuplot == NULL)
         return cli_fail(&limit_tune, CLI_USAGE,
@@ -134,8 +134,7 @@ static void add_json(output *out, const tune *t) {
     json_text(&j, "unit", jm_lever_unit((int)t->lever));
     json_number(&j, "default_setting", t->standard);
     json_number(&j, "setting_before", t->before);
-    json_text(&j, "objective",
-              jm_objective_text(&t->objective, objective, sizeof objective));
+    json_text(&j, "objective", jm_objective_text(&t->objective, objective, sizeof objective));
     json_text(&j, "objective_unit", jm_objective_unit(&t->objective));
     json_text(&j, "way", t->way == TUNE_RERUN ? "rerun" : "steer");
     json_text(&j, "item", t->way == TUNE_RERUN ? "command" : tune_items_name(&t->items));
@@ -192,10 +191,8 @@ static int draw(const tune *t, const jm_figure *figure) {
 static int write_plot(const tune *t) {
     jm_figure *figure = NULL;
     jm_error error = {0};
-    const jm_tuning tuning = {.size = sizeof tuning,
-                              .lever = t->lever,
-                              .objective = t->objective,
-                              .tuner = t->tuner};
+    const jm_tuning tuning = {
+        .size = sizeof tuning, .lever = t->lever, .objective = t->objective, .tuner = t->tuner};
     int status = jm_figure_tuning(&figure, &tuning, &error);
     if (status == JM_NO_DATA) return CLI_OK;
     if (status == JM_OK && t->simulated)

@@ -8,12 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const experiment_figure_names[] = {"runs_energy", "runs_time", "runs_power", "ratios",
-                                               "tuning", NULL};
+const char *const experiment_figure_names[] = {"runs_energy", "runs_time", "runs_power",
+                                               "ratios",      "tuning",    NULL};
 
-const char *const experiment_figure_titles[] = {
-    "Energy of each run", "Time of each run", "Mean power of each run", "Ratio to the first",
-    "Energy and time by what was tuned", NULL};
+const char *const experiment_figure_titles[] = {"Energy of each run",
+                                                "Time of each run",
+                                                "Mean power of each run",
+                                                "Ratio to the first",
+                                                "Energy and time by what was tuned",
+                                                NULL};
 
 struct experiment_figures {
     json_t *root;
@@ -133,10 +136,11 @@ experiment_figures *experiment_figures_open(const cli_command *command, const ch
     else if (take_tuning(e) || take_all(e))
         return e;
     else
-        cli_fail(command, CLI_USAGE,
-                 "%s holds no runs: make it with `joulemeter repeat`, `compare` or `limit tune` and "
-                 "--json=FILE",
-                 path);
+        cli_fail(
+            command, CLI_USAGE,
+            "%s holds no runs: make it with `joulemeter repeat`, `compare` or `limit tune` and "
+            "--json=FILE",
+            path);
     experiment_figures_close(e);
     return NULL;
 }

@@ -25,8 +25,7 @@ static int take_points(content *c, jm_error *error) {
     for (size_t i = 0; i < kept; i++) {
         size_t at = kept > 1 ? i * (count - 1) / (kept - 1) : 0;
         c->points[i].size = sizeof *c->points;
-        int status =
-            jm_tuner_predict(tuner, jm_tuner_setting(tuner, at), &c->points[i], error);
+        int status = jm_tuner_predict(tuner, jm_tuner_setting(tuner, at), &c->points[i], error);
         if (status != JM_OK) return status;
     }
     c->of.points = c->points;
@@ -84,8 +83,8 @@ static bool drawn(double percent) {
 
 static void add_band(jm_figure *figure, content *c, uint32_t color,
                      const jm_estimate *(*of)(const jm_tuner_point *point)) {
-    jmi_mark *band = jmi_figure_add(figure, JM_MARK_AREA, "95 % interval", color, JM_STYLE_FAINT,
-                                    false);
+    jmi_mark *band =
+        jmi_figure_add(figure, JM_MARK_AREA, "95 % interval", color, JM_STYLE_FAINT, false);
     for (size_t i = 0; i < c->of.point_count; i++) {
         const jm_estimate *e = of(&c->of.points[i]);
         double low = 100 * e->lower, high = 100 * e->upper;
@@ -111,8 +110,7 @@ static double curve_value(const content *c, const jm_tuner_point *p, int which) 
 
 static void add_curve(jm_figure *figure, content *c, int which, const char *label) {
     uint32_t style = which == 2 ? 0 : JM_STYLE_DASHED;
-    jmi_mark *line =
-        jmi_figure_add(figure, JM_MARK_LINE, label, (uint32_t)which, style, false);
+    jmi_mark *line = jmi_figure_add(figure, JM_MARK_LINE, label, (uint32_t)which, style, false);
     for (size_t i = 0; i < c->of.point_count; i++) {
         double y = curve_value(c, &c->of.points[i], which);
         JMI_PUT(line, c->of.points[i].setting, drawn(y) ? y : (double)NAN);
@@ -132,10 +130,10 @@ static void add_trials(jm_figure *figure, content *c) {
         if (t->failed || !(t->items > 0)) continue;
         double whole = jm_objective_value(&c->of.objective, base->seconds / base->items,
                                           base->energy_j / base->items);
-        double y = 100 *
-                   jm_objective_value(&c->of.objective, t->seconds / t->items,
-                                      t->energy_j / t->items) /
-                   whole;
+        double y =
+            100 *
+            jm_objective_value(&c->of.objective, t->seconds / t->items, t->energy_j / t->items) /
+            whole;
         if (!drawn(y)) continue;
         double u = y * hypot(t->energy_u95_j / t->energy_j, t->seconds_u95 / t->seconds);
         JMI_PUT(dots, t->setting, y, u > 0 ? y - u : (double)NAN, u > 0 ? y + u : (double)NAN);
@@ -167,8 +165,8 @@ static const char *objective_label(const jm_objective *objective) {
 
 static void draw(jm_figure *figure, content *c) {
     const jm_tuning *of = &c->of;
-    bool is_energy = of->objective.kind == JM_OBJECTIVE_ENERGY ||
-                     of->objective.kind == JM_OBJECTIVE_SLOWDOWN;
+    bool is_energy =
+        of->objective.kind == JM_OBJECTIVE_ENERGY || of->objective.kind == JM_OBJECTIVE_SLOWDOWN;
     c->low = c->high = 100;
     add_band(figure, c, 2, relative_of);
     if (!is_energy) add_curve(figure, c, 0, "energy");

@@ -64,8 +64,8 @@ static int list_clocks(jm_limits *limits, double least, double most, double **se
     size_t n = 0;
     int status = JM_OK;
     while (n < ROOM && wanted >= (uint32_t)llround(least)) {
-        status = jmi_limit_step(limits->set, limits->gpus[0].gpu, JM_LEVER_CLOCK, wanted, &step,
-                                error);
+        status =
+            jmi_limit_step(limits->set, limits->gpus[0].gpu, JM_LEVER_CLOCK, wanted, &step, error);
         if (status != JM_OK || step > wanted || step == 0) break;
         list[n++] = (double)step;
         wanted = step - 1;
@@ -89,7 +89,8 @@ static int open_tuner(jm_steering *s, const jm_tuner_options *given, jm_error *e
     double *clocks = NULL;
     jm_limit limit;
     s->lever = options.lever;
-    if (!jmi_lever_known((int)s->lever)) return jmi_fail(error, JM_INVALID, "there is no such lever");
+    if (!jmi_lever_known((int)s->lever))
+        return jmi_fail(error, JM_INVALID, "there is no such lever");
     int status = check_access(s->limits, error);
     if (status == JM_OK) status = read_limit(s->limits, 0, s->lever, &limit, error);
     if (status == JM_OK) status = check_alike(s->limits, &limit, error);

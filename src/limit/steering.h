@@ -29,12 +29,12 @@ struct jm_steering {
     int64_t begin_ns;
     jm_trial_meter *meter;
     jm_trial_progress progress;
-    double items;      /* fed so far */
+    double items;       /* fed so far */
     int64_t stretch_ns; /* begin of the work since the last pause */
     int64_t paused_ns;
     double before_j, before_u_j; /* of the stretches before it */
-    int64_t fed_ns;    /* real time of the last reading */
-    uint32_t trials;   /* that have ended */
+    int64_t fed_ns;              /* real time of the last reading */
+    uint32_t trials;             /* that have ended */
 
     /* what the program has told, from any thread */
     pthread_mutex_t lock;

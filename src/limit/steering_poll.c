@@ -120,7 +120,8 @@ static bool is_over(jm_trial_state state) {
  * first of the events lies: after a pause they are asked for anew. */
 static size_t feed_stretch(jm_steering *s, const jmi_steering_event *events, size_t count,
                            const jmi_watched_energy *energies) {
-    double limited = jmi_watched_limited(&s->watched, s->setting, s->fed_ns, events[count - 1].t_ns);
+    double limited =
+        jmi_watched_limited(&s->watched, s->setting, s->fed_ns, events[count - 1].t_ns);
     for (size_t i = 0; i < count; i++) {
         if (events[i].pause_ns != 0) {
             pause(s, &events[i], &energies[i]);
