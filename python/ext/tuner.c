@@ -1,8 +1,7 @@
 /* Tuning of limits, for joulemeter/_tuner.py: a session that measures, limits, and their steering
  * in one object. */
-#include "ext.h"
+#include "tuner.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -204,55 +203,6 @@ static PyObject *steering_close(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-/* ---- as dicts ---- */
-
-static PyObject *number(double value) {
-    if (isfinite(value)) return PyFloat_FromDouble(value);
-    Py_RETURN_NONE;
-}
-
-static PyObject *estimate(const jm_estimate *e) {
-    return Py_BuildValue("(NNN)", number(e->value), number(e->lower), number(e->upper));
-}
-
-static PyObject *point_dict(const jm_tuner_point *p) {
-    return Py_BuildValue(
-        "{s:d,s:N,s:N,s:N,s:N,s:N,s:N,s:N,s:N,s:N,s:N,s:N}", "setting", p->setting, "time_s",
-        estimate(&p->seconds), "power_w", estimate(&p->power_w), "energy_j", estimate(&p->energy_j),
-        "objective", estimate(&p->objective), "relative", estimate(&p->relative), "slowdown",
-        estimate(&p->slowdown), "binds", number(p->binds), "trials", number(p->trials),
-        "measured_time_s", number(p->measured_seconds), "measured_power_w",
-        number(p->measured_power_w), "measured_energy_j", number(p->measured_energy_j));
-}
-
-static PyObject *trial_dict(const jm_trial *t) {
-    return Py_BuildValue("{s:d,s:N,s:d,s:d,s:d,s:d,s:d,s:N}", "setting", t->setting, "failed",
-                         PyBool_FromLong(t->failed), "items", t->items, "time_s", t->seconds,
-                         "time_u95_s", t->seconds_u95, "energy_j", t->energy_j, "energy_u95_j",
-                         t->energy_u95_j, "limited", number(t->limited));
-}
-
-static PyObject *step_dict(const jm_tuner_step *s) {
-    return Py_BuildValue("{s:N,s:d,s:N,s:s}", "done", PyBool_FromLong(s->done), "setting",
-                         s->setting, "gain_pct", number(s->gain_pct), "reason",
-                         s->reason != NULL ? s->reason : "");
-}
-
-static PyObject *progress_dict(const jm_steering_progress *p) {
-    static const char *const states[] = {"settling", "measuring", "enough", "time up"};
-    PyObject *last = Py_None;
-    if (p->ended)
-        last = trial_dict(&p->last);
-    else
-        Py_INCREF(Py_None);
-    return Py_BuildValue("{s:N,s:N,s:N,s:N,s:s,s:k,s:N,s:s,s:d,s:d,s:d,s:N}", "running",
-                         PyBool_FromLong(p->running), "done", PyBool_FromLong(p->done), "ended",
-                         PyBool_FromLong(p->ended), "setting", number(p->setting), "reason",
-                         p->reason, "trials", (unsigned long)p->trials, "last", last, "state",
-                         states[p->trial.state & 3], "elapsed_s", p->trial.elapsed_s, "share",
-                         p->trial.done, "items", p->trial.items, "left_s", number(p->trial.left_s));
-}
-
 /* ---- steering ---- */
 
 static PyObject *steering_next(PyObject *object, PyObject *unused) {
@@ -264,7 +214,7 @@ static PyObject *steering_next(PyObject *object, PyObject *unused) {
     int status;
     Py_BEGIN_ALLOW_THREADS status = jm_steering_next(self->steering, &step, &error);
     Py_END_ALLOW_THREADS PyObject *result =
-        status == JM_OK ? step_dict(&step) : raise_error(status, &error);
+        status == JM_OK ? tuner_step_dict(&step) : raise_error(status, &error);
     leave(self);
     return result;
 }
@@ -295,7 +245,7 @@ static PyObject *steering_poll(PyObject *object, PyObject *unused) {
     if (self->given == NULL) jm_session_check(self->session);
     Py_BEGIN_ALLOW_THREADS status = jm_steering_poll(self->steering, &progress, &error);
     Py_END_ALLOW_THREADS PyObject *result =
-        status == JM_OK ? progress_dict(&progress) : raise_error(status, &error);
+        status == JM_OK ? tuner_progress_dict(&progress) : raise_error(status, &error);
     leave(self);
     return result;
 }
@@ -324,7 +274,7 @@ static PyObject *steering_measure(PyObject *object, PyObject *args) {
     Py_BEGIN_ALLOW_THREADS status =
         jm_steering_measure(self->steering, begin, end, items, &trial, &error);
     Py_END_ALLOW_THREADS PyObject *result =
-        status == JM_OK ? trial_dict(&trial) : raise_error(status, &error);
+        status == JM_OK ? tuner_trial_dict(&trial) : raise_error(status, &error);
     leave(self);
     return result;
 }
@@ -370,22 +320,11 @@ static PyObject *steering_limit(PyObject *object, PyObject *unused) {
         status != JM_OK ? raise_error(status, &error)
                         : Py_BuildValue("{s:s,s:s,s:N,s:N,s:N,s:N,s:N,s:I}", "device", l.device,
                                         "model", l.model, "simulated", PyBool_FromLong(l.simulated),
-                                        "value", number(l.value), "default", number(l.standard),
-                                        "least", number(l.least), "most", number(l.most), "gpus",
-                                        jm_limits_count(self->limits));
+                                        "value", optional(l.value), "default", optional(l.standard),
+                                        "least", optional(l.least), "most", optional(l.most),
+                                        "gpus", jm_limits_count(self->limits));
     leave(self);
     return result;
-}
-
-static PyObject *result_dict(const jm_tuner_result *r, const jm_objective *objective) {
-    char text[64];
-    return Py_BuildValue("{s:s,s:d,s:s,s:N,s:N,s:N,s:k,s:k,s:s,s:s}", "verdict",
-                         jm_tuner_verdict_name((int)r->verdict), "setting", r->setting, "sentence",
-                         r->sentence, "regret_pct", number(r->regret_pct), "best",
-                         point_dict(&r->best), "standard", point_dict(&r->standard), "trials",
-                         (unsigned long)r->trials, "failed", (unsigned long)r->failed, "objective",
-                         jm_objective_text(objective, text, sizeof text), "objective_unit",
-                         jm_objective_unit(objective));
 }
 
 static PyObject *steering_result(PyObject *object, PyObject *unused) {
@@ -395,8 +334,8 @@ static PyObject *steering_result(PyObject *object, PyObject *unused) {
     steering_object *self = enter(object);
     if (self == NULL) return NULL;
     int status = jm_tuner_result_get(jm_steering_tuner(self->steering), &result, &error);
-    PyObject *dict =
-        status == JM_OK ? result_dict(&result, &self->objective) : raise_error(status, &error);
+    PyObject *dict = status == JM_OK ? tuner_result_dict(&result, &self->objective)
+                                     : raise_error(status, &error);
     leave(self);
     return dict;
 }
@@ -410,7 +349,7 @@ static PyObject *steering_trials(PyObject *object, PyObject *unused) {
     for (size_t i = 0;
          list != NULL && jm_tuner_trial(jm_steering_tuner(self->steering), i, &trial) == JM_OK;
          i++) {
-        PyObject *dict = trial_dict(&trial);
+        PyObject *dict = tuner_trial_dict(&trial);
         if (dict == NULL || PyList_Append(list, dict) != 0) Py_CLEAR(list);
         Py_XDECREF(dict);
     }
@@ -440,7 +379,7 @@ static PyObject *steering_predict(PyObject *object, PyObject *args) {
     if (self == NULL) return NULL;
     int status = jm_tuner_predict(jm_steering_tuner(self->steering), setting, &point, &error);
     leave(self);
-    return status == JM_OK ? point_dict(&point) : raise_error(status, &error);
+    return status == JM_OK ? tuner_point_dict(&point) : raise_error(status, &error);
 }
 
 static PyObject *steering_csv(PyObject *object, PyObject *args) {

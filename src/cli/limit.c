@@ -135,8 +135,7 @@ void limit_print_json(output *out, jm_limits *limits) {
 
 /* ---- which command ---- */
 
-static const cli_command *const commands[] = {&limit_show, &limit_set, &limit_reset,
-                                              &limit_tune};
+static const cli_command *const commands[] = {&limit_show, &limit_set, &limit_reset, &limit_tune};
 
 /* "limit set" is called "set". */
 static const char *word_of(const cli_command *command) {
