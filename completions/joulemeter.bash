@@ -11,9 +11,48 @@ _joulemeter_files() {
     COMPREPLY=($(compgen -f -- "$1"))
 }
 
+_joulemeter_limit() {
+    local what=${COMP_WORDS[2]} i
+    if ((COMP_CWORD == 2)) && [[ $cur != -* ]]; then
+        _joulemeter_words "show set reset" "$cur"
+        return
+    fi
+    for ((i = 3; i < COMP_CWORD; i++)); do
+        if [[ ${COMP_WORDS[i]} == -- ]]; then
+            if declare -F _command_offset >/dev/null; then
+                _command_offset $((i + 1))
+            elif ((i + 1 == COMP_CWORD)); then
+                COMPREPLY=($(compgen -c -- "$cur"))
+            else
+                _joulemeter_files "$cur"
+            fi
+            return
+        fi
+    done
+    case $prev in
+    -g | --gpu) _joulemeter_words "all 0 1 2 3 4 5 6 7" "$cur"; return ;;
+    --simulate) _joulemeter_words "v100 a100 h100 h200 gh200 3090 4090 b200" "$cur"; return ;;
+    --socket) _joulemeter_files "$cur"; return ;;
+    -w | --while) COMPREPLY=($(compgen -W "$$ $(command ls /proc | command grep '^[0-9]')" -- "$cur")); return ;;
+    esac
+    case $what in
+    set)
+        if [[ $prev == -c || $prev == --clock ]]; then
+            return
+        elif [[ $cur == -* ]]; then
+            _joulemeter_words "--gpu --keep --while --clock --json --quiet --socket --simulate --help --" "$cur"
+        else
+            _joulemeter_words "90% 80% 70% 60% 50%" "$cur"
+        fi
+        ;;
+    reset) _joulemeter_words "--gpu --default --clock --force --json --quiet --socket --simulate --help" "$cur" ;;
+    *) _joulemeter_words "--gpu --json --simulate --help" "$cur" ;;
+    esac
+}
+
 _joulemeter() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-    local commands="run repeat compare show attribute plot report export sql devices doctor calibrate completion help"
+    local commands="run repeat compare show attribute plot report export sql devices doctor calibrate limit completion help"
     local command=${COMP_WORDS[1]} i
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
@@ -52,6 +91,10 @@ _joulemeter() {
     fi
     if [[ $prev == --cooldown || ($prev == -c && $command == @(repeat|compare)) ]]; then
         _joulemeter_words "stable 5s 30s" "$cur"
+        return
+    fi
+    if [[ $command == limit ]]; then
+        _joulemeter_limit
         return
     fi
     case $prev in

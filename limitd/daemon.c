@@ -13,8 +13,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define CONFIG "/etc/joulemeter/limitd.conf"
-
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59
 #endif
@@ -37,11 +35,11 @@ static int fail(const char *format, ...) {
 static bool load_rules(const char *path, jmi_rules *rules) {
     static char text[JMI_RULES_BYTES + 2];
     jm_error error = {0};
-    const char *file = path != NULL ? path : CONFIG;
+    const char *file = path != NULL ? path : LIMITD_CONFIG;
     ssize_t length = jmi_read_text(file, text, sizeof text);
     if (length == JM_NOT_FOUND && path == NULL) {
         length = 0;
-        limitd_log("there is no " CONFIG ": only root may set limits", NULL);
+        limitd_log("there is no " LIMITD_CONFIG ": only root may set limits", NULL);
     }
     if (length < 0) return fail("cannot read %s: %s", file, jm_status_text((int)length)), false;
     if (jmi_rules_parse(rules, text, (size_t)length, &error) == JM_OK) return true;
@@ -53,8 +51,8 @@ int limitd_check(const char *config_path) {
     if (!load_rules(config_path, &rules)) return 1;
     if (rules.group[0] != '\0' && getgrnam(rules.group) == NULL)
         return fail("%s is good, but there is no group %s: sudo groupadd %s",
-                    config_path != NULL ? config_path : CONFIG, rules.group, rules.group);
-    printf("%s is good\n", config_path != NULL ? config_path : CONFIG);
+                    config_path != NULL ? config_path : LIMITD_CONFIG, rules.group, rules.group);
+    printf("%s is good\n", config_path != NULL ? config_path : LIMITD_CONFIG);
     return 0;
 }
 

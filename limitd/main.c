@@ -42,7 +42,7 @@ static int usage(FILE *out, int code) {
           "Options:\n"
           "  --socket PATH   listen there; default: the socket that systemd hands over,\n"
           "                  else " JMI_DAEMON_SOCKET "\n"
-          "  --config FILE   default: /etc/joulemeter/limitd.conf\n"
+          "  --config FILE   default: " LIMITD_CONFIG "\n"
           "  --check [FILE]  say whether a configuration is good, and do nothing else\n"
           "  --help          this text\n"
           "  --version       version\n",

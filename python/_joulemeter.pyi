@@ -375,6 +375,8 @@ class Calls:
         """Likewise, and hooks do nothing any more."""
     def take(self) -> List[Tuple[int, int, int, int, int, int, int]]:
         """(part, begin, end, parent, thread, first, last) of the calls, which are then forgotten."""
+    def flush_at(self, most: int, function: Callable[[], Any], /) -> None:
+        """From now on it is called before a call that no other is around, once there are so many."""
     def current(self) -> int:
         """Index of the innermost open call of this thread, or -1."""
     def span(self, index: int, /) -> Tuple[int, int, int, int]:

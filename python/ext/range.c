@@ -253,12 +253,11 @@ static PyType_Spec spec = {.name = "_joulemeter.Range",
 /* ---- those of a recording ---- */
 
 static PyObject *range_dict(const jm_range *r, uint64_t index) {
-    return Py_BuildValue("{s:K,s:K,s:K,s:s,s:L,s:L,s:N,s:I,s:s}", "index",
-                         (unsigned long long)index, "id", (unsigned long long)r->id, "parent",
-                         (unsigned long long)r->parent, "name", r->name, "begin_ns",
-                         (long long)r->begin_ns, "end_ns", (long long)r->end_ns, "unfinished",
-                         PyBool_FromLong(r->unfinished), "pid", (unsigned)r->pid, "attributes",
-                         r->attributes);
+    return Py_BuildValue(
+        "{s:K,s:K,s:K,s:s,s:L,s:L,s:N,s:I,s:s}", "index", (unsigned long long)index, "id",
+        (unsigned long long)r->id, "parent", (unsigned long long)r->parent, "name", r->name,
+        "begin_ns", (long long)r->begin_ns, "end_ns", (long long)r->end_ns, "unfinished",
+        PyBool_FromLong(r->unfinished), "pid", (unsigned)r->pid, "attributes", r->attributes);
 }
 
 PyObject *recording_ranges(PyObject *self, PyObject *args) {

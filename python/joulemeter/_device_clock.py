@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import _joulemeter
 
 TYPE_CHECKING = False
@@ -55,7 +57,10 @@ class CudaClock(HostClock):
     """
 
     def __init__(self, device: "torch.device") -> None:
+        import torch
+
         self._device = device
+        self._stream = torch.cuda.current_stream
         self._events: List[Any] = []
         self.marks: List[Callable[[], Any]] = []
         self._began: Optional[Tuple[Any, int]] = None
@@ -75,11 +80,16 @@ class CudaClock(HostClock):
         """Makes events, so that there are ``count`` of them."""
         import torch
 
+        alone = torch.cuda.device_count() < 2
         with torch.cuda.device(self._device):
             while len(self.marks) < count:
                 event = self._new_event()
                 self._events.append(event)
-                self.marks.append(event.record)
+                self.marks.append(event.record if alone else partial(self._record, event))
+
+    def _record(self, event: Any) -> None:
+        """In the stream of the device, which may be another than the program's current one."""
+        event.record(self._stream(self._device))
 
     def _anchor(self) -> Tuple[Any, int]:
         """An event and when it was (ns): the quickest of some tries, halfway."""

@@ -79,7 +79,11 @@ def unwrapped(model: "torch.nn.Module") -> "torch.nn.Module":
     if isinstance(model, torch.nn.parallel.DistributedDataParallel):
         model = model.module
     _refuse_scripted(model)
-    used = {str(tensor.device) for tensor in model.parameters() if tensor.device.type != "meta"}
+    devices = {str(parameter.device) for parameter in model.parameters()}
+    used = devices - {"meta"}
+    if devices == {"meta"}:
+        raise NotImplementedError("the model is on the meta device, where nothing is computed: profile "
+                                  "one that has parameters")
     others = sorted(name for name in used if name.split(":")[0] not in ("cpu", "cuda"))
     if others:
         raise NotImplementedError(
@@ -248,17 +252,7 @@ class Watch:
 
     def flush_when(self, most: int, flush: Callable[[], Any]) -> None:
         """From now on calls it before a call of the whole model, once there are ``most`` calls."""
-        calls = self._calls
-
-        def look(*_: Any) -> None:
-            if calls.count >= most and calls.current() < 0:
-                flush()
-
-        root = self.parts[0].module
-        try:
-            self._undo.append(root.register_forward_pre_hook(look, prepend=True).remove)
-        except TypeError:  # before PyTorch 2.0: it comes too late to see no open call
-            pass
+        self._calls.flush_at(most, flush)
 
     def take(self) -> List[Call]:
         """The calls of the run that has ended, in the order in which they began."""

@@ -49,7 +49,9 @@ class LayerMetrics:
     inclusive_energy_j : float
         Energy with all that ran within it (J).
     method : str
-        How the energy was worked out.
+        How the energy was worked out, such as "replay". "passive (bound only)": not even its
+        energy over all runs is known, only bounds of it (see ``Attribution.parts``), and
+        ``energy_j`` is a best guess that keeps the sum of the rows.
     group : str or None
         Layers that always run in the same proportion, which no reading can tell apart: the energy
         of the group is measured, and that of each layer in it is its share of the group's time.
@@ -105,17 +107,20 @@ def metrics_of(recording: "_joulemeter.Recording", found: Optional[Attribution],
     flat = [(run, call) for run, calls in enumerate(runs) for call in calls]
     energies = _energies(recording, found, runs)
     readings = _Readings(recording, found.device) if found is not None else None
-    groups = {part["name"]: part["group"] for part in found.parts} if found is not None else {}
+    parts = {part["name"]: part for part in found.parts} if found is not None else {}
     utc = recording.utc_offset_ns
     rows = []
     for index, (run, call) in enumerate(flat):
         own_s, energy, u95, inclusive = energies[index]
+        part = parts.get(call.part.name)
+        bound = part is not None and part["bound_only"] and energy == energy
         rows.append(LayerMetrics(
             call.part.name, index, (call.begin_ns + utc) * 1e-9, (call.end_ns + utc) * 1e-9,
             1e3 * own_s, readings.at(call.begin_ns) if readings else math.nan,
             readings.at(call.end_ns) if readings else math.nan,
             energy / own_s if own_s > 0 else math.nan, energy, run, u95, call.part.module_type,
-            call.part.is_leaf, inclusive, method, groups.get(call.part.name)))
+            call.part.is_leaf, inclusive, f"{method} (bound only)" if bound else method,
+            part["group"] if part is not None else None))
     return rows
 
 

@@ -11,13 +11,14 @@ import _joulemeter
 from . import _hooks
 from ._attribution import Attribution, attribute
 from ._bind import JoulemeterError
+from ._layer_device import open_profiler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Tuple
 
     from ._hooks import Call
-    from .highlevel import TorchProfiler
+    from ._layer_device import Gpu
 
 _NO_DATA = ("JM_NO_DATA",)
 _OURS = "(joulemeter)"  # time in which we work ourselves, where that costs the device's energy
@@ -78,9 +79,9 @@ class LayerRun:
     Parameters
     ----------
     watch : Watch
-    on_gpu : bool
-        The model runs on a GPU.
-    device_index : int or str or None
+    gpu : Gpu or None
+        That the model runs on.
+    device_index : int, str or list
     net : bool
         Energies without the device's idle power.
     options : dict
@@ -91,6 +92,8 @@ class LayerRun:
     Attributes
     ----------
     profiler : TorchProfiler
+    device : str or None
+        Whose energy is told of.
     windows : list of (begin_ns, end_ns)
         The runs that energies are told of.
     runs : list of list of Call
@@ -101,11 +104,11 @@ class LayerRun:
         Why the latest attribution knows of no energy.
     """
 
-    def __init__(self, watch: "_hooks.Watch", on_gpu: bool, device_index: Any, net: bool,
+    def __init__(self, watch: "_hooks.Watch", gpu: Optional["Gpu"], device_index: Any, net: bool,
                  options: Dict[str, Any], device: Optional[str] = None) -> None:
         self._wanted = device
         self.watch = watch
-        self._on_gpu = on_gpu
+        self._gpu = gpu
         self._device_index = device_index
         self._options = {"join": False, **options}
         self._net = net
@@ -116,15 +119,12 @@ class LayerRun:
         self.reason = ""
 
     def __enter__(self) -> LayerRun:
-        from .highlevel import TorchProfiler
-
-        self.profiler: "TorchProfiler" = TorchProfiler(
-            device_index=self._device_index, **self._options)
+        self.profiler, self.device = open_profiler(
+            self._gpu, self._device_index, self._wanted, self._options)
         try:
             recording = self.profiler.recording()
             assert recording is not None  # it does not join an outer session
             self.recording: "_joulemeter.Recording" = recording
-            self.device = self._find_device()
             self.sensors = Sensors(recording, self.device)
             self.watch.__enter__()
         except BaseException:
@@ -135,19 +135,6 @@ class LayerRun:
     def __exit__(self, *_: Any) -> None:
         self.watch.__exit__()
         self.profiler.close()
-
-    def _find_device(self) -> Optional[str]:
-        """The GPU where the model runs on one, or one is simulated; else what C chooses."""
-        names = [device["name"] for device in self.profiler.devices()]
-        if self._wanted is not None:
-            if self._wanted not in names:
-                raise LookupError(f"there is no device {self._wanted!r}: there are "
-                                  f"{', '.join(names) or 'none'}")
-            return self._wanted
-        gpus = [name for name in names if name.startswith("gpu")]
-        if gpus and (self._on_gpu or self._options.get("simulate")):
-            return gpus[0]
-        return next((name for name in names if name.startswith("cpu")), None)
 
     # ---- runs ----
 

@@ -16,6 +16,7 @@ from . import _hooks
 from ._core import _warn
 from ._keep import Kept
 from ._keras_layers import is_keras
+from ._layer_device import OWN, of_torch
 from ._layer_metrics import LayerMetrics, frame_of, metrics_of, save, stats_of
 from ._layer_run import LayerRun, Progress, unsettled
 
@@ -45,8 +46,9 @@ class LayerPowerProfiler:
     model : torch.nn.Module or keras.Model
         Stays as it is: it is watched only while it is profiled. Of a Keras model calls are measured
         by :meth:`profile` alone, eagerly, passively or with dither.
-    device_index : int or str
-        The GPU that the model runs on, as PyTorch counts them.
+    device_index : int or str, optional
+        The GPU that the model runs on, as PyTorch counts them. It is found by itself; one that is
+        not the model's raises ValueError when it is profiled.
     method : str
         "passive": what the runs give. "dither": further runs with random gaps between them.
         "replay": each layer also runs alone, with the input that it had in the model, in bursts
@@ -89,7 +91,7 @@ class LayerPowerProfiler:
         Of :meth:`profile_generation`.
     """
 
-    def __init__(self, model: Any, device_index: Union[None, int, str] = 0, method: str = "auto", *,
+    def __init__(self, model: Any, device_index: Union[None, int, str] = OWN, method: str = "auto", *,
                  target_rel_u95: float = 0.05, max_seconds: float = 30.0, net: bool = False,
                  device: Optional[str] = None, progress: Optional[bool] = None,
                  **options: Any) -> None:
@@ -157,7 +159,7 @@ class LayerPowerProfiler:
                                  _hooks.device_of(self._inner).type)
             elif warmup:
                 forward()
-            with self._open() as run:
+            with self._open(self._inner) as run:
                 self._several(run, forward, num_runs)
                 self._more_data(run, forward, layers)
                 run.settle()
@@ -188,11 +190,12 @@ class LayerPowerProfiler:
 
         self._needs_torch("profile_generation")
         max_new_tokens = self._count("max_new_tokens", max_new_tokens)
-        generate = generator(self.model, inputs, _hooks.device_of(self._inner), generate_kwargs)
-        with Kept(self._inner):
+        inner = self._generating()
+        generate = generator(inner, inputs, _hooks.device_of(inner), generate_kwargs)
+        with Kept(inner):
             if warmup:
                 generate(min(max_new_tokens, 4))
-            with self._open() as run:
+            with self._open(inner) as run:
                 run.prepare(len(run.watch.parts) * (max_new_tokens + 1))
                 self._choose_runs("generation goes on from token to token")
                 run.run(lambda: generate(max_new_tokens))
@@ -227,7 +230,7 @@ class LayerPowerProfiler:
         num_runs = self._count("num_runs", num_runs)
         if warmup:
             step()
-        with self._open(training=True) as run:
+        with self._open(self._inner, training=True) as run:
             self._choose_runs("each step changes the model")
             self._several(run, step, num_runs)
             run.settle()
@@ -263,22 +266,34 @@ class LayerPowerProfiler:
         self._asked = (name, count)
         return count
 
-    def _open(self, training: bool = False) -> LayerRun:
+    def _generating(self) -> Any:
+        """The module whose layers ``generate`` runs."""
+        inner = getattr(self._inner, "_orig_mod", None)
+        if inner is None:
+            return self._inner
+        self._tell("generate() of a compiled model runs the model as it was before, whose layers are "
+                   "measured: to compile what generates, use model.compile()")
+        return inner
+
+    def _tell(self, text: str) -> None:
+        (self._options.get("on_warning") or _warn)(text)
+
+    def _open(self, inner: Any, training: bool = False) -> LayerRun:
         self._forget()
-        warn = self._options.get("on_warning") or _warn
         watch: _hooks.Watch
         if self._is_keras:
-            from ._keras_layers import KerasWatch, has_gpu
+            from ._keras_layers import KerasWatch, gpu_of
 
-            watch, on_gpu = KerasWatch(self.model), has_gpu(self.model)
-            if on_gpu:
-                warn("of a Keras model on a GPU it is known when layers were launched, not when the "
-                     "GPU ran them: energies of short layers are not to be trusted")
+            watch, gpu = KerasWatch(self.model), gpu_of(self.model)
+            if gpu is not None:
+                self._tell(
+                    "of a Keras model on a GPU it is known when layers were launched, not when the "
+                    "GPU ran them: energies of short layers are not to be trusted")
         else:
-            watch = _hooks.Watch(self._inner, training)
-            on_gpu = _hooks.device_of(self._inner).type == "cuda"
-            _hooks.warn_of_compiled(watch.parts, warn)
-        return LayerRun(watch, on_gpu, self.device_index, self.net, self._options, self.device)
+            watch = _hooks.Watch(inner, training)
+            gpu = of_torch(_hooks.device_of(inner))
+            _hooks.warn_of_compiled(watch.parts, self._tell)
+        return LayerRun(watch, gpu, self.device_index, self.net, self._options, self.device)
 
     def _choose_runs(self, why: str) -> None:
         """The method where layers cannot be run alone."""
@@ -286,7 +301,7 @@ class LayerPowerProfiler:
             self.method_used = "passive"
             self.choice = f"{why}, so that layers are not run alone"
             if self.method == "replay":
-                _warn(f"{self.choice}: the method is passive")
+                self._tell(f"{self.choice}: the method is passive")
         else:
             self.method_used = self.method
 
@@ -315,7 +330,7 @@ class LayerPowerProfiler:
         if self.method == "replay" and not layers:
             self.method_used = "passive"
             self.choice = "no layer can be run alone"
-            _warn(f"{self.choice}: the method is passive")
+            self._tell(f"{self.choice}: the method is passive")
         if self.method != "auto":
             return
         refresh = run.sensors.refresh_s
@@ -350,7 +365,8 @@ class LayerPowerProfiler:
         finally:
             progress.done()
         if failed:
-            _warn(f"these layers cannot be run alone, and are known from runs of the whole model "
+            self._tell(
+                f"these layers cannot be run alone, and are known from runs of the whole model "
                   f"only: {', '.join(failed[:5])}{' ...' if len(failed) > 5 else ''}")
 
     def _finish(self, run: LayerRun) -> List[LayerMetrics]:
@@ -375,9 +391,14 @@ class LayerPowerProfiler:
         def longer(times: int) -> str:
             return f"{name}={times * count} or so would do"
 
+        if not any(run.runs):
+            self.reason = "no layer of the model was called"
+            self._tell(f"nothing is known of layers: {self.reason}; was it a copy of it, or what it "
+                       "was before it was compiled?")
+            return
         self.reason = run.reason
-        _warn(f"times of layers are known, energies are not: {run.reason}; "
-              f"{run.what_to_do(seconds, longer)}")
+        self._tell(f"times of layers are known, energies are not: {run.reason}; "
+                   f"{run.what_to_do(seconds, longer)}")
 
     def _check(self, run: LayerRun) -> None:
         """The parts against the whole, over all runs of the whole model: the longer, the sharper."""

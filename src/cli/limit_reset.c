@@ -82,7 +82,7 @@ static int run(int argc, char **argv) {
         OPTION_LIMIT_SOCKET(&s.gpus),
         OPTION_LIMIT_SIMULATE(&s.gpus),
         {0}};
-    int operands;
+    int operands = 0;
     int code = words == NULL
                    ? cli_fail(&limit_reset, CLI_FAILED, "out of memory")
                    : cli_parse(&limit_reset, options, OPERANDS_MIXED, argc, argv, &operands);

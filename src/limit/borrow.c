@@ -213,7 +213,9 @@ static void note_kept(jm_limits *limits, const jm_limit *limit, const jmi_answer
                         limit->device);
 }
 
-static int set_one(jm_limits *limits, uint32_t index, const jm_limit_target *target, uint32_t flags,
+/* Once: the bounds of joulemeter-limitd are known only when the driver has refused and it was
+ * found. */
+static int try_one(jm_limits *limits, uint32_t index, const jm_limit_target *target, uint32_t flags,
                    jm_error *error) {
     jmi_limits_gpu *gpu = &limits->gpus[index];
     jm_limit limit;
@@ -232,6 +234,17 @@ static int set_one(jm_limits *limits, uint32_t index, const jm_limit_target *tar
     if (keeps) note_kept(limits, &limit, &answer);
     note_in_force(limits, index, target->lever, steps);
     return JM_OK;
+}
+
+static int set_one(jm_limits *limits, uint32_t index, const jm_limit_target *target, uint32_t flags,
+                   jm_error *error) {
+    bool knew = limits->kind == JMI_LENDER_DAEMON;
+    size_t said = limits->notes.length;
+    int status = try_one(limits, index, target, flags, error);
+    if (status != JM_INVALID || knew || limits->kind != JMI_LENDER_DAEMON) return status;
+    limits->notes.length = said;
+    if (limits->notes.data != NULL) limits->notes.data[said] = '\0';
+    return try_one(limits, index, target, flags, error);
 }
 
 /* What one GPU had before jm_limits_set, to be had again if another one fails. */
@@ -266,8 +279,8 @@ static struct before remember(jm_limits *limits, uint32_t i, jm_lever lever) {
 
 int jm_limits_set(jm_limits *limits, uint32_t index, const jm_limit_target *target, uint32_t flags,
                   jm_error *error) {
-    int lever = target != NULL ? (int)target->lever : -1;
-    int status = begin(limits, index, lever, "jm_limits_set", error);
+    if (target == NULL) return jmi_fail(error, JM_INVALID, "jm_limits_set: target is NULL");
+    int status = begin(limits, index, (int)target->lever, "jm_limits_set", error);
     if (status != JM_OK) return status;
     if ((flags & ~(uint32_t)JM_LIMIT_KEEP) != 0 || !isfinite(target->value) || !(target->value > 0))
         return jmi_fail(error, JM_INVALID, "jm_limits_set: %.6g is no limit", target->value);

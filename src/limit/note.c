@@ -87,24 +87,34 @@ static bool parse_loan(jmi_note *note, char *rest) {
     return jmi_note_find(note, loan.id) == NULL && jmi_note_push(note, &loan);
 }
 
-static bool parse_line(jmi_note *note, char *line) {
+/* Each of these comes once. */
+enum { BOOT = 1, BASE = 2, APPLIED = 4, APPLYING = 8 };
+
+static bool parse_boot(jmi_note *note, char *rest) {
+    const char *boot = next_word(&rest);
+    if (boot == NULL || strlen(boot) >= sizeof note->boot || next_word(&rest) != NULL) return false;
+    strcpy(note->boot, boot);
+    return true;
+}
+
+static bool parse_line(jmi_note *note, char *line, unsigned *seen) {
     char *rest = line;
     const char *key = next_word(&rest);
     if (key == NULL) return true;
     if (strcmp(key, "loan") == 0) return parse_loan(note, rest);
-    if (strcmp(key, "boot") == 0) {
-        const char *boot = next_word(&rest);
-        if (boot == NULL || strlen(boot) >= sizeof note->boot) return false;
-        strcpy(note->boot, boot);
-        return next_word(&rest) == NULL;
-    }
-    uint32_t *value = strcmp(key, "base") == 0       ? &note->base
-                      : strcmp(key, "applied") == 0  ? &note->applied
-                      : strcmp(key, "applying") == 0 ? &note->applying
-                                                     : NULL;
-    if (value == NULL || !next_number(&rest, UINT32_MAX, value)) return false;
-    if (value == &note->base) note->has_base = true;
-    return next_word(&rest) == NULL;
+    unsigned what = strcmp(key, "boot") == 0       ? BOOT
+                    : strcmp(key, "base") == 0     ? BASE
+                    : strcmp(key, "applied") == 0  ? APPLIED
+                    : strcmp(key, "applying") == 0 ? APPLYING
+                                                   : 0;
+    if (what == 0 || (*seen & what) != 0) return false;
+    *seen |= what;
+    if (what == BOOT) return parse_boot(note, rest);
+    uint32_t *value = what == BASE      ? &note->base
+                      : what == APPLIED ? &note->applied
+                                        : &note->applying;
+    if (what == BASE) note->has_base = true;
+    return next_number(&rest, UINT32_MAX, value) && next_word(&rest) == NULL;
 }
 
 static bool printable(const char *text, size_t length) {
@@ -116,6 +126,7 @@ static bool printable(const char *text, size_t length) {
 int jmi_note_parse(jmi_note *note, const char *text, size_t length) {
     char line[256];
     bool first = true, whole = false;
+    unsigned seen = 0;
     memset(note, 0, sizeof *note);
     if (length > JMI_NOTE_BYTES || !printable(text, length)) return JM_FORMAT;
     for (size_t at = 0; at < length && !whole;) {
@@ -127,7 +138,7 @@ int jmi_note_parse(jmi_note *note, const char *text, size_t length) {
         line[size] = '\0';
         at += size + 1;
         whole = strcmp(line, "end") == 0 && at == length;
-        if (first ? strcmp(line, FIRST_LINE) != 0 : !whole && !parse_line(note, line))
+        if (first ? strcmp(line, FIRST_LINE) != 0 : !whole && !parse_line(note, line, &seen))
             return JM_FORMAT;
         first = false;
     }

@@ -156,8 +156,7 @@ int jmi_ring_create(jmi_ring **ring, jm_error *error) {
     int status = create(ring, sizes[0].lanes, sizes[0].file, &why);
     for (size_t i = 1; status != JM_OK && i < JMI_COUNT(sizes); i++)
         status = create(ring, sizes[i].lanes, sizes[i].file, &later);
-    if (status != JM_OK || *ring == NULL)
-        return jmi_fail(error, why.status, "%s", why.message);
+    if (status != JM_OK || *ring == NULL) return jmi_fail(error, why.status, "%s", why.message);
     (*ring)->narrowed = why;
     return JM_OK;
 }

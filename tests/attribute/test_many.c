@@ -195,7 +195,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_million_ranges),
         cmocka_unit_test(a_thousand_layers),
-        cmocka_unit_test(a_name_for_each_outer_range), cmocka_unit_test(ranges_that_never_end),
+        cmocka_unit_test(a_name_for_each_outer_range),
+        cmocka_unit_test(ranges_that_never_end),
         cmocka_unit_test(a_thread_for_each_range),
     };
     return cmocka_run_group_tests_name("attribute: many", tests, NULL, NULL);

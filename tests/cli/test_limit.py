@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import random
 import signal
 import subprocess
@@ -240,6 +241,16 @@ class LimitTest(FolderTest):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self.wait_for_watts(700, 700)
+
+    def test_a_terminal_that_closes(self):
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(self.folder)
+            os.execve(JOULEMETER, [JOULEMETER, "limit", "set", "300", "--", "sleep", "60"], self.environment)
+        self.wait_for(lambda: self.watts() == [300, 300])
+        os.close(terminal)
+        self.wait_for_watts(700, 700)
+        os.waitpid(pid, 0)
 
     def test_killed_at_any_moment(self):
         """$JOULEMETER_KILLS times, from before the limit is set until after it is given back."""

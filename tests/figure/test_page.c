@@ -355,12 +355,8 @@ static void texts_are_inert(void **state) {
     const char *const odd = "a\xE2\x80\xA8"
                             "b\xE2\x80\xA9"
                             "c\xE2\x82\xAC";
-    const char *const names[] = {"</script><script>owned()</script>",
-                                 "<!--",
-                                 "\"\\\n\t\x01",
-                                 odd,
-                                 "\xFF\xFE",
-                                 huge};
+    const char *const names[] = {
+        "</script><script>owned()</script>", "<!--", "\"\\\n\t\x01", odd, "\xFF\xFE", huge};
     for (size_t i = 0; i < JMI_COUNT(names); i++)
         fixture_range(recording, JM_CATEGORY_PHASE, names[i], 0.1 * (double)i,
                       0.1 * (double)i + 0.1, "");

@@ -10,6 +10,7 @@ static int use_header(void) {
     jm_report_options report = JM_REPORT_OPTIONS_INIT;
     jm_calibrate_options calibrate = JM_CALIBRATE_OPTIONS_INIT;
     char version[32];
+    jm_limits_options limits = JM_LIMITS_OPTIONS_INIT;
     int bad = 0;
 
     snprintf(version, sizeof version, "%d.%d.%d", JM_VERSION_MAJOR, JM_VERSION_MINOR,
@@ -22,6 +23,7 @@ static int use_header(void) {
     bad += energy.size != sizeof energy || energy.method != JM_METHOD_AUTO;
     bad += report.size != sizeof report || report.energy != NULL;
     bad += calibrate.size != sizeof calibrate || calibrate.session != NULL;
+    bad += limits.size != sizeof limits || limits.pid != 0;
     jm_free(NULL);
     printf("1..1\n%s 1 - the header compiles and its macros hold\n", bad == 0 ? "ok" : "not ok");
     return bad == 0 ? 0 : 1;

@@ -82,28 +82,44 @@ static jm_limit read_limit(jm_limits *limits, uint32_t index, jm_lever lever) {
     return limit;
 }
 
-/* A child that sets a limit, says so, and does as `act` says. */
-static pid_t borrower(double watts, void (*act)(jm_limits *limits)) {
+/* What a borrower does when it has its limit: a name, as it is another run of this program. */
+struct act {
+    const char *name;
+    void (*does)(jm_limits *limits);
+};
+enum { ACTS = 8 };
+static const struct act acts[ACTS];
+
+/* Another process, which sets a limit, says so on descriptor 3, and does as `act` says. */
+static pid_t borrower(double watts, const char *act) {
     int ready[2];
-    char byte;
+    char byte, text[32];
+    snprintf(text, sizeof text, "%.6g", watts);
     assert_int_equal(pipe(ready), 0);
     pid_t child = fork();
     if (child == 0) {
-        close(ready[0]);
         for (int number = 1; number < 32; number++) signal(number, SIG_DFL); /* cmocka's, too */
-        jm_limits *limits = NULL;
-        jm_limits_options options = JM_LIMITS_OPTIONS_INIT;
-        bool done = jm_limits_open(&limits, &options, NULL) == JM_OK &&
-                    set(limits, JM_LIMITS_ALL, watts, NULL) == JM_OK;
-        if (!done || write(ready[1], "x", 1) != 1) _exit(1);
-        close(ready[1]);
-        act(limits);
-        _exit(2);
+        if (ready[1] != 3) dup2(ready[1], 3);
+        execl("/proc/self/exe", "borrower", text, act, (char *)NULL);
+        _exit(127);
     }
     close(ready[1]);
     if (read(ready[0], &byte, 1) != 1) fail_msg("the borrower could not set %.6g W", watts);
     close(ready[0]);
     return child;
+}
+
+static int be_borrower(double watts, const char *name) {
+    jm_limits *limits = NULL;
+    for (const struct act *act = acts; act->name != NULL; act++) {
+        if (strcmp(act->name, name) != 0) continue;
+        if (jm_limits_open(&limits, NULL, NULL) != JM_OK) return 1;
+        if (watts > 0 && set(limits, JM_LIMITS_ALL, watts, NULL) != JM_OK) return 1;
+        if (write(3, "x", 1) != 1) return 1;
+        close(3);
+        act->does(limits);
+    }
+    return 2;
 }
 
 static void wait_for_ever(jm_limits *limits) {
@@ -343,25 +359,30 @@ static void a_lost_gpu_is_named(void **unused) {
 }
 
 /* In a process of its own, which has a thread that hangs from then on. */
-static void try_a_hanging_driver(void) {
-    jm_limits *limits = must_open(NULL);
-    simgpu_channel_set_trouble(boards, 0, SIMGPU_HANGS);
+static void meet_a_hanging_driver(jm_limits *limits) {
     jm_error error = {0};
+    jm_limit limit = {.size = sizeof limit};
+    sigset_t told;
+    int number;
+    sigemptyset(&told);
+    sigaddset(&told, SIGUSR1);
+    sigwait(&told, &number); /* blocked by main */
     int64_t before = jm_now_ns();
     int status = set(limits, 0, 300, &error);
     bool bounded = jm_now_ns() - before < (int64_t)(5e9 * slowness());
     bool said = strstr(error.message, "does not answer") != NULL;
-    bool read = read_limit(limits, 0, JM_LEVER_POWER).status == JM_HUNG;
+    jm_limits_read(limits, 0, JM_LEVER_POWER, &limit, NULL);
     bool closed = jm_limits_close(limits, NULL) == JM_OK;
-    _exit(status == JM_HUNG && bounded && said && read && closed ? 0 : 1);
+    _exit(status == JM_HUNG && bounded && said && limit.status == JM_HUNG && closed ? 0 : 1);
 }
 
 static void a_driver_that_hangs_is_left_alone(void **unused) {
     (void)unused;
     begin("h100");
     setenv("JOULEMETER_DRIVER_TIMEOUT_S", "0.2", 1);
-    pid_t child = fork();
-    if (child == 0) try_a_hanging_driver();
+    pid_t child = borrower(0, "meets a hanging driver");
+    simgpu_channel_set_trouble(boards, 0, SIMGPU_HANGS);
+    kill(child, SIGUSR1);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -400,8 +421,8 @@ static void a_loan_below_ends_without_a_change(void **unused) {
 static void loans_of_killed_processes_never_come_back(void **unused) {
     (void)unused;
     begin("h100");
-    pid_t first = borrower(400, wait_for_ever);
-    pid_t second = borrower(300, wait_for_ever);
+    pid_t first = borrower(400, "waits");
+    pid_t second = borrower(300, "waits");
     assert_true(limit_of(0) == 300);
     end_child(first, SIGKILL);
     jm_limits *third = must_open(NULL);
@@ -422,7 +443,7 @@ static void many_processes_leave_nothing_behind(void **unused) {
     enum { PROCESSES = 12 };
     pid_t children[PROCESSES];
     static const int ends[] = {SIGKILL, SIGTERM, SIGINT, SIGSEGV, SIGHUP, SIGABRT};
-    for (int i = 0; i < PROCESSES; i++) children[i] = borrower(210 + 30 * i, wait_for_ever);
+    for (int i = 0; i < PROCESSES; i++) children[i] = borrower(210 + 30 * i, "waits");
     for (int i = 0; i < PROCESSES; i++) {
         int k = (i * 7 + 3) % PROCESSES; /* each once */
         end_child(children[k], ends[i % 6]);
@@ -458,11 +479,11 @@ static void overflow(jm_limits *limits) {
 static void any_end_gives_back(void **unused) {
     (void)unused;
     static const struct {
-        void (*act)(jm_limits *limits);
+        const char *act;
         int signal;
-    } ends[] = {{wait_for_ever, SIGKILL}, {wait_for_ever, SIGTERM},    {wait_for_ever, SIGINT},
-                {wait_for_ever, SIGHUP},  {return_without_closing, 0}, {overflow, 0},
-                {close_the_lot, SIGKILL}, {wait_for_ever, SIGSEGV}};
+    } ends[] = {{"waits", SIGKILL},      {"waits", SIGTERM}, {"waits", SIGINT},
+                {"waits", SIGHUP},       {"returns", 0},     {"crashes", 0},
+                {"closes all", SIGKILL}, {"waits", SIGSEGV}};
     for (size_t i = 0; i < JMI_COUNT(ends); i++) {
         begin("h100");
         pid_t child = borrower(300, ends[i].act);
@@ -474,7 +495,7 @@ static void any_end_gives_back(void **unused) {
 static void another_program_in_its_place_gives_back(void **unused) {
     (void)unused;
     begin("h100");
-    pid_t child = borrower(300, exec_another);
+    pid_t child = borrower(300, "becomes another");
     wait_for(0, 700, 2);
     end_child(child, SIGKILL);
 }
@@ -494,7 +515,7 @@ static void fork_and_leave_a_child(jm_limits *limits) {
 static void a_forked_child_does_not_keep_it(void **unused) {
     (void)unused;
     begin("h100");
-    pid_t child = borrower(300, fork_and_leave_a_child);
+    pid_t child = borrower(300, "forks");
     struct timespec pause = {0, 100000000};
     nanosleep(&pause, NULL);
     assert_true(limit_of(0) == 300);
@@ -544,7 +565,7 @@ static void a_killed_guard_is_mended_by_its_borrower(void **unused) {
 static void what_a_killed_guard_left_is_mended(void **unused) {
     (void)unused;
     begin("h100,limit=600");
-    pid_t child = borrower(300, wait_for_ever), guard = guard_of(child);
+    pid_t child = borrower(300, "waits"), guard = guard_of(child);
     kill(guard, SIGKILL);
     end_child(child, SIGKILL);
     assert_true(limit_of(0) == 300);
@@ -566,7 +587,7 @@ static void what_a_killed_guard_left_is_mended(void **unused) {
 static void what_a_killed_guard_left_is_no_base(void **unused) {
     (void)unused;
     begin("h100,limit=600");
-    pid_t child = borrower(300, wait_for_ever), guard = guard_of(child);
+    pid_t child = borrower(300, "waits"), guard = guard_of(child);
     kill(guard, SIGKILL);
     end_child(child, SIGKILL);
     jm_limits *limits = must_open(NULL);
@@ -579,7 +600,7 @@ static void what_a_killed_guard_left_is_no_base(void **unused) {
 static void a_guard_that_is_asked_to_end_gives_back(void **unused) {
     (void)unused;
     begin("h100");
-    pid_t child = borrower(300, wait_for_ever), guard = guard_of(child);
+    pid_t child = borrower(300, "waits"), guard = guard_of(child);
     static const int ignored[] = {SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE, SIGUSR1};
     for (size_t i = 0; i < JMI_COUNT(ignored); i++) kill(guard, ignored[i]);
     struct timespec pause = {0, 100000000};
@@ -610,7 +631,7 @@ static void a_limit_that_somebody_else_set_is_left(void **unused) {
 static void a_gpu_that_is_lost_gets_it_back_later(void **unused) {
     (void)unused;
     begin("h100");
-    pid_t child = borrower(300, wait_for_ever);
+    pid_t child = borrower(300, "waits");
     simgpu_channel_set_trouble(boards, 0, SIMGPU_LOST);
     end_child(child, SIGKILL);
     struct timespec pause = {0, 300000000};
@@ -624,7 +645,7 @@ static void a_driver_that_hangs_gets_it_back_later(void **unused) {
     (void)unused;
     begin("h100");
     setenv("JOULEMETER_DRIVER_TIMEOUT_S", "0.2", 1);
-    pid_t child = borrower(300, wait_for_ever);
+    pid_t child = borrower(300, "waits");
     simgpu_channel_set_trouble(boards, 0, SIMGPU_HANGS);
     end_child(child, SIGKILL);
     struct timespec pause = {0, 700000000}; /* the guard has given up on it by then */
@@ -636,7 +657,7 @@ static void a_driver_that_hangs_gets_it_back_later(void **unused) {
 static void without_a_note_the_guard_remembers(void **unused) {
     (void)unused;
     begin("h100,limit=620");
-    pid_t child = borrower(300, wait_for_ever);
+    pid_t child = borrower(300, "waits");
     char command[200];
     snprintf(command, sizeof command, "rm -f %s.limits/*.power", state_path);
     assert_int_equal(system(command), 0);
@@ -697,7 +718,7 @@ static void a_limit_that_stays_stays(void **unused) {
 static void reset_leaves_the_loans_of_others(void **unused) {
     (void)unused;
     begin("h100,limit=600");
-    pid_t child = borrower(300, wait_for_ever);
+    pid_t child = borrower(300, "waits");
     jm_limits *limits = must_open(NULL);
     assert_int_equal(jm_limits_reset(limits, 0, JM_LEVER_POWER, JM_LIMIT_DEFAULT, NULL), JM_OK);
     assert_true(limit_of(0) == 300);
@@ -773,7 +794,18 @@ static void boards_of_its_own(void **unused) {
     must_close(limits);
 }
 
-int main(void) {
+static const struct act acts[ACTS] = {
+    {"waits", wait_for_ever},
+    {"returns", return_without_closing},
+    {"closes all", close_the_lot},
+    {"becomes another", exec_another},
+    {"crashes", overflow},
+    {"forks", fork_and_leave_a_child},
+    {"meets a hanging driver", meet_a_hanging_driver},
+    {NULL, NULL},
+};
+
+int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_limit_is_set_and_given_back),
         cmocka_unit_test(what_was_before_comes_back_and_not_the_default),
@@ -810,6 +842,13 @@ int main(void) {
         cmocka_unit_test(boards_of_a_session),
         cmocka_unit_test(boards_of_its_own),
     };
+    if (argc == 3) {
+        sigset_t told;
+        sigemptyset(&told);
+        sigaddset(&told, SIGUSR1);
+        sigprocmask(SIG_BLOCK, &told, NULL);
+        return be_borrower(atof(argv[1]), argv[2]);
+    }
     const char *library = getenv("JOULEMETER_SIMGPU_LIBRARY");
     if (library == NULL || access(library, R_OK) != 0 || getenv("JOULEMETER_LIMITD") == NULL) {
         printf("1..0 # SKIP there is no simulated GPU, or no joulemeter-limitd\n");

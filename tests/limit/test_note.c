@@ -127,6 +127,8 @@ static void what_is_no_note_is_refused(void **unused) {
         "joulemeter limit 1\nbase 1\nloan 1 1 2147483648 1 a\nend\n",
         "joulemeter limit 1\nbase 1\nboot 0123456789012345678901234567890123456789\nend\n",
         "joulemeter limit 1\nbase 1\nboot\nend\n",
+        "joulemeter limit 1\nbase 1\nbase 1\nend\n",
+        "joulemeter limit 1\nbase 1\nboot long\nboot b\nend\n",
         "joulemeter limit 1\nbase\t1\nend\n",
     };
     jmi_note note;

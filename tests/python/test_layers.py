@@ -707,7 +707,7 @@ def test_calls_that_took_no_time(monkeypatch, dropped):
     for row in rows:
         if row.module_type == "Quick":
             assert row.duration_ms == 0 and row.avg_power_w != row.avg_power_w
-            assert row.energy_j == 0 or row.energy_j != row.energy_j
+            assert row.energy_j != row.energy_j if dropped else row.energy_j == 0
         elif row.module_type == "Slow":
             assert 150 <= row.duration_ms and row.energy_j == pytest.approx(
                 0.2 * row.duration_ms, rel=0.1)
@@ -726,6 +726,41 @@ def test_summary_in_gpupps_layout(network, capsys):
                   "Total Energy Consumed: ", "Average Power Draw: ", "Top 10 Time Consumers:",
                   "Top 10 Energy Consumers:", "Method: passive", "Power is simulated"):
         assert words in text, words
+
+
+def test_layers_of_which_only_bounds_are_known(network, monkeypatch, tmp_path):
+    from joulemeter import _layer_run
+
+    attribute = _layer_run.attribute
+    bounds = {"0": None, "1.a": "0 and more", "1.norm": "0 and more"}
+
+    def unsure(*args, **options):
+        found = attribute(*args, **options)
+        for part in found.parts:
+            part["bound_only"] = part["name"] in bounds
+            part["group"] = bounds.get(part["name"])
+        return found
+
+    monkeypatch.setattr(_layer_run, "attribute", unsure)
+    profiler = profiler_of(network, method="time_share")
+    rows = profiler.profile(torch.randn(8, 16), num_runs=3)
+    for row in rows:
+        assert row.method == ("time_share (bound only)" if row.layer_name in bounds else "time_share")
+        assert row.group == bounds.get(row.layer_name)
+    profiler.save_results(tmp_path / "layers.csv")
+    with open(tmp_path / "layers.csv", newline="", encoding="utf-8") as file:
+        saved = list(csv.DictReader(file))
+    assert [row["method"] for row in saved] == [row.method for row in rows]
+    text = profiler.summary()
+    power = text[text.index("Top 10 Power"):text.index("Top 10 Time")].splitlines()
+    assert not {"0", "1.a", "1.norm"} & {line.split()[0] for line in power if line}
+    assert "Left out: 2 layers that cannot be told apart" in text
+    assert "Left out: 1 layer of whose energy only bounds are known" in text
+    monkeypatch.undo()
+    profiler = profiler_of(network, method="time_share")
+    profiler.profile(torch.randn(8, 16), num_runs=3)
+    assert "Left out" not in profiler.summary()
+    assert {row.method for row in profiler.results} == {"time_share"}
 
 
 def test_inputs_of_all_kinds(network):
@@ -762,7 +797,7 @@ def test_methods_by_name(network, method):
     rows = profiler.profile(torch.randn(8, 16))
     assert len(rows) == 9
     assert profiler.method_used == ("replay" if method == "auto" else method)
-    assert {row.method for row in rows} == {profiler.method_used}
+    assert {row.method.replace(" (bound only)", "") for row in rows} == {profiler.method_used}
     if method == "auto":
         assert "refreshes of the sensor" in profiler.choice
 
@@ -862,6 +897,48 @@ def test_generation_by_token():
     assert len(profiler.profile(inputs)) > 20
 
 
+@pytest.mark.parametrize("wrap", ["compiled", "distributed"])
+def test_generation_of_wrapped_models(wrap, tmp_path):
+    """What generates is within: its layers run as they are."""
+    class Generates(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.layer(x)
+
+        def generate(self, inputs, max_new_tokens):
+            for _ in range(max_new_tokens):
+                inputs = self(inputs)
+            return inputs
+
+    model = Generates()
+    if wrap == "compiled":
+        profiler = profiler_of(torch.compile(model, backend="eager"))
+        with pytest.warns(jm.JoulemeterWarning, match="runs the model as it was before"):
+            rows = profiler.profile_generation(torch.randn(2, 4), max_new_tokens=3)
+    else:
+        dist = torch.distributed
+        dist.init_process_group("gloo", init_method=f"file://{tmp_path}/rank", rank=0, world_size=1)
+        try:
+            profiler = profiler_of(nn.parallel.DistributedDataParallel(model))
+            rows = profiler.profile_generation(torch.randn(2, 4), max_new_tokens=3)
+        finally:
+            dist.destroy_process_group()
+    assert [row.layer_name for row in rows] == 3 * ["Generates", "layer"]
+    assert [token["phase"] for token in profiler.tokens] == ["prefill", "decode", "decode"]
+    assert hooks_of(model) == 0
+
+
+def test_a_model_that_was_not_called(network):
+    told = []
+    profiler = profiler_of(network, on_warning=told.append)
+    assert profiler.profile_training(lambda: None) == []
+    assert told[-1].startswith("nothing is known of layers: no layer of the model was called")
+    assert "Nothing has been profiled: no layer of the model was called." in profiler.summary()
+
+
 def test_replay_calls_layers_with_what_they_were_given():
     given = []
 
@@ -956,6 +1033,11 @@ def test_data_parallel_and_sharded_models_are_refused(network):
     parallel = nn.DataParallel(network)
     with pytest.raises(NotImplementedError, match=r"DataParallel.*model\.module"):
         LayerPowerProfiler(parallel)
+
+    with torch.device("meta"):
+        empty = nn.Linear(2, 2)
+    with pytest.raises(NotImplementedError, match="meta device"):
+        LayerPowerProfiler(empty)
 
     class FullyShardedDataParallel(nn.Module):
         pass
@@ -1101,6 +1183,37 @@ def test_layerwise_tool_over_many_calls(network, tmp_path, monkeypatch):
     assert tracker._run.watch.count < 100
     tracker.stop()
     assert {row["calls"] for row in rows_of(path)} == {"40", "80"}
+
+
+def test_layerwise_tool_where_only_parts_are_called(network, tmp_path, monkeypatch):
+    from joulemeter import _layerwise
+
+    monkeypatch.setattr(_layerwise, "_MOST_CALLS", 20)
+    tracker = LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=GPU, cpu=False)
+    tracker.start(network)
+    for _ in range(1000):
+        network[2](torch.randn(8, 32)).sum().backward()
+        assert tracker._run.watch.count < 8 * 20 + 20
+    tracker.stop()
+    assert [(row["layer"], row["calls"]) for row in rows_of(tmp_path / "layers.csv")] == [("2", "1000")]
+
+
+def test_a_network_that_is_saved_and_copied_meanwhile(network, tmp_path):
+    import copy
+
+    tracker = LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=GPU, cpu=False)
+    tracker.start(network.eval())
+    x = torch.randn(8, 16)
+    for _ in range(100):
+        expected = network(x)
+    torch.save(network, tmp_path / "network.pt")
+    others = [copy.deepcopy(network), torch.load(tmp_path / "network.pt", weights_only=False)]
+    count = tracker._run.watch.count
+    for other in others:
+        assert hooks_of(other) - sum("forward" in vars(m) for m in other.modules()) == 0
+        assert torch.equal(other(x), expected) and tracker._run.watch.count == count
+    tracker.stop()
+    assert hooks_of(network) == 0
 
 
 def test_layerwise_tool_without_a_call(network, tmp_path):

@@ -31,7 +31,8 @@ def test_lines_of_the_guides(code, tmp_path):
     if not library:
         pytest.skip("$JOULEMETER_SIMGPU_LIBRARY does not name the simulated GPU")
     env = dict(os.environ, LD_LIBRARY_PATH=os.path.dirname(library),
-               JOULEMETER_SIMGPU="h100,constant:200")
+               JOULEMETER_SIMGPU="h100,constant:200", JOULEMETER_SIMGPU_ALLOW_LIMIT="1",
+               JOULEMETER_LIMIT_DIR=str(tmp_path / "limits"))
     done = subprocess.run([sys.executable, "-W", "error", "-c", PROGRAM + code], env=env,
                           cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
