@@ -165,7 +165,7 @@ static int parse(tune *t, int argc, char **argv) {
     const cli_option options[] = {
         {'m', "objective", OPTION_TEXT, &s->objective, "WHAT",
          "what is to be least: ed2p (energy x time^2, the\ndefault), edp, energy, time, "
-         "slowdown=P%\n(energy, within a slowdown), cost=KWH,HOUR (prices)",
+         "slowdown=P%\n(energy, within it), cost=KWH,HOUR (prices)",
          0, 0, NULL},
         OPTION_LIMIT_GPU(&s->gpus),
         {'c', "clock", OPTION_FLAG, &s->clock, NULL, "no power limit, but the highest clock", 0, 0,

@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 COMMANDS = ("run", "repeat", "compare", "show", "attribute", "plot", "report", "export", "sql", "devices", "doctor", "calibrate", "limit", "completion")
 
 
-PARTS = {"limit": ("show", "set", "reset")}  # commands of a command
+PARTS = {"limit": ("show", "set", "reset", "tune")}  # commands of a command
 
 
 def help_of(command):
