@@ -1730,6 +1730,10 @@ JM_API int jm_steering_end(jm_steering *steering, jm_error *error);
  * set trial->size before the call. No trial is under way afterwards. */
 JM_API int jm_steering_measure(jm_steering *steering, int64_t begin_ns, int64_t end_ns,
                                double items, jm_trial *trial, jm_error *error);
+/* Is what was done since `begin_ns` enough for such a trial? Its energy is then known as well as
+ * options.meter.target_pct wants, as far as readings have come, or options.meter.max_s have passed.
+ * Else the work is better done once more: sensors are slow, and a second is soon too short. */
+JM_API bool jm_steering_enough(jm_steering *steering, int64_t begin_ns);
 /* The trial under way came to nothing. */
 JM_API int jm_steering_fail(jm_steering *steering, jm_error *error);
 

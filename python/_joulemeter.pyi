@@ -478,6 +478,8 @@ class Steering:
         """Ends the trial with what there is."""
     def measure(self, begin_ns: int, end_ns: int, items: float = 1, /) -> Dict[str, Any]:
         """That was the trial."""
+    def enough(self, begin_ns: int, /) -> bool:
+        """Is what was done since then enough for a trial?"""
     def fail(self) -> None:
         """The trial came to nothing."""
     def keep(self, setting: float, /) -> str:

@@ -279,6 +279,17 @@ static PyObject *steering_measure(PyObject *object, PyObject *args) {
     return result;
 }
 
+static PyObject *steering_enough(PyObject *object, PyObject *args) {
+    long long begin;
+    bool enough;
+    if (!PyArg_ParseTuple(args, "L", &begin)) return NULL;
+    steering_object *self = enter(object);
+    if (self == NULL) return NULL;
+    Py_BEGIN_ALLOW_THREADS enough = jm_steering_enough(self->steering, begin);
+    Py_END_ALLOW_THREADS leave(self);
+    return PyBool_FromLong(enough);
+}
+
 static PyObject *steering_fail(PyObject *object, PyObject *unused) {
     (void)unused;
     jm_error error = {0};
@@ -425,6 +436,8 @@ static PyMethodDef methods[] = {
     {"end", steering_end, METH_NOARGS, "end()\n--\n\nEnds the trial with what there is."},
     {"measure", steering_measure, METH_VARARGS,
      "measure(begin_ns, end_ns, items=1)\n--\n\nThat was the trial; a dict of it."},
+    {"enough", steering_enough, METH_VARARGS,
+     "enough(begin_ns)\n--\n\nIs what was done since then enough for a trial?"},
     {"fail", steering_fail, METH_NOARGS, "fail()\n--\n\nThe trial came to nothing."},
     {"keep", steering_keep, METH_VARARGS, "keep(setting)\n--\n\nSets it for good."},
     {"limit", steering_limit, METH_NOARGS, "limit()\n--\n\nThe first GPU's limit as it is."},

@@ -123,7 +123,7 @@ class PowerTuner:
     Or, where the work is of a kind that can be done over and over, as an iterator:
 
     >>> tuner = jm.PowerTuner(gpus=0)
-    >>> for watts in tuner:
+    >>> for watts in tuner:      # each as often as it takes to be measured
     ...     run_benchmark()
 
     When the block or loop ends, however it does, the limit of before is back.
@@ -283,12 +283,13 @@ class PowerTuner:
                 if step["done"]:
                     self.done = True
                     return
-                begin = _joulemeter.now_ns()
-                yield step["setting"]
-                if self._wait is not None:
-                    self._wait()
-                trial = steering.measure(begin, _joulemeter.now_ns())
-                self._tell(trial, None)
+                begin, items = _joulemeter.now_ns(), 0
+                while items == 0 or not steering.enough(begin):
+                    yield step["setting"]
+                    items += 1
+                    if self._wait is not None:
+                        self._wait()
+                self._tell(steering.measure(begin, _joulemeter.now_ns(), items), None)
 
     # ---- what was found ----
 
@@ -311,7 +312,7 @@ def _open(options: Dict[str, Any]) -> _joulemeter.Steering:
     return _joulemeter.Steering(**options)
 
 
-def tune(work: Callable[[], Any], objective: str = "ed2p", *, warmup: int = 1, least_s: float = 1,
+def tune(work: Callable[[], Any], objective: str = "ed2p", *, warmup: int = 1,
          **options: Any) -> Tuning:
     """Finds the limit under which a function does its work best, by calling it again and again.
 
@@ -323,8 +324,6 @@ def tune(work: Callable[[], Any], objective: str = "ed2p", *, warmup: int = 1, l
         See :class:`PowerTuner`.
     warmup : int
         Calls before the first trial.
-    least_s : float
-        A trial calls it as often as this time takes.
     **options
         As of :class:`PowerTuner`.
 
@@ -334,22 +333,8 @@ def tune(work: Callable[[], Any], objective: str = "ed2p", *, warmup: int = 1, l
         ``.setting`` is the limit; it is not set unless ``keep=True``.
     """
     tuner = PowerTuner(objective, **options)
-    with tuner:
-        wait = tuner._wait
-        for _ in range(warmup):
-            work()
-        while True:
-            step = tuner._steering.next()
-            if step["done"]:
-                tuner.done = True
-                break
-            if wait is not None:
-                wait()
-            begin, calls = _joulemeter.now_ns(), 0
-            while calls == 0 or _joulemeter.now_ns() - begin < 1e9 * least_s:
-                work()
-                calls += 1
-                if wait is not None:
-                    wait()
-            tuner._tell(tuner._steering.measure(begin, _joulemeter.now_ns(), calls), None)
+    for _ in range(warmup):
+        work()
+    for _ in tuner:
+        work()
     return tuner.result

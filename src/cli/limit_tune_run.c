@@ -203,23 +203,36 @@ static int run_whole(tune *t) {
     return t->child.status != 0 ? fail_command(t) : CLI_OK;
 }
 
-/* The command that has just ended is the trial. */
-static int measure_run(tune *t, int64_t end_ns) {
+/* What has just been run is the trial. */
+static int measure_runs(tune *t, int64_t begin_ns, double runs) {
     jm_error error = {0};
-    if (jm_steering_measure(t->steering, t->run_begin_ns, end_ns, 1, NULL, &error) == JM_OK) {
+    if (jm_steering_measure(t->steering, begin_ns, t->run_end_ns, runs, NULL, &error) == JM_OK) {
         tune_say_trials(t);
         return CLI_OK;
     }
     if (error.status != JM_NO_DATA) return tune_fail(t, &error);
-    return cli_fail(&limit_tune, CLI_RUN_FAILED,
-                    "the command is over too soon: %s; let it do its work several times over",
+    return cli_fail(&limit_tune, CLI_RUN_FAILED, "too little is known of the command's energy: %s",
                     error.message);
+}
+
+/* A command that is soon over is run as often as its energy takes to be known. */
+static int run_trial(tune *t) {
+    int64_t begin = jm_now_ns();
+    int code = CLI_OK;
+    double runs = 0;
+    do {
+        code = run_whole(t);
+        runs++;
+    } while (code == CLI_OK && !was_interrupted(t) && !jm_steering_enough(t->steering, begin));
+    if (code != CLI_OK || was_interrupted(t)) return code;
+    return measure_runs(t, begin, runs);
 }
 
 /* All of the first run was at the standard, with which the tuner begins. */
 static int count_first_run(tune *t) {
+    if (!jm_steering_enough(t->steering, t->run_begin_ns)) return CLI_OK;
     int code = begin_trial(t);
-    return code == CLI_OK ? measure_run(t, t->run_end_ns) : code;
+    return code == CLI_OK ? measure_runs(t, t->run_begin_ns, 1) : code;
 }
 
 static int rerun(tune *t) {
@@ -231,8 +244,7 @@ static int rerun(tune *t) {
     }
     while (code == CLI_OK && !was_interrupted(t) && !is_done(t)) {
         code = begin_trial(t);
-        if (code == CLI_OK) code = run_whole(t);
-        if (code == CLI_OK && !was_interrupted(t)) code = measure_run(t, t->run_end_ns);
+        if (code == CLI_OK) code = run_trial(t);
     }
     return code;
 }

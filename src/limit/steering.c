@@ -266,6 +266,19 @@ static int measure(jm_steering *s, const jm_window *window, double items, jm_tri
     return JM_OK;
 }
 
+bool jm_steering_enough(jm_steering *steering, int64_t begin_ns) {
+    int64_t now = jm_now_ns();
+    jmi_watched_energy energy;
+    if (steering == NULL) return true;
+    const jm_trial_meter_options *o = &steering->meter_options;
+    double target = o->target_pct > 0 ? o->target_pct : 1, most_s = o->max_s > 0 ? o->max_s : 60;
+    if ((double)(now - begin_ns) * 1e-9 > most_s) return true;
+    const jm_window window = {begin_ns, now - steering->delay_ns};
+    if (window.end_ns <= window.begin_ns) return false;
+    if (jmi_watched_energies(&steering->watched, &window, 1, &energy, NULL) != JM_OK) return true;
+    return energy.known && 196 * energy.u_j <= target * energy.energy_j;
+}
+
 int jm_steering_measure(jm_steering *steering, int64_t begin_ns, int64_t end_ns, double items,
                         jm_trial *trial, jm_error *error) {
     if (steering == NULL || end_ns <= begin_ns || !(items > 0) || !isfinite(items))

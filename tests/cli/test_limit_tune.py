@@ -27,7 +27,7 @@ OBJECTIVES = {"ed2p": lambda s, e: e * s * s, "edp": lambda s, e: e * s, "energy
 
 @unittest.skipUnless(os.path.exists(TRUTH) and os.path.exists(TRAINING), "there is no simulated GPU")
 class TuneTest(FolderTest):
-    spec = "h100,channel"
+    spec = "v100,channel"  # whose sensors are quick: 300 W by default, 150 to 300 W
 
     def setUp(self):
         super().setUp()
@@ -55,7 +55,7 @@ class TuneTest(FolderTest):
     def found(self, *arguments, **more):
         return json.loads(self.tune("-q", "--json", *arguments, **more)[0])
 
-    def regret(self, found, watts, share, lever="power", spec="h100,channel"):
+    def regret(self, found, watts, share, lever="power", spec="v100,channel"):
         """How much more than the least the objective is at the setting that was found, in truth, %."""
         out = subprocess.run([CURVE, spec, str(watts), "1", str(share), lever], check=True, capture_output=True,
                              text=True).stdout
@@ -68,33 +68,33 @@ class TuneTest(FolderTest):
 class Optimum(TuneTest):
     """Within 1 % of the least that there is."""
 
-    def check(self, watts, share, *options, unmarked=False, seconds=0.03, batches=1500):
+    def check(self, watts, share, *options, unmarked=False, seconds=0.03, batches=600):
         words = [TRAINING, str(batches), str(seconds), str(watts), str(share)] + ["unmarked"] * unmarked
         lever = "clock" if "--clock" in options else "power"
-        found = self.found("-t", "2.5", *options, "--", *words)
+        found = self.found("-t", "6", *options, "--", *words)
         regret = self.regret(found, watts, share, lever)
         print(f"{' '.join(options)} {watts} W, share {share}: {found['setting']:.0f} "
               f"({found['verdict']}, {len(found['trials'])} trials), regret {regret:.2f} %", flush=True)
         self.assertLess(regret, 1)
-        self.assertEqual(self.state(), (700, 1))
+        self.assertEqual(self.state(), (300, 1))
         return found
 
     def test_steered(self):
-        found = self.check(600, 0.2, "--steer", batches=700)
+        found = self.check(280, 0.2, "--steer")
         self.assertEqual((found["verdict"], found["way"], found["item"]), ("found", "steer", "batch"))
         self.assertEqual(found["runs"], 1)
         self.assertTrue(found["simulated"])
 
     def test_run_anew(self):
-        found = self.check(600, 0.2, "--warmup", "0", unmarked=True, batches=50)
+        found = self.check(280, 0.2, "--warmup", "0", unmarked=True, batches=50)
         self.assertEqual((found["verdict"], found["way"], found["item"]), ("found", "rerun", "command"))
 
     def test_a_clock(self):
-        self.check(600, 0.2, "--clock", batches=700)
+        self.check(280, 0.2, "--clock")
 
     @unittest.skipUnless(THOROUGH, "JOULEMETER_TUNE_THOROUGH=1 takes some minutes")
     def test_all_of_them(self):
-        for watts in (400, 600, 690):
+        for watts in (200, 250, 295):
             for share in (0.1, 0.3, 0.6, 0.9):
                 for objective in ("ed2p", "edp", "energy"):
                     with self.subTest(watts=watts, share=share, objective=objective):
@@ -103,12 +103,12 @@ class Optimum(TuneTest):
 
 class Ways(TuneTest):
     def test_a_short_command_that_iterates_runs_again(self):
-        found = self.found("-n", "3", "-t", "1", "--", TRAINING, "50", "0.03", "600", "0.2")
+        found = self.found("-n", "3", "-t", "1", "--", TRAINING, "50", "0.03", "280", "0.2")
         self.assertEqual(found["way"], "steer")
         self.assertGreater(found["runs"], 1)
 
     def test_the_output_of_the_first_run_is_seen(self):
-        script = f"echo hello; {TRAINING} 20 0.03 600 0.2 unmarked"
+        script = f"echo hello; {TRAINING} 20 0.03 280 0.2 unmarked"
         out, err = self.tune("-n", "2", "--", "sh", "-c", script)
         self.assertEqual(out, "hello\n")
         self.assertIn("run anew for each setting", err)
@@ -118,28 +118,29 @@ class Ways(TuneTest):
         self.assertEqual(out, "hello\n" * 3)
 
     def test_what_is_kept(self):
-        self.tune("-t", "1", "-n", "4", "--keep", "-o", "curve.csv", "--", TRAINING, "400", "0.03", "600", "0.2")
+        self.tune("-t", "1", "-n", "4", "--keep", "-o", "curve.csv", "--", TRAINING, "400", "0.03", "280", "0.2")
         watts, _ = self.state()
-        self.assertLess(watts, 600)
+        self.assertLess(watts, 280)
         with open(self.path("curve.csv"), encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        self.assertGreater(len(rows), 100)
+        self.assertGreater(len(rows), 20)
 
     def test_a_limit_that_never_binds(self):
-        found = self.found("-t", "1", "-n", "4", "--", TRAINING, "400", "0.03", "150", "0.5")
+        found = self.found("-t", "1", "-n", "4", "--", TRAINING, "400", "0.03", "100", "0.5")
         self.assertEqual(found["verdict"], "never binds")
-        self.assertEqual(found["setting"], 700)
+        self.assertEqual(found["setting"], 300)
 
 
 class Failures(TuneTest):
     def test_a_command_that_fails(self):
         out, err = self.tune("--rerun", "--", "sh", "-c", "echo last words >&2; exit 3", code=3)
         self.assertIn("run 1 of the command ended with exit code 3; its last words:\nlast words\n", err)
-        self.assertEqual(self.state(), (700, 1))
+        self.assertEqual(self.state(), (300, 1))
 
-    def test_one_that_is_too_short(self):
-        out, err = self.tune("--rerun", "--", "true", code=125)
-        self.assertIn("the command is over too soon", err)
+    def test_one_that_is_soon_over_runs_often(self):
+        found = self.found("--rerun", "-n", "2", "-t", "3", "--", "sleep", "0.05")
+        self.assertGreater(found["trials"][0]["items"], 5)
+        self.assertEqual(found["runs"], 1 + sum(trial["items"] for trial in found["trials"]))
 
     def test_nobody_may(self):
         out, err = self.tune("--", TRAINING, code=125, JOULEMETER_SIMGPU_ALLOW_LIMIT="0")
@@ -150,7 +151,7 @@ class Failures(TuneTest):
     def test_wrong_words(self):
         for words, says in ((["--"], "there is no command"), (["--steer", "--rerun", "--", "true"], "either"),
                             (["-m", "speed", "--", "true"], "speed"), (["--lowest", "x", "--", "true"], "'x'"),
-                            (["--lowest", "100", "--", "true"], "200 to 700 W"),
+                            (["--lowest", "50", "--", "true"], "150 to 300 W"),
                             (["-n", "1", "--", "true"], "out of range"),
                             (["--plot", "a.txt", "--", "true"], "must end in"),
                             (["-o", "no/where.csv", "--", "true"], "cannot write"),
@@ -158,20 +159,20 @@ class Failures(TuneTest):
             with self.subTest(words=words):
                 out, err = self.tune(*words, code=2)
                 self.assertIn(says, err)
-        self.assertEqual(self.state(), (700, 1))
+        self.assertEqual(self.state(), (300, 1))
 
 
 class Ends(TuneTest):
     """Whatever ends it, the limit of before is back within a second."""
-    spec = "h100,channel,limit=650"
+    spec = "v100,channel,limit=290"
 
     def test_ctrl_c_tells_what_is_known(self):
-        process = self.start("limit", "tune", "-t", "0.5", "--json=c.json", "--", TRAINING, "2000", "0.02", "600", "0.2")
-        self.wait_for(lambda: self.state()[0] not in (650, 700))
+        process = self.start("limit", "tune", "-t", "0.5", "--json=c.json", "--", TRAINING, "2000", "0.02", "280", "0.2")
+        self.wait_for(lambda: self.state()[0] not in (290, 300))
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=20 * SLOWNESS)
         self.assertEqual(process.returncode, 130)
-        self.assertEqual(self.state(), (650, 1))
+        self.assertEqual(self.state(), (290, 1))
         self.assertIn(b"Stopped by Ctrl-C", err)
         with open(self.path("c.json"), encoding="utf-8") as file:
             found = json.load(file)
@@ -184,7 +185,7 @@ class Ends(TuneTest):
         """Seconds until the limit was back, and how it was ended."""
         environment = self.environment | {"JOULEMETER_SIMGPU_STATE": boards}
         marked = random_.random() < 0.6
-        words = [TRAINING, "3000" if marked else "10", "0.02", "600", "0.2"] + ([] if marked else ["unmarked"])
+        words = [TRAINING, "3000" if marked else "10", "0.02", "280", "0.2"] + ([] if marked else ["unmarked"])
         process = subprocess.Popen([JOULEMETER, "limit", "tune", "-q", "-t", "0.3", "--", *words], env=environment,
                                    cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, start_new_session=True)
@@ -221,7 +222,7 @@ class Ends(TuneTest):
             spent = time.monotonic() - begin
             # Where only a run of the command was ended, tuning may not have begun yet and goes on.
             over = how != "command KILL" or process.poll() is not None
-            if float(lines.split()[1]) == 650 and over:
+            if float(lines.split()[1]) == 290 and over:
                 return spent
             if spent > 1 * SLOWNESS:
                 return spent if over else 0.0
