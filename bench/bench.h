@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 void bench_ranges(rows *all);                       /* begin and end, by threads and GPUs */
+void bench_nvtx(rows *all);                         /* push and pop, recorded and not */
 void bench_sensors(rows *all);                      /* reading CPU and DRAM */
 void bench_sampler(rows *all);                      /* its share of a core; opening; memory */
 void bench_command(rows *all, const char *command); /* joulemeter run over the bare command */

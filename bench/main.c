@@ -109,6 +109,7 @@ int main(int argc, char **argv) {
 
     setenv("JOULEMETER_SIMGPU_LIBRARY", library, 0);
 
+    bench_nvtx(all);
     bench_ranges(all);
     bench_sensors(all);
     bench_sampler(all);

@@ -137,11 +137,11 @@ _joulemeter() {
     esac
     local options="--help"
     case $command in
-    run) options+=" --output --force --interval --gpu --json --idle-baseline --quiet --tdp --simulate --" ;;
+    run) options+=" --output --force --interval --gpu --json --idle-baseline --quiet --nvtx --no-nvtx --kernels --tdp --simulate --" ;;
     repeat) options+=" --runs --warmup --cooldown --cooldown-limit --interval --intervals --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate --" ;;
     compare) options+=" --runs --warmup --cooldown --cooldown-limit --seed --names --interval --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate" ;;
     show) options+=" --json --top --no-figures" ;;
-    attribute) options+=" --by --phase --device --method --net --top --json --calls --csv" ;;
+    attribute) options+=" --by --phase --device --method --net --tree --flame --top --json --calls --csv" ;;
     plot) options+=" --figs --all --list --output --format --width --smooth --no-phases --raw --top --device --script --quiet" ;;
     report) options+=" --output --title --max-size --open --quiet" ;;
     export) options+=" --perfetto --clock --tables --quiet" ;;

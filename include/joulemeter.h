@@ -171,6 +171,11 @@ typedef struct jm_session_options {
 JM_API int jm_session_open(jm_session **session, const jm_session_options *options,
                            jm_error *error);
 
+/* Joins the session of an outer `joulemeter run`, and never measures by itself: for libraries that
+ * are loaded into programs of others. JM_NOT_FOUND: there is no outer session; JM_CLOSED: it is
+ * gone; JM_NOT_SUPPORTED: it is of another version. On failure *session is NULL. */
+JM_API int jm_session_join(jm_session **session, jm_error *error);
+
 /* Stops measuring, ends what is still open and hands the recording over if `recording` is not
  * NULL (free it with jm_recording_free). Takes a bounded time even if a driver hangs. The session
  * is gone afterwards, whatever is returned. In a forked child it only lets go of its copy. */
@@ -212,8 +217,9 @@ JM_API int jm_session_check(jm_session *session);
 /* ---- 5. Ranges and marks ---------------------------------------------------------------------
  * A range is a named piece of time; ranges nest and overlap freely, in any thread. Beginning or
  * ending one is a time-stamp and a store: no driver call, no lock, no allocation. Only where a
- * thread's ring is full (8192 messages not collected yet) does it wait, half a second at most,
- * before it drops the message and counts it. After fork the child may go on marking; its ranges
+ * thread's ring is full (8192 messages not collected yet) does it wait before it drops the message
+ * and counts it: half a second at most, or 20 s while all memory is used and the file is being
+ * written, so that nothing is lost but time. After fork the child may go on marking; its ranges
  * carry its pid. */
 
 typedef enum jm_category {
@@ -251,6 +257,11 @@ JM_API void jm_end_with(jm_session *session, jm_range_id range, const char *attr
  * found later. It ends no earlier than it began, and no later than now. */
 JM_API void jm_end_at(jm_session *session, jm_range_id range, int64_t end_ns,
                       const char *attributes);
+
+/* Gives a thread of this process a name, by the number that the system has for it (gettid; 0: the
+ * calling thread). It becomes a fact of the recording, "thread 3", the number being that of
+ * jm_range.thread. */
+JM_API void jm_session_name_thread(jm_session *session, uint32_t tid, const char *name);
 
 /* An instant. */
 JM_API void jm_mark(jm_session *session, const char *name, const char *attributes);
@@ -345,10 +356,13 @@ typedef struct jm_range {
 #define JM_RANGE_INIT                                                                              \
     { sizeof(jm_range), 0, 0, 0, 0, JM_CATEGORY_USER, false, 0, 0, 0, 0, 0, 0 }
 
+#define JM_NO_PARENT UINT64_MAX
+
 /* Adds a range to a session whose times are known afterwards: a kernel, by its device-side times.
  * Its category, times, name, attributes, device, stream and parent are taken; where parent is 0
- * that is the innermost range open in the calling thread. Returns 0 where nothing is recorded; a
- * warning of the recording says so if the times are not those of jm_now_ns (UTC, say). */
+ * that is the innermost range open in the calling thread, where it is JM_NO_PARENT there is none.
+ * Returns 0 where nothing is recorded; a warning of the recording says so if the times are not
+ * those of jm_now_ns (UTC, say). */
 JM_API jm_range_id jm_range_add(jm_session *session, const jm_range *range);
 
 typedef struct jm_mark_info {
@@ -835,7 +849,7 @@ typedef struct jm_part {
     uint64_t calls;
     double time_s;           /* own time */
     double inclusive_time_s; /* with the ranges within it */
-    double power_w;          /* mean of its own time; of a member of a group the group's */
+    double power_w;          /* mean of its own time, net of idle power if energies are */
     double power_u95_w;
     jm_energy energy;    /* of its own time; JM_BOUND_ONLY for the members of a group */
     jm_energy inclusive; /* of its calls with all within them */
@@ -880,11 +894,14 @@ typedef struct jm_attribution_info {
     double lock;         /* 0 ... 1: do readings fall on the same place of every iteration? */
     bool locked;         /* they do: vary the time between iterations, or replay the parts */
     uint32_t categories; /* of the parts: a set of 1u << jm_category */
+    uint64_t within;     /* readings while any part ran */
+    uint64_t needed;     /* so many as to tell the parts apart: with fewer there are bounds only,
+                            but of parts whose calls outlast the sensor's refresh */
 } jm_attribution_info;
 #define JM_ATTRIBUTION_INFO_INIT                                                                   \
     {                                                                                              \
         sizeof(jm_attribution_info), 0, JM_CATEGORY_USER, {0}, {0}, {0}, 0, 0, 0, 0, 0, 0, 0, 0,   \
-            0, 0, false, 0                                                                         \
+            0, 0, false, 0, 0, 0                                                                   \
     }
 JM_API int jm_attribution_get(const jm_attribution *attribution, jm_attribution_info *info);
 
@@ -903,6 +920,36 @@ typedef struct jm_call {
 /* The calls in the windows, in the recording's order, up to `count` of them; returns how many there
  * are. */
 JM_API size_t jm_attribution_calls(const jm_attribution *attribution, jm_call *calls, size_t count);
+
+/* The same calls by where they stand: ranges of one name within ranges of the same names, up to the
+ * outermost one of their thread, make up a stack. A kernel stands in the NVTX range or layer that
+ * launched it. Stacks whose own calls have no energy here (a phase, around layers) are told of for
+ * what is in them. */
+#define JM_NO_STACK UINT32_MAX
+typedef struct jm_stacks jm_stacks;
+typedef struct jm_stack {
+    size_t size;
+    const char *name;
+    uint32_t parent; /* index of the stack that it stands in; JM_NO_STACK: none */
+    uint32_t depth;  /* stacks around it */
+    uint64_t calls;
+    double time_s; /* own time of its calls */
+    double inclusive_time_s;
+    double energy_j; /* of its own time */
+    double u95_j;    /* its part's, by its share of it */
+    double inclusive_j;
+    double inclusive_u95_j; /* as if all within it erred together: at most so much */
+} jm_stack;
+#define JM_STACK_INIT                                                                              \
+    { sizeof(jm_stack), 0, JM_NO_STACK, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* Outer stacks before the ones in them, beside each other those with the most energy first. Names
+ * belong to the recording, which must be that of the attribution and stay. */
+JM_API int jm_stacks_make(jm_stacks **stacks, const jm_attribution *attribution,
+                          const jm_recording *recording, jm_error *error);
+JM_API uint32_t jm_stacks_count(const jm_stacks *stacks);
+JM_API int jm_stacks_get(const jm_stacks *stacks, uint32_t index, jm_stack *stack);
+JM_API void jm_stacks_free(jm_stacks *stacks);
 
 /* All of it as a JSON object (docs/json.md), with calls if asked for. */
 JM_API int jm_attribution_json(const jm_attribution *attribution, bool calls, char **json,

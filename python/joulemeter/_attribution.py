@@ -50,7 +50,7 @@ class Attribution:
         Whole less sum, and the uncertainty of that.
     diagnostics : dict or None
         None: of a method for comparison.
-        ``readings``, ``effective``, ``condition``, ``noise_w``, ``shift_s``, ``lock``, ``locked``.
+        ``readings``, ``within`` (while parts ran), ``needed`` (to tell them apart), ``effective``, ``condition``, ``noise_w``, ``shift_s``, ``lock``, ``locked``.
     calls : dict of lists
         If asked for: ``range``, ``part``, ``own_s``, ``energy_j``, ``u95_j``, ``inclusive_j``.
     """

@@ -54,7 +54,7 @@ class LayerMetrics:
         ``energy_j`` is a best guess that keeps the sum of the rows.
     group : str or None
         Layers that always run in the same proportion, which no reading can tell apart: the energy
-        of the group is measured, and that of each layer in it is its share of the group's time.
+        of the group is measured, and those of the layers in it are best guesses that make it up.
     """
 
     layer_name: str

@@ -181,6 +181,10 @@ def _notes(profiler: "LayerPowerProfiler") -> List[str]:
         lines.append(f"Cannot be told apart: {group['name']} ({_cell(group, 'energy')} together)")
     if found.diagnostics is None:
         lines.append("This method is for comparison only: no interval holds.")
+    elif found.diagnostics["within"] < found.diagnostics["needed"]:
+        lines.append(f"Only {found.diagnostics['within']} readings saw the layers run: some "
+                     f"{found.diagnostics['needed']} are needed to tell them apart. More num_runs, or "
+                     "method \"replay\", know more.")
     elif found.diagnostics.get("locked"):
         lines.append("The runs keep step with the sensor: method \"dither\" or \"replay\" knows more.")
     if found.net:

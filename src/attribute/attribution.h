@@ -36,11 +36,12 @@ typedef struct jmi_attributing {
     double *later_w[JMI_SHIFTS]; /* of each column: what an error of that does; NULL: nothing */
     jmi_normal normals[JMI_SHIFTS];
     jmi_fit fit;
-    double widened;     /* factor of its variances, as readings err alike */
-    double differ;      /* how calls of a class differ in power, relatively */
-    jm_window *windows; /* between warm-ups, where no other windows were asked for */
-    jmi_stretch told;   /* of each window, from its first call to the end of its last one */
-    jmi_stretch joined; /* those that are hardly apart as one; empty: none are */
+    uint64_t within, needed; /* readings while any class ran, and so many as to tell them apart */
+    double widened;          /* factor of its variances, as readings err alike */
+    double differ;           /* how calls of a class differ in power, relatively */
+    jm_window *windows;      /* between warm-ups, where no other windows were asked for */
+    jmi_stretch told;        /* of each window, from its first call to the end of its last one */
+    jmi_stretch joined;      /* those that are hardly apart as one; empty: none are */
     jmi_terms terms;
     uint32_t *group; /* of each column of classes, or JM_NO_GROUP; NULL: they are not told apart */
     size_t group_count;
@@ -87,6 +88,10 @@ int jmi_attribute_direct(jmi_attributing *a, jm_error *error);
 int jmi_attribute_simply(jmi_attributing *a, jm_error *error);
 /* Which classes can be told apart, and then powers of all that are possible. */
 int jmi_attribute_resolve(jmi_attributing *a, jm_error *error);
+/* Is enough known of a column's power to tell more than bounds? */
+bool jmi_attribute_told(const jmi_attributing *a, size_t column);
+/* Mean and standard deviation of one power within what the device can draw. */
+void jmi_attribute_cut(const jmi_attributing *a, double *mean_w, double *sd_w);
 /* Mean power of the classes, by their time. */
 double jmi_attribute_usual(const jmi_attributing *a);
 /* How much the readings could tell. */

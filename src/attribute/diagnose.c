@@ -133,6 +133,8 @@ void jmi_attribute_diagnose(const jmi_attributing *a, jm_attribution_info *info)
         if (a->fit.noise_w[v] < least) info->noise_w = least = a->fit.noise_w[v];
         if (fabs(a->shift_ns[v]) > fabs(info->shift_s * 1e9)) info->shift_s = a->shift_ns[v] * 1e-9;
     }
+    info->within = a->within;
+    info->needed = a->needed;
     info->effective = (double)info->readings / a->widened;
     info->condition = condition_of(a);
 }

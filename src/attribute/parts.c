@@ -44,7 +44,11 @@ static jm_energy inclusive_of(const jmi_attributing *a, const jmi_within *w, dou
         for (size_t k = 0; k < w->count; k++)
             variance += w->inner[i].time_s * w->inner[k].time_s * row[w->inner[k].column];
     }
-    return jmi_terms_energy(&a->terms, energy_j, sqrt(fmax(variance, 0)), time_s);
+    double mean = time_s > 0 ? energy_j / time_s : 0;
+    double sd = time_s > 0 ? sqrt(fmax(variance, 0)) / time_s : 0;
+    if (time_s > 0 && a->options.method == JM_ATTRIBUTION_REGRESSION)
+        jmi_attribute_cut(a, &mean, &sd);
+    return jmi_terms_energy(&a->terms, mean * time_s, sd * time_s, time_s);
 }
 
 /* A part of the classes' list; of a lumped column a share. */
@@ -52,7 +56,10 @@ static jm_part part_of(const jmi_attributing *a, const jmi_nesting *n, uint32_t 
     const jmi_class *cls = &a->calls.classes[number];
     const jmi_within *within = &n->of[number];
     size_t column = a->layout.column[number];
-    double mean = a->fit.power_w[column], t = cls->share_s;
+    double mean = a->fit.power_w[column], sd = sd_of(a, column), t = cls->share_s;
+    bool told =
+        a->group == NULL || (a->group[column] == JM_NO_GROUP && jmi_attribute_told(a, column));
+    if (!told) jmi_attribute_cut(a, &mean, &sd); /* the others are cut off together */
     jm_part p = {.size = sizeof p,
                  .name = cls->name,
                  .group = JM_NO_GROUP,
@@ -60,7 +67,7 @@ static jm_part part_of(const jmi_attributing *a, const jmi_nesting *n, uint32_t 
                  .time_s = cls->own_s,
                  .inclusive_time_s = cls->inclusive_s,
                  .seen_s = cls->all_s};
-    double sd = hypot(sd_of(a, column), variation(a, cls) * mean);
+    sd = hypot(sd, variation(a, cls) * mean);
     p.energy = jmi_terms_energy(&a->terms, mean * t, sd * t, t);
     p.inclusive = p.energy;
     if (within->count > 0) p.inclusive = inclusive_of(a, within, cls->inclusive_share_s);
@@ -81,8 +88,6 @@ static void bound(const jmi_attributing *a, jm_part *p, const jm_part *group) {
     p->energy.energy_j = fmin(fmax(p->energy.energy_j, p->energy.lower_j), p->energy.upper_j);
     p->energy.u95_j =
         fmax(p->energy.upper_j - p->energy.energy_j, p->energy.energy_j - p->energy.lower_j);
-    p->power_w = group->power_w;
-    p->power_u95_w = group->power_u95_w;
     if (!(p->inclusive.duration_s > t)) p->inclusive = p->energy;
 }
 
@@ -123,17 +128,52 @@ static jm_part group_of(const jmi_attributing *a, const jm_attribution *out, con
     return g;
 }
 
-static bool make_groups(const jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
-    double *factors = jmi_alloc(a->fit.count, sizeof *factors);
-    out->groups = jmi_alloc(a->group_count, sizeof *out->groups);
-    bool good = factors != NULL && out->groups != NULL;
-    for (size_t i = 0; good && i < out->part_count; i++)
+/* Numbers of groups by their members: one that is left alone, as the others ran in no window that
+ * is told of, has the power of all of them, and is none. */
+static bool number_groups(const jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
+    size_t *members = jmi_alloc(a->group_count, sizeof *members);
+    uint32_t *number = jmi_alloc(a->group_count, sizeof *number);
+    bool good = members != NULL && number != NULL;
+    for (size_t i = 0; good && i < out->part_count; i++) {
         if (a->calls.classes[cls[i]].share_s > 0)
             out->parts[i].group = a->group[a->layout.column[cls[i]]];
-    for (uint32_t g = 0; good && g < a->group_count; g++) {
+        if (out->parts[i].group != JM_NO_GROUP) members[out->parts[i].group]++;
+    }
+    for (size_t g = 0; good && g < a->group_count; g++)
+        number[g] = members[g] > 1 ? (uint32_t)out->group_count++ : JM_NO_GROUP;
+    for (size_t i = 0; good && i < out->part_count; i++) {
+        jm_part *p = &out->parts[i];
+        if (p->group == JM_NO_GROUP) continue;
+        if (number[p->group] == JM_NO_GROUP) p->energy.provenance |= JM_BOUND_ONLY;
+        p->group = number[p->group];
+    }
+    free(members);
+    free(number);
+    return good;
+}
+
+/* The members' estimates make up the group's. */
+static void even_out(jm_attribution *out, uint32_t group) {
+    double sum_j = 0, wanted_j = out->groups[group].energy.energy_j;
+    for (size_t i = 0; i < out->part_count; i++)
+        if (out->parts[i].group == group) sum_j += out->parts[i].energy.energy_j;
+    if (!(sum_j > 0) || !(wanted_j > 0)) return;
+    for (size_t i = 0; i < out->part_count; i++)
+        if (out->parts[i].group == group) out->parts[i].energy.energy_j *= wanted_j / sum_j;
+}
+
+static bool make_groups(const jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
+    double *factors = jmi_alloc(a->fit.count, sizeof *factors);
+    bool good = factors != NULL && number_groups(a, out, cls);
+    size_t count = out->group_count;
+    out->group_count = 0;
+    out->groups = jmi_alloc(count, sizeof *out->groups);
+    good = good && out->groups != NULL;
+    for (uint32_t g = 0; good && g < count; g++) {
         out->groups[g] = group_of(a, out, cls, g, factors);
         out->group_count++;
         good = out->groups[g].name != NULL;
+        even_out(out, g);
     }
     for (size_t i = 0; good && i < out->part_count; i++)
         if (out->parts[i].group != JM_NO_GROUP)
@@ -143,12 +183,19 @@ static bool make_groups(const jmi_attributing *a, jm_attribution *out, const uin
 }
 
 /* Whatever is within as much as is usual says nothing: no estimate. */
+static void bound_wide(jm_energy *e, double usual_w) {
+    if (1.96 * e->u_random_j > usual_w * e->duration_s) e->provenance |= JM_BOUND_ONLY;
+}
+
 static void bound_wide_ones(const jmi_attributing *a, jm_attribution *out) {
     double usual_w = jmi_attribute_usual(a);
     for (size_t i = 0; i < out->part_count; i++) {
         jm_part *p = &out->parts[i];
-        if (p->group == JM_NO_GROUP && 1.96 * p->energy.u_random_j > usual_w * p->energy.duration_s)
-            p->energy.provenance |= JM_BOUND_ONLY;
+        if (p->group == JM_NO_GROUP) bound_wide(&p->energy, usual_w);
+        if (p->inclusive.duration_s > p->energy.duration_s)
+            bound_wide(&p->inclusive, usual_w);
+        else
+            p->inclusive.provenance |= p->energy.provenance & JM_BOUND_ONLY;
     }
 }
 

@@ -64,6 +64,25 @@ static void cut_off(double mean, double sd, double low, double high, double *shi
         1 + ((isfinite(a) ? a * pa : 0) - (isfinite(b) ? b * pb : 0)) / in - *shift * *shift, 0);
 }
 
+static double least_of(const jmi_attributing *a) {
+    return a->views.view[0].track.floor_w;
+}
+
+static double most_of(const jmi_attributing *a) {
+    return a->views.view[0].track.ceiling_w;
+}
+
+void jmi_attribute_cut(const jmi_attributing *a, double *mean_w, double *sd_w) {
+    double shift, ratio;
+    if (!(*sd_w > 0)) {
+        *mean_w = fmin(fmax(*mean_w, least_of(a)), most_of(a));
+        return;
+    }
+    cut_off(*mean_w, *sd_w, least_of(a), most_of(a), &shift, &ratio);
+    *mean_w += shift * *sd_w;
+    *sd_w *= sqrt(ratio);
+}
+
 /* Gives one power the mean and variance that it has within what is possible; what the others were
  * known to be together with it moves with it. */
 static void condition(jmi_fit *fit, size_t column, double shift, double ratio, double *gain) {
@@ -76,25 +95,32 @@ static void condition(jmi_fit *fit, size_t column, double shift, double ratio, d
     }
 }
 
-/* The mean and covariance of powers that all are between the least and the most that the device
- * draws, one power after the other, the one that is farthest out first (assumed density filtering;
- * Minka, A family of algorithms for approximate Bayesian inference, 2001, ch. 3). So what the parts
- * take adds up to what all of them take. */
+bool jmi_attribute_told(const jmi_attributing *a, size_t column) {
+    double sd = sqrt(fmax(a->fit.cov_w2[column * a->fit.count + column], 0));
+    return 1.96 * sd <= jmi_attribute_usual(a);
+}
+
+/* Powers that are told, all between the least and the most that the device draws, one after the
+ * other, the one that is farthest out first (assumed density filtering; Minka, A family of
+ * algorithms for approximate Bayesian inference, 2001, ch. 3). So what the parts take adds up to
+ * what all of them take. Those of which next to nothing is known would only tell of each other what
+ * they were assumed to be. */
 static bool cut_all(jmi_attributing *a) {
     jmi_fit *fit = &a->fit;
     size_t n = fit->count, classes = a->layout.classes;
-    double low = a->views.view[0].track.floor_w, high = a->views.view[0].track.ceiling_w;
     double *gain = jmi_alloc(n, sizeof *gain);
     bool *done = jmi_alloc(classes, sizeof *done);
     bool good = gain != NULL && done != NULL;
+    for (size_t i = 0; good && i < classes; i++)
+        done[i] = a->group[i] != JM_NO_GROUP || !jmi_attribute_told(a, i);
     for (size_t step = 0; good && step < classes; step++) {
         size_t farthest = SIZE_MAX;
         double shift = 0, ratio = 1;
         for (size_t i = 0; i < classes; i++) {
             double variance = fit->cov_w2[i * n + i], moves, left;
             if (done[i] || !(variance > 0)) continue;
-            cut_off(fit->power_w[i], sqrt(variance), low, high, &moves, &left);
-            if (fabs(moves) <= fabs(shift) && left >= ratio) continue;
+            cut_off(fit->power_w[i], sqrt(variance), least_of(a), most_of(a), &moves, &left);
+            if (fabs(moves) < fabs(shift) || (moves == 0 && left >= 1)) continue;
             farthest = i, shift = moves, ratio = left;
         }
         if (farthest == SIZE_MAX) break;

@@ -58,6 +58,69 @@ static void add_lag(jmi_attributing *a) {
     }
 }
 
+/* ---- too few readings ---- */
+
+/* Readings that saw classes run, of the view that has most of them. */
+static uint64_t count_within(const jmi_attributing *a, double *x) {
+    uint64_t most = 0;
+    for (size_t v = 0; v < a->views.count; v++) {
+        jmi_rows rows = {.layout = &a->layout, .track = track_of(a, v), .shift_ns = a->shift_ns[v]};
+        double y, weight;
+        uint64_t within = 0;
+        while (jmi_rows_next(&rows, x, &y, &weight)) {
+            double ran = 0;
+            for (size_t i = 0; i < a->layout.classes; i++) ran += x[i];
+            within += ran > 0.02;
+        }
+        if (within > most) most = within;
+    }
+    return most;
+}
+
+/* What each class draws is not known, within what is possible; what all of them took together is,
+ * as well as that of the gaps is. */
+static void forget_apart(jmi_attributing *a) {
+    jmi_fit *fit = &a->fit;
+    const double *time_s = a->told.time_s;
+    size_t n = fit->count, classes = a->layout.classes;
+    double range_w = track_of(a, 0)->ceiling_w - track_of(a, 0)->floor_w, variance = 0;
+    double all_s = 0, square_s2 = 0, gap_s = 0, energy_j = 0;
+    for (size_t i = 0; i < classes; i++) {
+        all_s += time_s[i];
+        square_s2 += time_s[i] * time_s[i];
+        energy_j += time_s[i] * fit->power_w[i];
+    }
+    if (!(all_s > 0)) return;
+    for (size_t i = classes; i < n; i++) gap_s += time_s[i];
+    for (size_t i = 0; i < classes; i++)
+        for (size_t k = 0; k < classes; k++)
+            variance += time_s[i] * time_s[k] * fit->cov_w2[i * n + k];
+    variance += gap_s * gap_s * range_w * range_w / 12;
+    for (size_t i = 0; i < classes; i++) {
+        fit->power_w[i] = energy_j / all_s;
+        for (size_t k = 0; k < n; k++) {
+            double apart = (i == k ? 1 : 0) - (k < classes ? time_s[i] * time_s[k] / square_s2 : 0);
+            double together = k < classes ? variance / (all_s * all_s) : 0;
+            fit->cov_w2[i * n + k] = range_w * range_w / 12 * apart + together;
+            fit->cov_w2[k * n + i] = fit->cov_w2[i * n + k];
+        }
+    }
+}
+
+/* With few readings the sensor's noise, its lag and the edges of what it saw are not known, and a
+ * fit of as many powers goes through all of them. (./dev accuracy: intervals hold from there on.)
+ */
+static bool keep_to_readings(jmi_attributing *a) {
+    enum { LEAST = 20, OF_EACH = 4, MOST = 32 };
+    double *x = jmi_alloc(a->layout.width, sizeof *x);
+    if (x == NULL) return false;
+    a->within = count_within(a, x);
+    a->needed = LEAST + OF_EACH * (a->layout.classes < MOST ? a->layout.classes : MOST);
+    if (a->within < a->needed) forget_apart(a);
+    free(x);
+    return true;
+}
+
 /* ---- the regression ---- */
 
 static int sum_views(jmi_attributing *a, jm_error *error) {
@@ -123,6 +186,7 @@ int jmi_attribute_regress(jmi_attributing *a, jm_error *error) {
     widen(a);
     add_lag(a);
     a->differ = jmi_attribute_differ(a);
+    if (!keep_to_readings(a)) return jmi_fail(error, JM_MEMORY, "out of memory for classes");
     return status;
 }
 

@@ -1,5 +1,6 @@
 #include "child.h"
 #include "command.h"
+#include "inject.h"
 #include "live.h"
 #include "output.h"
 #include "terminal.h"
@@ -15,6 +16,7 @@ typedef struct settings {
     const char *file;
     const char *json; /* NULL: none, "": stdout */
     measuring measuring;
+    injecting injecting;
     double baseline_s;
     bool quiet;
     bool force;
@@ -63,10 +65,14 @@ static void wait_for_last_readings(job *j, int64_t duration_ns) {
 }
 
 static int run_command(job *j) {
+    settings_list environment;
+    int code = injecting_environment(&j->set.injecting, &cli_run, j->session, &environment);
+    if (code != PARSE_DONE) return code;
     live_begin(&j->live);
     jm_range_id range = command_begin(j->session, j->text);
     int64_t begin = jm_now_ns();
-    int errnum = child_start(&j->child, j->path, j->argv, jm_session_environment(j->session));
+    int errnum = child_start(&j->child, j->path, j->argv, (const char *const *)environment.list);
+    settings_free(&environment);
     if (errnum != 0) {
         jm_end(j->session, range);
         return cli_fail(&cli_run, errnum == ENOENT ? CLI_NOT_FOUND : CLI_NOT_EXECUTABLE,
@@ -193,6 +199,9 @@ static int parse(job *j, int argc, char **argv) {
         {'b', "idle-baseline", OPTION_SECONDS, &s->baseline_s, "TIME",
          "first measure idle power for TIME", 0, 3600, NULL},
         {'q', "quiet", OPTION_FLAG, &s->quiet, NULL, "no live line and no summary", 0, 0, NULL},
+        OPTION_NVTX(&s->injecting),
+        OPTION_NO_NVTX(&s->injecting),
+        OPTION_KERNELS(&s->injecting),
         OPTION_TDP(&s->measuring),
         OPTION_SIMULATE(&s->measuring),
         {0}};
@@ -203,7 +212,8 @@ static int parse(job *j, int argc, char **argv) {
         return cli_fail(&cli_run, CLI_USAGE,
                         "there is no command to run: joulemeter run -- python train.py");
     j->argv = argv + 1;
-    return check_outputs(s);
+    code = injecting_check(&s->injecting, &cli_run);
+    return code == PARSE_DONE ? check_outputs(s) : code;
 }
 
 static int run(int argc, char **argv) {

@@ -25,6 +25,7 @@ void jmi_borrow_leave(jm_limits *limits) {
     if (limits->lender >= 0) close(limits->lender);
     limits->lender = -1;
     limits->kind = JMI_LENDER_NONE;
+    limits->lent = false;
 }
 
 static int start_guard(jm_limits *limits, jm_error *error) {
@@ -91,22 +92,25 @@ static int ask_lender(jm_limits *limits, const jmi_request *request, jmi_answer 
     return status;
 }
 
+static int finish(int status, const jm_error *why, jm_error *error) {
+    return status == JM_OK ? JM_OK : jmi_fail(error, status, "%s", why->message);
+}
+
 int jmi_borrow_ask(jm_limits *limits, const jmi_request *request, jmi_answer *answer,
                    jm_error *error) {
-    memset(answer, 0, sizeof *answer);
-    if (limits->lender >= 0) {
-        int status = ask_lender(limits, request, answer, error);
-        if (status != JM_CLOSED && (status != JM_PERMISSION || limits->kind != JMI_LENDER_GUARD))
-            return status;
-    }
     jm_error why = {0};
-    int status = limits->kind == JMI_LENDER_GUARD ? JM_PERMISSION : JM_OK;
+    int status = JM_CLOSED;
+    memset(answer, 0, sizeof *answer);
+    if (limits->lender >= 0) status = ask_lender(limits, request, answer, &why);
+    if (status == JM_CLOSED)
+        status = JM_OK;
+    else if (status != JM_PERMISSION)
+        return finish(status, &why, error);
     if (status == JM_OK) status = start_guard(limits, &why);
-    if (status == JM_OK && limits->lender >= 0) status = ask_lender(limits, request, answer, &why);
-    if (status != JM_PERMISSION) {
-        if (status != JM_OK) jmi_fail(error, status, "%s", why.message);
-        return status;
-    }
+    if (status == JM_OK) status = ask_lender(limits, request, answer, &why);
+    /* What a guard has lent already would end if it were left. */
+    if (status != JM_PERMISSION || limits->kind != JMI_LENDER_GUARD || limits->lent)
+        return finish(status, &why, error);
     status = reach_daemon(limits, error);
     return status == JM_OK ? ask_lender(limits, request, answer, error) : status;
 }
@@ -230,6 +234,7 @@ static int try_one(jm_limits *limits, uint32_t index, const jm_limit_target *tar
     status = jmi_borrow_ask(limits, &request, &answer, error);
     if (status != JM_OK) return status;
     gpu->borrowed[target->lever] = !keeps;
+    if (!keeps) limits->lent = true;
     gpu->last[target->lever] = steps;
     if (keeps) note_kept(limits, &limit, &answer);
     note_in_force(limits, index, target->lever, steps);

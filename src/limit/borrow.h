@@ -36,6 +36,7 @@ struct jm_limits {
     bool hold;
     int lender; /* connection, or -1 */
     enum jmi_lender_kind kind;
+    bool lent; /* it has lent something */
     jmi_text notes;
     char finding[3][600];
 };

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FIRST_PAUSE_NS   INT64_C(20000000)
@@ -317,10 +318,32 @@ static int reset(jmi_lender *lender, jmi_borrower *borrower, const jmi_request *
     return JM_OK;
 }
 
-static int mend(jmi_lender *lender, const jmi_request *request, jmi_answer *answer,
-                jm_error *error) {
+static bool has_loan_of(const jmi_note *note, int32_t pid) {
+    for (uint32_t i = 0; i < note->loan_count; i++)
+        if (note->loans[i].pid == pid) return true;
+    return false;
+}
+
+/* A borrower whose guard was killed notices at once; the guard's locks may live a moment longer.
+ * Nor does it matter if the loan is another one of the same process. */
+static void wait_for_death(const jmi_lender *lender, const jmi_borrower *borrower,
+                           const jmi_request *request) {
+    const struct timespec pause = {0, 5000000};
+    jmi_note note;
+    uint32_t dead;
+    for (int i = 0; i < 20 && lender->rules == NULL; i++) { /* a daemon waits for nobody */
+        if (jmi_ledger_peek(lender->folder, request->key, request->lever, &note, &dead) != JM_OK ||
+            !has_loan_of(&note, borrower->pid))
+            return;
+        nanosleep(&pause, NULL);
+    }
+}
+
+static int mend(jmi_lender *lender, const jmi_borrower *borrower, const jmi_request *request,
+                jmi_answer *answer, jm_error *error) {
     jmi_lent nothing = {.lever = request->lever, .hold = -1};
     strcpy(nothing.key, request->key);
+    wait_for_death(lender, borrower, request);
     answer->count = 1;
     return give_back(lender, &nothing, &answer->value[0], error);
 }
@@ -328,7 +351,7 @@ static int mend(jmi_lender *lender, const jmi_request *request, jmi_answer *answ
 static int restore(jmi_lender *lender, jmi_borrower *borrower, const jmi_request *request,
                    jmi_answer *answer, jm_error *error) {
     jmi_lent *had = loan_of(borrower, request);
-    if (had == NULL) return mend(lender, request, answer, error);
+    if (had == NULL) return mend(lender, borrower, request, answer, error);
     jmi_lent ended = *had;
     *had = borrower->loans[--borrower->loan_count];
     answer->count = 1;
@@ -382,7 +405,7 @@ static int handle(jmi_lender *lender, jmi_borrower *borrower, const jmi_request 
     case JMI_VERB_KEEP:
     case JMI_VERB_RESET: return change(lender, borrower, request, answer, error);
     case JMI_VERB_RESTORE: return restore(lender, borrower, request, answer, error);
-    case JMI_VERB_MEND: return mend(lender, request, answer, error);
+    case JMI_VERB_MEND: return mend(lender, borrower, request, answer, error);
     case JMI_VERB_BOUNDS: return bounds(lender, request, answer);
     case JMI_VERB_BYE: return jmi_lender_end(lender, borrower, error);
     case JMI_VERB_HELLO: answer->value[answer->count++] = JMI_WIRE_VERSION; return JM_OK;

@@ -244,7 +244,10 @@ static void read_note(const jm_limits *limits, const jmi_limits_gpu *gpu, jm_lim
     bool ours = clock || note.applying != 0 || note.applied == requested;
     if (!ours) return; /* somebody who knows nothing of notes has set it since */
     limit->loans = note.loan_count;
-    limit->left_over = dead > 0 && jmi_note_wanted(&note) != note.applied;
+    /* A guard that was killed while it set the limit had no time to note that it did. */
+    uint32_t now = clock ? note.applied : requested;
+    bool unsure = clock && note.applying != 0;
+    limit->left_over = dead > 0 && (unsure || jmi_note_wanted(&note) != now);
     if (clock && note.applied != 0) limit->value = limit->requested = (double)note.applied;
     if (limit->loans > 0 || limit->left_over)
         limit->base =

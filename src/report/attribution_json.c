@@ -56,6 +56,8 @@ static json_t *groups_list(const jm_attribution *a) {
 static json_t *diagnostics_object(const jm_attribution_info *info) {
     json_t *object = json_object();
     jmi_json_set_count(object, "readings", info->readings);
+    jmi_json_set_count(object, "within", info->within);
+    jmi_json_set_count(object, "needed", info->needed);
     jmi_json_set_number(object, "effective", info->effective);
     jmi_json_set_number(object, "condition", info->condition);
     jmi_json_set_number(object, "noise_w", info->noise_w);

@@ -352,11 +352,67 @@ static void cut_off_powers_add_up(void **state) {
         sense(&kinds[1]);
         told t = tell_well(the_world.recording, NULL);
         double sum_j = t.info.gap.energy_j;
-        for (size_t i = 0; i < t.part_count; i++) sum_j += t.parts[i].energy.energy_j;
-        close_to(sum_j, t.info.sum.energy_j, 2e-3 * sum_j, "parts and gaps");
+        for (size_t i = 0; i < t.part_count; i++)
+            if (t.parts[i].group == JM_NO_GROUP) sum_j += t.parts[i].energy.energy_j;
+        for (size_t i = 0; i < t.group_count; i++) sum_j += t.groups[i].energy.energy_j;
+        close_to(sum_j, t.info.sum.energy_j, 2e-3 * sum_j, "parts, groups and gaps");
         told_free(&t);
         world_close();
     }
+}
+
+/* Of a few milliseconds nothing is known but what the board can draw: intervals say so, of a
+ * container too. */
+static void too_short_to_tell(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed < 9; seed++) {
+        world_open(seed);
+        world_draw(1, 200);
+        double begin_s = the_world.now_s;
+        for (int i = 0; i < 20; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "layer%d", i);
+            world_call(name, 0.4e-3, 200);
+        }
+        double length_s = the_world.now_s - begin_s;
+        add_range(the_world.recording, JM_CATEGORY_LAYER, "model", begin_s, the_world.now_s);
+        world_draw(0.5, 200);
+        sense(&kinds[seed % 4]);
+        told t = tell_well(the_world.recording, NULL);
+        const jm_energy *model = &part_named(&t, "model")->inclusive;
+        close_to(model->energy_j, 200 * length_s, 1.2 * model->u95_j, "model");
+        close_to(t.info.sum.energy_j, 200 * length_s, 1.2 * t.info.sum.u95_j, "sum");
+        told_free(&t);
+        world_close();
+    }
+}
+
+/* A fit of four powers goes through a few readings, whatever they are: intervals hold all the same,
+ * or say that there are bounds only. */
+static void few_readings(void **state) {
+    (void)state;
+    int told_of = 0, inside = 0, bounds = 0, within = 0;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        layer layers[LAYERS];
+        four_layers(layers);
+        world_open(200 + seed);
+        world_draw(world_random(0.5, 1.5), 80);
+        run_iterations(layers, the_world.now_s + world_random(0.1, 1.5));
+        world_draw(1, 80);
+        sense(&kinds[seed % 4]);
+        told t = tell_well(the_world.recording, NULL);
+        for (int i = 0; i < LAYERS; i++) {
+            const jm_energy *e = &part_named(&t, layers[i].name)->energy;
+            bool holds = e->lower_j <= layers[i].joules && layers[i].joules <= e->upper_j;
+            *(is_bound(e) ? &bounds : &told_of) += 1;
+            *(is_bound(e) ? &within : &inside) += holds;
+        }
+        assert_true(t.info.needed > 20 && t.info.within < 20);
+        told_free(&t);
+        world_close();
+    }
+    printf("%d of %d intervals and %d of %d bounds hold\n", inside, told_of, within, bounds);
+    assert_true(inside >= 0.9 * told_of && within >= 0.95 * bounds);
 }
 
 /* Two clock readings of one moment: a call nevertheless. */
@@ -458,6 +514,8 @@ int main(void) {
         cmocka_unit_test(inclusive_of_calls_in_windows),
         cmocka_unit_test(many_short_windows),
         cmocka_unit_test(cut_off_powers_add_up),
+        cmocka_unit_test(too_short_to_tell),
+        cmocka_unit_test(few_readings),
         cmocka_unit_test(calls_of_no_length),
         cmocka_unit_test(net_of_idle),
         cmocka_unit_test(locked_layers_are_a_group),

@@ -114,6 +114,38 @@ static void a_thousand_layers(void **state) {
     world_close();
 }
 
+/* What is left of those of least time, which share a column, may be one that is told of, or none.
+ */
+static void few_of_those_of_least_time(void **state) {
+    (void)state;
+    enum { LONG = 511 };
+    for (int of_no_time = 0; of_no_time < 5; of_no_time++) {
+        world_open(13);
+        for (int i = 0; i < LONG + 2; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "layer%d", i);
+            world_call(name, 10e-3, 200);
+        }
+        jm_window window = {at(0), at(5.1)}; /* the last three are not told of */
+        for (int i = 0; i < of_no_time; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "view%d", i);
+            add_range(the_world.recording, JM_CATEGORY_LAYER, name, 1, 1);
+        }
+        world_draw(1, 80);
+        world_sense(world_gpu("gpu0"), 0.1, 0.1);
+        jm_attribution_options options = JM_ATTRIBUTION_OPTIONS_INIT;
+        for (int windows = 0; windows < 2; windows++) {
+            options.windows = windows ? &window : NULL;
+            options.window_count = (size_t)windows;
+            told t = tell_well(the_world.recording, &options);
+            assert_int_equal(t.part_count, (windows ? 510 : LONG + 2) + of_no_time);
+            told_free(&t);
+        }
+        world_close();
+    }
+}
+
 /* Each request has a name of its own, and steps of the same few names in it. */
 static void a_name_for_each_outer_range(void **state) {
     (void)state;
@@ -193,11 +225,9 @@ static void a_thread_for_each_range(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_million_ranges),
-        cmocka_unit_test(a_thousand_layers),
-        cmocka_unit_test(a_name_for_each_outer_range),
-        cmocka_unit_test(ranges_that_never_end),
-        cmocka_unit_test(a_thread_for_each_range),
+        cmocka_unit_test(a_million_ranges),           cmocka_unit_test(a_thousand_layers),
+        cmocka_unit_test(few_of_those_of_least_time), cmocka_unit_test(a_name_for_each_outer_range),
+        cmocka_unit_test(ranges_that_never_end),      cmocka_unit_test(a_thread_for_each_range),
     };
     return cmocka_run_group_tests_name("attribute: many", tests, NULL, NULL);
 }

@@ -195,15 +195,25 @@ class LimitTest(FolderTest):
         self.assertEqual(json.loads(self.limit("reset", "--json")[0])[1]["power"]["value_w"], 700)
         self.assertEqual(self.limit("reset", "-q"), ("", ""))
 
-    def guard_of(self, pid):
+    def kill_guard_of(self, pid):
         found = subprocess.run(["pgrep", "-f", "--", f"limitd --guard {pid} "], capture_output=True, text=True)
-        return int(found.stdout)
+        guard = int(found.stdout)
+        os.kill(guard, signal.SIGKILL)
+        self.wait_for(lambda: not self.runs(guard))
+
+    @staticmethod
+    def runs(pid):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+                return file.read().rpartition(")")[2].split()[0] not in "ZX"
+        except FileNotFoundError:
+            return False
 
     def test_reset_mends_what_a_killed_guard_left(self):
         self.create("h100,limit=650")
         process = self.start("limit", "set", "300", "--", "sleep", "60")
         self.wait_for(lambda: self.watts() == [300])
-        os.kill(self.guard_of(process.pid), signal.SIGKILL)
+        self.kill_guard_of(process.pid)
         process.kill()
         process.wait()
         self.assertEqual(self.watts(), [300])

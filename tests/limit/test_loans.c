@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -100,6 +101,7 @@ static pid_t borrower(double watts, const char *act) {
     if (child == 0) {
         for (int number = 1; number < 32; number++) signal(number, SIG_DFL); /* cmocka's, too */
         if (ready[1] != 3) dup2(ready[1], 3);
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* of a test that failed */
         execl("/proc/self/exe", "borrower", text, act, (char *)NULL);
         _exit(127);
     }
@@ -141,6 +143,14 @@ static pid_t guard_of(pid_t borrower_pid) {
     if (fgets(line, sizeof line, found) == NULL) line[0] = '\0';
     pclose(found);
     return (pid_t)atoi(line);
+}
+
+/* Kills a guard and waits until it is dead: until then its loans are alive. */
+static void kill_guard(pid_t guard) {
+    const struct timespec pause = {0, 1000000};
+    assert_true(guard > 1);
+    assert_int_equal(kill(guard, SIGKILL), 0);
+    while (!jmi_process_gone((int32_t)guard)) nanosleep(&pause, NULL);
 }
 
 /* ---- setting and giving back ---- */
@@ -548,14 +558,12 @@ static void a_killed_guard_is_mended_by_its_borrower(void **unused) {
     begin("h100");
     jm_limits *limits = must_open(NULL);
     must_set(limits, 0, 300);
-    pid_t guard = guard_of(getpid());
-    assert_true(guard > 0);
-    kill(guard, SIGKILL);
+    kill_guard(guard_of(getpid()));
     must_close(limits);
     assert_true(limit_of(0) == 700);
     limits = must_open(NULL);
     must_set(limits, 0, 300);
-    kill(guard_of(getpid()), SIGKILL);
+    kill_guard(guard_of(getpid()));
     must_set(limits, 0, 250); /* by another one */
     assert_true(limit_of(0) == 250);
     must_close(limits);
@@ -566,7 +574,7 @@ static void what_a_killed_guard_left_is_mended(void **unused) {
     (void)unused;
     begin("h100,limit=600");
     pid_t child = borrower(300, "waits"), guard = guard_of(child);
-    kill(guard, SIGKILL);
+    kill_guard(guard);
     end_child(child, SIGKILL);
     assert_true(limit_of(0) == 300);
     jm_limits *limits = must_open(NULL);
@@ -588,7 +596,7 @@ static void what_a_killed_guard_left_is_no_base(void **unused) {
     (void)unused;
     begin("h100,limit=600");
     pid_t child = borrower(300, "waits"), guard = guard_of(child);
-    kill(guard, SIGKILL);
+    kill_guard(guard);
     end_child(child, SIGKILL);
     jm_limits *limits = must_open(NULL);
     must_set(limits, 0, 250);
@@ -737,8 +745,10 @@ static void a_limit_ends_with_the_process_that_was_named(void **unused) {
     (void)unused;
     begin("h100");
     pid_t child = fork();
-    if (child == 0)
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (;;) pause();
+    }
     jm_limits_options options = JM_LIMITS_OPTIONS_INIT;
     jm_limits *limits;
     options.pid = child;
