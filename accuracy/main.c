@@ -4,16 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --layers is short for the rows whose names begin so. */
+/* --layers and --estimate are short for the rows whose names begin so. */
 static char **spelled_out(int *argc, char **argv) {
-    static char only[] = "--only", layers[] = "layers ";
+    static char only[] = "--only", layers[] = "layers ", estimate[] = "estimate ";
     char **spelled = calloc((size_t)*argc + 2, sizeof *spelled);
     if (spelled == NULL) return argv;
     int count = 0;
     for (int i = 0; i < *argc; i++) {
-        bool is_short = count == i && i > 0 && strcmp(argv[i], "--layers") == 0;
-        spelled[count++] = is_short ? only : argv[i];
-        if (is_short) spelled[count++] = layers;
+        char *pattern = NULL;
+        if (count == i && i > 0 && strcmp(argv[i], "--layers") == 0) pattern = layers;
+        if (count == i && i > 0 && strcmp(argv[i], "--estimate") == 0) pattern = estimate;
+        spelled[count++] = pattern != NULL ? only : argv[i];
+        if (pattern != NULL) spelled[count++] = pattern;
     }
     *argc = count;
     return spelled;
@@ -27,6 +29,7 @@ int main(int argc, char **argv) {
     accuracy_groups(all);
     accuracy_commands(all);
     accuracy_layers(all);
+    accuracy_counters(all);
     int code = rows_close(all);
     if (spelled != argv) free(spelled);
     return code;

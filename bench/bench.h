@@ -19,6 +19,7 @@ void bench_store(rows *all);                        /* writing and opening files
 void bench_tables(rows *all);                       /* tables of many rows */
 void bench_figures(rows *all);                      /* figures of many samples */
 void bench_attribute(rows *all);                    /* energy of many kernels, few readings */
+void bench_profiles(rows *all);                     /* reading CSVs of Nsight Compute */
 
 /* A recording of one GPU, with so many samples of its power and as many of its counter, a step
  * apart. */

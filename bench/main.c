@@ -119,5 +119,6 @@ int main(int argc, char **argv) {
     bench_tables(all);
     bench_figures(all);
     bench_attribute(all);
+    bench_profiles(all);
     return rows_close(all);
 }

@@ -6,11 +6,12 @@
  *
  * This header is the whole public interface. Read it from top to bottom as a manual:
  *
- *   1. Conventions and version     6. Recordings             11. Devices and doctor
- *   2. Errors                      7. Energy                 12. Calibration
- *   3. Simple use                  8. Attribution            13. Power limits
- *   4. Sessions                    9. Reports and export     14. Tuning
- *   5. Ranges and marks           10. Figures
+ *   1. Conventions and version    7. Energy                 13. Power limits
+ *   2. Errors                     8. Attribution            14. Tuning
+ *   3. Simple use                 9. Reports and export     15. Carbon and cost
+ *   4. Sessions                  10. Figures                16. Logbook
+ *   5. Ranges and marks          11. Devices and doctor     17. Settings
+ *   6. Recordings                12. Calibration            18. Estimation from counters
  *
  * A first program:
  *
@@ -126,6 +127,7 @@ typedef struct jm_session jm_session;     /* measuring now */
 typedef struct jm_recording jm_recording; /* what was measured */
 typedef uint64_t jm_range_id;             /* 0 is no range */
 typedef struct jm_device jm_device;       /* section 6 */
+typedef struct jm_grid jm_grid;           /* section 15 */
 
 /* ---- 4. Sessions ----------------------------------------------------------------------------- */
 
@@ -965,9 +967,10 @@ typedef struct jm_report_options {
     uint32_t top;                    /* rows of each table of ranges. 0: 10 */
     bool tables; /* export: samples and marks in the columns of their tables (see jm_table), side
                     by side, rather than every sample of every sensor in a row */
+    const jm_grid *grid; /* say what the energy comes to (section 15). NULL: do not */
 } jm_report_options;
 #define JM_REPORT_OPTIONS_INIT                                                                     \
-    { sizeof(jm_report_options), 0, 0, false, 0, false }
+    { sizeof(jm_report_options), 0, 0, false, 0, false, 0 }
 
 /* The summary as text for a terminal, or as one JSON object (docs/json.md). */
 JM_API int jm_report_text(const jm_recording *recording, const jm_report_options *options,
@@ -1591,21 +1594,21 @@ JM_API size_t jm_tuner_setting_count(const jm_tuner *tuner);
 JM_API double jm_tuner_setting(const jm_tuner *tuner, size_t index);
 
 /* A value with the interval in which it lies with 95 % probability. */
-typedef struct jm_estimate {
+typedef struct jm_interval {
     double value, lower, upper;
-} jm_estimate;
+} jm_interval;
 
 /* What is known of a setting: of one item of work. The objective is relative to that of the
  * standard setting (0.9: a tenth less), as is time: what both err by alike cancels. */
 typedef struct jm_tuner_point {
     size_t size;
     double setting;
-    jm_estimate seconds;
-    jm_estimate power_w;
-    jm_estimate energy_j;
-    jm_estimate objective; /* in jm_objective_unit */
-    jm_estimate relative;  /* objective over that of the standard setting */
-    jm_estimate slowdown;  /* time over that at the standard setting */
+    jm_interval seconds;
+    jm_interval power_w;
+    jm_interval energy_j;
+    jm_interval objective; /* in jm_objective_unit */
+    jm_interval relative;  /* objective over that of the standard setting */
+    jm_interval slowdown;  /* time over that at the standard setting */
     double binds;          /* probability that the setting holds the board back */
     double trials;         /* that were measured at it */
     double measured_seconds, measured_power_w, measured_energy_j; /* NaN: none was */
@@ -1803,6 +1806,487 @@ typedef struct jm_tuning {
 /* A figure of it: energy, time and objective over the settings, of those at the standard, with the
  * objective's 95 % interval and what was measured. JM_NO_DATA: no trial measured anything. */
 JM_API int jm_figure_tuning(jm_figure **figure, const jm_tuning *tuning, jm_error *error);
+
+/* ---- 15. Carbon and cost ----------------------------------------------------------------------
+ * Joules into grams of CO2 equivalent, money and water. Nothing is asked of the network: a country
+ * is given or follows from the time zone, and its figures come from a table in the library. */
+
+typedef struct jm_country {
+    size_t size;
+    const char *alpha2; /* ISO 3166-1: "FR" */
+    const char *alpha3; /* "FRA" */
+    const char *name;   /* "France" */
+    double intensity_g; /* gCO2e a kWh, mean of the year; NaN: the table has none */
+    uint32_t year;      /* 0 likewise */
+    const char *source; /* where the intensity comes from, and its licence */
+    const void *reserved;
+} jm_country;
+
+/* Finds a country by two letters, three letters ("fr", "FRA"; "UK" is GB) or its name in the table.
+ * Set country->size before the call. JM_NOT_FOUND: there is none, and the message says what is
+ * near.
+ */
+JM_API int jm_country_find(const char *code, jm_country *country, jm_error *error);
+/* All of them, by alpha2. JM_NOT_FOUND if the index is too large. */
+JM_API uint32_t jm_country_count(void);
+JM_API int jm_country_at(uint32_t index, jm_country *country);
+/* The country of a time zone ("Europe/Paris"), or of this machine's (NULL: $TZ, /etc/localtime,
+ * /etc/timezone). JM_NO_DATA: it belongs to none, as UTC does. */
+JM_API int jm_country_of_zone(const char *zone, jm_country *country, jm_error *error);
+
+/* A jm_grid is what a kilowatt-hour costs where it is used. It does not change once it is open: for
+ * any thread. */
+typedef struct jm_grid_options {
+    size_t size;
+    const char *country;   /* as jm_country_find takes it. NULL: that of the time zone; "none" */
+    const char *intensity; /* gCO2e a kWh ("56", "0.056 kg"), or a CSV file of times and such
+                              numbers (docs/carbon.md). NULL: the country's */
+    double intensity_u;    /* its relative standard uncertainty. 0: 0.25 of a country's year (an
+                              assumption: hours differ from their year by as much), 0 of what is
+                              given */
+    double pue;            /* power usage effectiveness: energy of the building over that of its
+                              computers. 0: 1 */
+    double price;          /* money a kWh. 0: not known */
+    const char *currency;  /* "EUR" */
+    double water_l;        /* litres a kWh of the computers (WUE). 0: not known */
+    bool no_zone;          /* do not ask the time zone */
+} jm_grid_options;
+#define JM_GRID_OPTIONS_INIT                                                                       \
+    { sizeof(jm_grid_options), 0, 0, 0, 0, 0, 0, 0, false }
+
+/* `options` may be NULL. Where the intensity is not known the grid opens all the same, and its
+ * `note` says why. JM_NOT_FOUND: there is no such country; JM_FORMAT: the file of intensities is
+ * wrong, and the message has the line; JM_INVALID: a number that cannot be (a PUE below 1). */
+JM_API int jm_grid_open(jm_grid **grid, const jm_grid_options *options, jm_error *error);
+/* Likewise, from a CSV text instead of a file. `name` is what messages call it. */
+JM_API int jm_grid_parse(jm_grid **grid, const char *csv, size_t length, const char *name,
+                         const jm_grid_options *options, jm_error *error);
+JM_API void jm_grid_free(jm_grid *grid);
+
+typedef enum jm_intensity_source {
+    JM_INTENSITY_UNKNOWN = 0,
+    JM_INTENSITY_GIVEN,   /* a number of the user's */
+    JM_INTENSITY_COUNTRY, /* the year's mean of the country that was given */
+    JM_INTENSITY_ZONE,    /* likewise, of the country that the time zone belongs to */
+    JM_INTENSITY_SERIES   /* a time series of the user's */
+} jm_intensity_source;
+
+typedef struct jm_grid_info {
+    size_t size;
+    jm_intensity_source source;
+    const char *country, *country_alpha3, *country_name; /* "" where none is known */
+    double intensity_g; /* a kWh; of a series its mean over time; NaN: not known */
+    double intensity_u; /* relative standard uncertainty */
+    uint32_t year;      /* of a country's figure; 0 else */
+    double pue;
+    double price;                     /* NaN: not known */
+    const char *currency;             /* "" */
+    double water_l;                   /* NaN: not known */
+    uint64_t rows;                    /* of the series; 0: there is none */
+    double first_unix_s, last_unix_s; /* what it covers */
+    const char *text;                 /* "56 gCO2e/kWh (France, 2023)"; or why there is none */
+} jm_grid_info;
+JM_API int jm_grid_get(const jm_grid *grid, jm_grid_info *info);
+
+/* Intensity of a moment. JM_NO_DATA: the series does not cover it, or none is known. */
+JM_API int jm_grid_intensity(const jm_grid *grid, double unix_s, double *g);
+
+/* What an energy comes to. Intervals are those of the energy and of the intensity together (95 %;
+ * the two are independent); under JM_BOUND_ONLY those of the bounds. */
+typedef struct jm_carbon {
+    size_t size;
+    double g;                /* gCO2e: energy x PUE x intensity; NaN: no intensity is known */
+    double lower_g, upper_g; /* NaN likewise */
+    double intensity_g;      /* mean of the time, weighted by the energy */
+    double intensity_u;      /* its relative standard uncertainty */
+    double covered;          /* share of the energy at whose time the intensity is known; for the
+                                rest it is that of the series on average */
+    double facility_j;       /* energy x PUE */
+    double cost;             /* NaN: no price is known */
+    double cost_lower, cost_upper;
+    double water_l;     /* NaN: not known */
+    double reserved[2]; /* 0 */
+} jm_carbon;
+
+/* Of an energy, whenever it was used. Set carbon->size before the call. */
+JM_API int jm_carbon_of(const jm_grid *grid, const jm_energy *energy, jm_carbon *carbon,
+                        jm_error *error);
+/* Of a device's energy in a window: a series is integrated over the power curve. `energy` gets that
+ * of the window, or is NULL. JM_NO_DATA: the device has no sensor, or the series has nothing of the
+ * window, and the message has both times. */
+JM_API int jm_carbon_window(const jm_grid *grid, const jm_recording *recording, uint32_t device,
+                            int64_t begin_ns, int64_t end_ns, const jm_energy_options *options,
+                            jm_carbon *carbon, jm_energy *energy, jm_error *error);
+
+/* ---- 16. Logbook ------------------------------------------------------------------------------
+ * One SQLite file that keeps a row for every run that asks for it. Any number of processes append
+ * at once; a row whose append returned JM_OK is on the disk. What is kept is in the table of
+ * columns and nowhere else; a user's name and place are kept only if they are given. */
+
+typedef struct jm_log_column {
+    size_t size;
+    const char *name;  /* "co2_g" */
+    const char *title; /* PowerMeter's, "CO2 emitted (gCO2e)"; of the others their name */
+    jm_sql_type type;
+    const char *meaning; /* a line */
+} jm_log_column;
+
+/* The columns of every row: PowerMeter's 20 in its order, then joulemeter's own. JM_NOT_FOUND if
+ * the index is too large. */
+JM_API uint32_t jm_log_column_count(void);
+JM_API int jm_log_column_at(uint32_t index, jm_log_column *column);
+
+/* $XDG_STATE_HOME/joulemeter/log.db, or else ~/.local/state/joulemeter/log.db: the logbook where a
+ * path is NULL. The caller's, to be freed with jm_free. */
+JM_API int jm_log_usual_path(char **path, jm_error *error);
+
+/* A value of a row. */
+typedef struct jm_log_value {
+    const char *column;
+    const char *text; /* NULL: the number */
+    double number;
+} jm_log_value;
+
+/* Appends a row, making the file and its folder if need be; `id` gets its number, or is NULL.
+ * Columns without a value are NULL. Older logbooks are brought up to date first. JM_NOT_SUPPORTED:
+ * a newer joulemeter made it; JM_FORMAT: the file is no logbook; JM_INVALID: no such column. */
+JM_API int jm_log_append(const char *path, const jm_log_value *values, size_t count, int64_t *id,
+                         jm_error *error);
+
+typedef struct jm_log_run {
+    size_t size;
+    int64_t begin_ns, end_ns;   /* what is logged. Both 0: the command's time, else all */
+    const jm_grid *grid;        /* NULL: energies alone */
+    bool place;                 /* keep the country also where the time zone alone says it */
+    const jm_log_value *values; /* project, user, tag, ... as well */
+    size_t count;
+    const char *folder; /* whose git commit is kept. NULL: the working folder's; "": none */
+    const jm_energy_options *energy;
+} jm_log_run;
+#define JM_LOG_RUN_INIT                                                                            \
+    { sizeof(jm_log_run), 0, 0, 0, false, 0, 0, 0, 0 }
+
+/* Appends a row about a recording: its time, energies, carbon, machine and environment. */
+JM_API int jm_log_recording(const char *path, const jm_recording *recording, const jm_log_run *run,
+                            int64_t *id, jm_error *error);
+
+/* Which rows: those that meet all that is set. */
+typedef struct jm_log_filter {
+    size_t size;
+    const char *project; /* NULL: any */
+    const char *tag;
+    double since_unix_s, until_unix_s; /* began in [since, until). 0: open */
+    int64_t id;                        /* this row. 0: any */
+    uint64_t last;                     /* only so many, the latest. 0: all */
+} jm_log_filter;
+#define JM_LOG_FILTER_INIT                                                                         \
+    { sizeof(jm_log_filter), 0, 0, 0, 0, 0, 0 }
+
+typedef enum jm_log_view {
+    JM_LOG_ALL = 0,    /* id, then every column by its name */
+    JM_LOG_POWERMETER, /* PowerMeter's 20 columns with its titles and units */
+    JM_LOG_CODECARBON, /* CodeCarbon's columns of emissions.csv */
+    JM_LOG_PROJECTS,   /* totals of each project: runs, time, energy, carbon, money */
+    JM_LOG_MONTHS      /* totals of each month (UTC) */
+} jm_log_view;
+
+/* Rows in the order in which they were appended: column names first, as with jm_sql. A logbook that
+ * is not there has no rows. */
+JM_API int jm_log_rows(const char *path, jm_log_view view, const jm_log_filter *filter,
+                       jm_row_fn row, void *user, jm_error *error);
+
+/* The SQL statements that make an empty logbook: with INSERTs after them, a copy of it. */
+JM_API int jm_log_schema(char **sql, jm_error *error);
+
+/* Deletes rows for good, and gives their space back. A filter that names nothing is JM_INVALID. */
+JM_API int jm_log_prune(const char *path, const jm_log_filter *filter, uint64_t *removed,
+                        jm_error *error);
+
+/* A sentence and a table for a paper: energy, carbon, how they were found and how well they are
+ * known. `format` is "markdown" or "latex". JM_NO_DATA: there are no such rows. */
+JM_API int jm_log_statement(const char *path, const jm_log_filter *filter, const char *format,
+                            char **text, jm_error *error);
+
+/* ---- 17. Settings -----------------------------------------------------------------------------
+ * What users say once rather than with every command. The file is weakest, then come environment
+ * variables, then what a program sets (flags). */
+
+typedef enum jm_setting_kind {
+    JM_SETTING_TEXT = 0,
+    JM_SETTING_NUMBER,
+    JM_SETTING_BOOL
+} jm_setting_kind;
+
+typedef struct jm_setting {
+    size_t size;
+    const char *key;         /* "carbon.country" */
+    const char *environment; /* "JOULEMETER_COUNTRY" */
+    jm_setting_kind kind;
+    const char *meaning; /* a line */
+    const char *value;   /* as text; NULL: not set */
+    double number;       /* of JM_SETTING_NUMBER; NaN: not set */
+    bool on;             /* of JM_SETTING_BOOL */
+    const char *source;  /* "/etc/x/joulemeter/config.toml:3", "$JOULEMETER_COUNTRY",
+                            "--country", "not set" */
+} jm_setting;
+
+typedef struct jm_settings jm_settings;
+
+/* $XDG_CONFIG_HOME/joulemeter/config.toml, or else ~/.config/joulemeter/config.toml. */
+JM_API int jm_settings_usual_path(char **path, jm_error *error);
+
+/* Reads the file (NULL: the usual one; it need not be there) and the environment. JM_FORMAT: the
+ * file is wrong, and the message has the line; JM_INVALID: an environment variable is. */
+JM_API int jm_settings_open(jm_settings **settings, const char *path, jm_error *error);
+JM_API void jm_settings_free(jm_settings *settings);
+
+/* The settings that there are, in their order; texts live as long as the settings, and until that
+ * one is set anew. JM_NOT_FOUND: there is none of that index or key. "country" is short for
+ * "carbon.country". */
+JM_API uint32_t jm_settings_count(void);
+JM_API int jm_settings_at(const jm_settings *settings, uint32_t index, jm_setting *setting);
+JM_API int jm_settings_get(const jm_settings *settings, const char *key, jm_setting *setting,
+                           jm_error *error);
+
+/* Sets one above all else for this program, `source` being where it comes from. */
+JM_API int jm_settings_set(jm_settings *settings, const char *key, const char *value,
+                           const char *source, jm_error *error);
+
+/* Writes one into the file (NULL: the usual one), leaving the rest of it as it is; value NULL takes
+ * it out. */
+JM_API int jm_settings_save(const char *path, const char *key, const char *value, jm_error *error);
+
+/* A grid as the settings have it. */
+JM_API int jm_grid_of_settings(jm_grid **grid, const jm_settings *settings, jm_error *error);
+
+/* ---- 18. Estimation from counters -------------------------------------------------------------
+ * Watts of kernels from what Nsight Compute counted of them, for boards or moments where power
+ * cannot be measured. A profile (CSV) becomes activities: shares of what a board can do at most,
+ * such as 0.8 of its memory's bandwidth. A power model is a constant and watts for each activity at
+ * its full rate, none of them negative; it knows how wrong it was on programs that it had not seen,
+ * and widens its intervals where it is asked for what it has not seen. docs/estimate.md has the
+ * formulas. */
+
+/* What a power model may add up. */
+#define JM_ACTIVITY_TABLE(X)                                                                       \
+    X(CONSTANT, "constant", "1")                                                                   \
+    X(TEMPERATURE, "temperature", "degrees above 25 C, of 100")                                    \
+    X(CLOCK, "clock", "SM clock, of the highest")                                                  \
+    X(SM_ACTIVE, "sm_active", "SMs with work")                                                     \
+    X(PIPES, "pipes", "busy cycles of the five pipes alu, fma, fp64, shared and tensor, a fifth")  \
+    X(ISSUE, "issue", "warp instructions, of 4 a cycle and SM")                                    \
+    X(ALU, "alu", "busy cycles of the integer and logic pipe")                                     \
+    X(FMA, "fma", "busy cycles of the multiply-add pipe")                                          \
+    X(FP16, "fp16", "instructions of the half precision pipe, of 1 a cycle and SM")                \
+    X(FP64, "fp64", "busy cycles of the double precision pipe")                                    \
+    X(XU, "xu", "instructions of the special function pipe, of 1 a cycle and SM")                  \
+    X(TENSOR, "tensor", "busy cycles of the tensor pipe")                                          \
+    X(L1, "l1", "32-byte sectors of L1, of 4 a cycle and SM")                                      \
+    X(SHARED, "shared", "instructions on shared memory, of 1 a cycle and SM")                      \
+    X(CONST_CACHE, "const_cache", "requests to the constant cache, of 1 a cycle and SM")           \
+    X(L2, "l2", "32-byte sectors of L2, of 1 a cycle and SM")                                      \
+    X(DRAM, "dram", "bytes of memory, of the published bandwidth")                                 \
+    X(NVLINK, "nvlink", "bytes over NVLink, of the published bandwidth")                           \
+    X(PCIE, "pcie", "bytes over PCIe, of the published bandwidth")
+
+typedef enum jm_activity {
+#define JM_ACTIVITY_ENUM(code, name, meaning) JM_ACTIVITY_##code,
+    JM_ACTIVITY_TABLE(JM_ACTIVITY_ENUM)
+#undef JM_ACTIVITY_ENUM
+        JM_ACTIVITY_COUNT
+} jm_activity;
+
+/* "dram" for JM_ACTIVITY_DRAM, and what its rate is a share of. Never NULL. */
+JM_API const char *jm_activity_name(int activity);
+JM_API const char *jm_activity_meaning(int activity);
+
+/* Boards whose limits were published: names as Nsight Compute gives them. */
+typedef struct jm_board {
+    size_t size;
+    const char *name;     /* "Tesla V100-SXM2" */
+    double power_limit_w; /* TDP */
+    uint32_t sms;
+    double clock_hz;       /* boost */
+    double dram_bytes_s;   /* bandwidth, published */
+    double nvlink_bytes_s; /* both directions together; 0: it has none */
+    double pcie_bytes_s;   /* likewise */
+} jm_board;
+
+JM_API uint32_t jm_board_count(void);
+/* Set board->size before the call. JM_NOT_FOUND if the index is too large. */
+JM_API int jm_board_get(uint32_t index, jm_board *board);
+/* The board that a name means: "v100", "NVIDIA A100-SXM4-80GB". JM_NOT_FOUND: the message lists the
+ * boards there are. */
+JM_API int jm_board_find(const char *name, jm_board *board, jm_error *error);
+
+/* Profiles: what Nsight Compute wrote with --csv, of any version: raw and details pages, a column
+ * or a row for each metric, any locale, several processes and boards. Launches of one kernel in one
+ * process on one board are put together as they are read; memory grows with the number of
+ * different kernels only. */
+typedef struct jm_profile jm_profile;
+
+typedef struct jm_profile_kernel {
+    size_t size;
+    const char *process; /* "" if the file does not tell */
+    int64_t pid;         /* -1 likewise */
+    const char *device;  /* the board's name, or its index as text; "" likewise */
+    const char *kernel;
+    uint64_t launches;
+    double duration_s; /* of all launches; NaN: not in the file */
+} jm_profile_kernel;
+
+JM_API int jm_profile_new(jm_profile **profile, jm_error *error);
+/* Text of a profile, in pieces of any length. JM_FORMAT: the message has the number of the line. */
+JM_API int jm_profile_feed(jm_profile *profile, const char *bytes, size_t length, jm_error *error);
+/* The end of a file; others may follow. JM_NO_DATA: there was no kernel in it, the message says
+ * why, as far as Nsight Compute told; JM_PERMISSION: it was not allowed to read counters, the
+ * message has the remedy. */
+JM_API int jm_profile_end(jm_profile *profile, jm_error *error);
+/* All of it for one file. */
+JM_API int jm_profile_read(jm_profile **profile, const char *path, jm_error *error);
+/* For one thread at a time. Set `size` before the call; texts belong to the profile. JM_NOT_FOUND
+ * if the index is too large. Kernels come in the order of their first launch. */
+JM_API uint32_t jm_profile_kernel_count(const jm_profile *profile);
+JM_API int jm_profile_get(const jm_profile *profile, uint32_t index, jm_profile_kernel *kernel);
+/* Lines between the table's rows that belong to the program's own output. */
+JM_API uint64_t jm_profile_foreign_lines(const jm_profile *profile);
+/* An activity of a kernel on a board, mean over its launches by duration; NaN: the file does not
+ * tell. `approximate` (or NULL): it follows from a figure that stands for it only. */
+JM_API double jm_profile_activity(const jm_profile *profile, uint32_t index, const jm_board *board,
+                                  jm_activity activity, bool *approximate);
+JM_API void jm_profile_free(jm_profile *profile);
+
+/* Power models. */
+typedef struct jm_power_model jm_power_model;
+
+typedef enum jm_power_kind { JM_POWER_MIN = 0, JM_POWER_AVERAGE, JM_POWER_PEAK } jm_power_kind;
+enum { JM_POWER_KINDS = 3 };
+
+/* The model that comes with joulemeter: trained on published data of one V100. */
+JM_API int jm_power_model_shipped(jm_power_model **model, jm_error *error);
+/* From its JSON; nothing of it is run. JM_FORMAT: what is wrong with it. */
+JM_API int jm_power_model_parse(jm_power_model **model, const char *json, size_t length,
+                                jm_error *error);
+JM_API int jm_power_model_read(jm_power_model **model, const char *path, jm_error *error);
+JM_API int jm_power_model_json(const jm_power_model *model, char **json, jm_error *error);
+JM_API void jm_power_model_free(jm_power_model *model);
+
+/* How wrong a model was on what it had not seen: every choice was made anew without the program (or
+ * the kernel) that was left out. Per cent of the measured power, mean of absolute errors. */
+typedef struct jm_power_errors {
+    size_t size;
+    bool trained; /* false: it has no fit of this kind, the rest is 0 */
+    uint32_t rows, programs;
+    double program_pct;       /* a program left out */
+    double kernel_pct;        /* a row left out */
+    double program_mean_pct;  /* of the mean of the other programs, instead of a model */
+    double kernel_mean_pct;   /* of the mean of the other rows */
+    double program_plain_pct; /* of plain non-negative least squares on all activities */
+    double kernel_plain_pct;
+    double covered_pct;        /* truths in their 95 % intervals, programs left out */
+    double kernel_covered_pct; /* rows left out */
+    double half_width_pct;     /* of the interval that the model gives */
+} jm_power_errors;
+
+typedef struct jm_power_model_info {
+    size_t size;
+    const char *board;  /* that it was trained on */
+    const char *source; /* where its data comes from */
+    const char *made;   /* version of joulemeter that made it */
+} jm_power_model_info;
+
+/* Set `size` before the call; texts belong to the model. */
+JM_API int jm_power_model_get(const jm_power_model *model, jm_power_model_info *info);
+JM_API int jm_power_model_errors(const jm_power_model *model, jm_power_kind kind,
+                                 jm_power_errors *errors);
+/* Watts of an activity at its full rate; 0: none; NaN: the model does not know the activity. */
+JM_API double jm_power_model_watts(const jm_power_model *model, jm_power_kind kind,
+                                   jm_activity activity);
+/* Metrics of Nsight Compute that the model needs, joined by commas, for --metrics. */
+JM_API int jm_power_model_metrics(const jm_power_model *model, char **metrics, jm_error *error);
+/* Those of all activities: for collecting rows to train on. */
+JM_API int jm_activity_metrics(char **metrics, jm_error *error);
+
+typedef struct jm_train_options {
+    size_t size;
+    const char *board;  /* NULL: the column `board` of the data, which must be one */
+    const char *source; /* kept in the model. NULL: the data's path */
+} jm_train_options;
+#define JM_TRAIN_OPTIONS_INIT                                                                      \
+    { sizeof(jm_train_options), 0, 0 }
+
+/* Trains on rows of a CSV: program, kernel, board, power_avg_w (and power_min_w, power_peak_w), and
+ * a column for each activity that is known. Penalties are chosen by leaving programs out, inside
+ * each fold of another such loop, which gives the errors. JM_FORMAT names line and column;
+ * JM_NO_DATA: fewer than 8 rows or 3 programs. */
+JM_API int jm_power_model_train(jm_power_model **model, const char *path,
+                                const jm_train_options *options, jm_error *error);
+
+/* Measured and left-out estimate of each row that a model was just trained on: for judging it.
+ * JM_NOT_FOUND if the index is too large, or if the model was read. */
+typedef struct jm_power_fold {
+    size_t size;
+    const char *program, *kernel;
+    double measured_w;
+    double program_w;        /* with the program left out */
+    double kernel_w;         /* with the row left out */
+    double lower_w, upper_w; /* with the program left out */
+} jm_power_fold;
+JM_API int jm_power_model_fold(const jm_power_model *model, jm_power_kind kind, uint32_t index,
+                               jm_power_fold *fold);
+
+/* Estimates. */
+typedef struct jm_estimate_options {
+    size_t size;
+    const char
+        *board; /* that the profile was made on. NULL: as the profile says, else the model's */
+    double temperature; /* of it, C. 0: as in training */
+} jm_estimate_options;
+#define JM_ESTIMATE_OPTIONS_INIT                                                                   \
+    { sizeof(jm_estimate_options), 0, 0 }
+
+enum {
+    JM_ESTIMATE_OUTSIDE = 1u << 0,     /* an activity is outside of what the model was trained on */
+    JM_ESTIMATE_APPROXIMATE = 1u << 1, /* an activity follows from a figure that stands for it */
+    JM_ESTIMATE_OTHER_BOARD = 1u << 2, /* scaled from another board by published limits */
+    JM_ESTIMATE_BY_KERNELS = 1u << 3, /* the model knows means only: least or most of the kernels */
+    JM_ESTIMATE_UNWEIGHTED = 1u << 4  /* no durations: every kernel counts alike */
+};
+
+typedef struct jm_estimated {
+    size_t size;
+    double power_w;
+    double lower_w, upper_w; /* 95 % */
+    double energy_j;         /* NaN: no durations, or not of the average */
+    double lower_j, upper_j;
+    uint32_t flags;      /* JM_ESTIMATE_* */
+    const char *outside; /* names of activities that are outside, "" */
+} jm_estimated;
+
+typedef struct jm_estimate jm_estimate;
+/* `profile` and `model` must stay. JM_NO_DATA: metrics are missing, the message names them;
+ * JM_NOT_FOUND: the board is not known. */
+JM_API int jm_estimate_open(jm_estimate **estimate, const jm_profile *profile,
+                            const jm_power_model *model, const jm_estimate_options *options,
+                            jm_error *error);
+/* Set out->size before the call; texts belong to the estimate. Errors of kernels are taken to be
+ * alike, so that those of a program do not average out. */
+JM_API int jm_estimate_kernel(const jm_estimate *estimate, uint32_t index, jm_power_kind kind,
+                              jm_estimated *out);
+/* All kernels, weighted by their duration. */
+JM_API int jm_estimate_program(const jm_estimate *estimate, jm_power_kind kind, jm_estimated *out);
+/* The board of a kernel, by its published limits. */
+JM_API int jm_estimate_board(const jm_estimate *estimate, uint32_t index, jm_board *board);
+/* What each activity adds to a kernel's average, W; NaN: not in the model. */
+JM_API double jm_estimate_share(const jm_estimate *estimate, uint32_t index, jm_activity activity);
+/* Activities of all kernels as rows to train on, and the estimates: CSV. `program`: a name for the
+ * column, NULL: that of each kernel's process. */
+JM_API int jm_estimate_features_csv(const jm_estimate *estimate, const char *program, char **csv,
+                                    jm_error *error);
+JM_API int jm_estimate_predictions_csv(const jm_estimate *estimate, char **csv, jm_error *error);
+/* Everything as one JSON object (docs/json.md). */
+JM_API int jm_estimate_json(const jm_estimate *estimate, char **json, jm_error *error);
+JM_API void jm_estimate_free(jm_estimate *estimate);
 
 #ifdef __cplusplus
 }

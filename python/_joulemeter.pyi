@@ -500,3 +500,62 @@ class Steering:
         """The curve as a figure."""
     def close(self) -> None:
         """Gives the limit back."""
+
+# ---- carbon, settings, logbook ----
+
+class Grid:
+    """What a kilowatt-hour costs: as the settings have it, with texts above them."""
+
+    def __init__(self, overrides: Dict[str, str] = ...) -> None: ...
+    def info(self) -> Dict[str, Any]:
+        """Intensity, country, PUE, price ... as a dict."""
+
+def settings() -> Dict[str, Tuple[Any, str]]:
+    """{key: (value, source)}"""
+
+def carbon(
+    recording: Recording, grid: Grid, begin_ns: int, end_ns: int, device: _Device = "total", /
+) -> Dict[str, Any]:
+    """What a window's energy comes to."""
+
+def log_append(path: Optional[str], values: Dict[str, Any], /) -> int:
+    """Appends a row; its number."""
+
+def log_recording(
+    recording: Recording,
+    path: Optional[str],
+    values: Dict[str, Any],
+    grid: Optional[Grid] = None,
+    begin_ns: int = 0,
+    end_ns: int = 0,
+    place: bool = False,
+) -> int:
+    """Appends a row about a recording; its number."""
+
+def log_rows(
+    path: Optional[str],
+    view: str,
+    /,
+    *,
+    project: Optional[str] = None,
+    tag: Optional[str] = None,
+    since: float = 0,
+    until: float = 0,
+    id: int = 0,
+    last: int = 0,
+) -> List[Tuple[Any, ...]]:
+    """[names, row ...]; views: all, powermeter, codecarbon, projects, months."""
+
+def log_statement(
+    path: Optional[str],
+    format: str,
+    /,
+    *,
+    project: Optional[str] = None,
+    tag: Optional[str] = None,
+    since: float = 0,
+    until: float = 0,
+    id: int = 0,
+    last: int = 0,
+) -> str:
+    """A sentence and a table for a paper."""

@@ -8,7 +8,7 @@ PyObject *optional(double value) {
     Py_RETURN_NONE;
 }
 
-static PyObject *estimate(const jm_estimate *e) {
+static PyObject *estimate(const jm_interval *e) {
     return Py_BuildValue("(NNN)", optional(e->value), optional(e->lower), optional(e->upper));
 }
 

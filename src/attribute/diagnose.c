@@ -1,6 +1,6 @@
 /* How much the readings could tell of the parts. */
 #include "attribute/attribution.h"
-#include "attribute/dense.h"
+#include "base/dense.h"
 
 #include <math.h>
 #include <stdlib.h>

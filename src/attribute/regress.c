@@ -115,7 +115,8 @@ static bool keep_to_readings(jmi_attributing *a) {
     double *x = jmi_alloc(a->layout.width, sizeof *x);
     if (x == NULL) return false;
     a->within = count_within(a, x);
-    a->needed = LEAST + OF_EACH * (a->layout.classes < MOST ? a->layout.classes : MOST);
+    if (a->layout.classes > 1) /* one has nothing to be told apart from */
+        a->needed = LEAST + OF_EACH * (a->layout.classes < MOST ? a->layout.classes : MOST);
     if (a->within < a->needed) forget_apart(a);
     free(x);
     return true;

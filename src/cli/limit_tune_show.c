@@ -75,7 +75,7 @@ static size_t list_settings(const view *v, double *settings) {
     return kept;
 }
 
-static const char *percent_range(const jm_estimate *e, bool utf8, char *text, size_t size) {
+static const char *percent_range(const jm_interval *e, bool utf8, char *text, size_t size) {
     double half = 50 * (e->upper - e->lower);
     int decimals = half < 0.095 ? 2 : half < 9.5 ? 1 : 0;
     if (!isfinite(e->value))
@@ -88,7 +88,7 @@ static const char *percent_range(const jm_estimate *e, bool utf8, char *text, si
     return text;
 }
 
-static double value_of(double measured, const jm_estimate *predicted) {
+static double value_of(double measured, const jm_interval *predicted) {
     return isfinite(measured) ? measured : predicted->value;
 }
 

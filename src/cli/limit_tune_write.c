@@ -50,7 +50,7 @@ int tune_check_outputs(const tune *t) {
 
 /* ---- JSON ---- */
 
-static void add_estimate(json *j, const char *key, const jm_estimate *e) {
+static void add_estimate(json *j, const char *key, const jm_interval *e) {
     json_open(j, key, '{');
     json_number(j, "value", e->value);
     json_number(j, "lower", e->lower);

@@ -11,9 +11,9 @@ struct tuning_figure {
     jm_trial *trials;
 };
 
-static jm_estimate estimate_of(const json_t *object, const char *key) {
+static jm_interval estimate_of(const json_t *object, const char *key) {
     const json_t *value = json_object_get(object, key);
-    return (jm_estimate){number_of(value, "value"), number_of(value, "lower"),
+    return (jm_interval){number_of(value, "value"), number_of(value, "lower"),
                          number_of(value, "upper")};
 }
 

@@ -82,11 +82,11 @@ static bool drawn(double percent) {
 }
 
 static void add_band(jm_figure *figure, content *c, uint32_t color,
-                     const jm_estimate *(*of)(const jm_tuner_point *point)) {
+                     const jm_interval *(*of)(const jm_tuner_point *point)) {
     jmi_mark *band =
         jmi_figure_add(figure, JM_MARK_AREA, "95 % interval", color, JM_STYLE_FAINT, false);
     for (size_t i = 0; i < c->of.point_count; i++) {
-        const jm_estimate *e = of(&c->of.points[i]);
+        const jm_interval *e = of(&c->of.points[i]);
         double low = 100 * e->lower, high = 100 * e->upper;
         bool there = drawn(100 * e->value) && isfinite(low) && isfinite(high);
         if (there) high = fmin(high, CEILING_PCT);
@@ -98,7 +98,7 @@ static void add_band(jm_figure *figure, content *c, uint32_t color,
     }
 }
 
-static const jm_estimate *relative_of(const jm_tuner_point *point) {
+static const jm_interval *relative_of(const jm_tuner_point *point) {
     return &point->relative;
 }
 

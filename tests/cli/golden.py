@@ -56,7 +56,7 @@ def read_blocks(path):
 
 
 def normalise(text, numbers, folder):
-    text = text.replace(folder, "DIR")
+    text = text.replace(folder, "DIR").replace(os.path.dirname(folder), "HOME")
     if numbers:
         text = re.sub("[\u2581-\u258f]+", "▒", text)
         text = NUMBER.sub("N", text)

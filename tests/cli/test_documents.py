@@ -10,10 +10,11 @@ from pathlib import Path
 from common import JOULEMETER
 
 PROJECT = Path(__file__).resolve().parents[2]
-COMMANDS = ("run", "repeat", "compare", "show", "attribute", "plot", "report", "export", "sql", "devices", "doctor", "calibrate", "limit", "completion")
+COMMANDS = ("run", "repeat", "compare", "show", "attribute", "estimate", "plot", "report", "export", "sql", "log",
+            "devices", "doctor", "calibrate", "limit", "config", "completion")
 
 
-PARTS = {"limit": ("show", "set", "reset", "tune")}  # commands of a command
+PARTS = {"estimate": ("train", "collect"), "limit": ("show", "set", "reset", "tune")}  # commands of a command
 
 
 def help_of(command):
@@ -104,6 +105,14 @@ class Documents(unittest.TestCase):
         self.assertIn("true", self.complete("joulemeter", "repeat", "-c", "stable", "tru"))
         self.assertIn("true", self.complete("joulemeter", "compare", "-n", "3", "tru"))
         self.assertEqual(self.complete("joulemeter", "compare", "false", "--see"), ["--seed"])
+        self.assertEqual(self.complete("joulemeter", "estimate", "-m", "p"), ["peak"])
+        self.assertEqual(self.complete("joulemeter", "estimate", "tr"), ["train"])
+        self.assertEqual(self.complete("joulemeter", "estimate", "collect", "--lau"), ["--launches"])
+        self.assertEqual(self.complete("joulemeter", "log", "ex"), ["export"])
+        self.assertEqual(self.complete("joulemeter", "log", "export", "po"), ["powermeter"])
+        self.assertEqual(self.complete("joulemeter", "log", "totals", "--by", "m"), ["month"])
+        self.assertEqual(self.complete("joulemeter", "config", "set", "carbon.co"), ["carbon.country"])
+        self.assertIn("true", self.complete("joulemeter", "run", "--project", "x", "tru"))
         self.assertIn("meson.build", self.complete("joulemeter", "show", "meson.b"))
         self.assertIn("meson.build", self.complete("joulemeter", "run", "cat", "meson.b"))
         self.assertEqual(self.complete("joulemeter", "limit", "s"), ["show", "set"])

@@ -3,8 +3,8 @@
 
 enum { POINTS = 5 };
 
-static jm_estimate around(double value, double half) {
-    return (jm_estimate){value, value - half, value + half};
+static jm_interval around(double value, double half) {
+    return (jm_interval){value, value - half, value + half};
 }
 
 /* 200, 300 ... 600 W; the least at 400 W. */

@@ -494,9 +494,21 @@ def ncu(folder):
     check(kernels, "Nsight Compute", f"{len(kernels)} kernels" if kernels else text.strip()[-200:])
 
 
+def estimate(folder):
+    model = load_json(folder / "estimate-rows.json")
+    if not (folder / "estimate.txt").exists():
+        skip("estimate", "Nsight Compute or the power suite is not here")
+    elif check(model, "a power model of this board was trained", "no model"):
+        found = model["power"]["avg"]["validation"]
+        check(found["program_left_out_pct"] <= 12, "its error on families left out",
+              f"{found['program_left_out_pct']:.1f} %")
+        check(90 <= found["program_left_out_covered_pct"] <= 100, "truths in its intervals",
+              f"{found['program_left_out_covered_pct']:.0f} %")
+
+
 STEPS = {step.__name__: step for step in (
     environment, survey_idle, observer, survey_load, traces, calibrate, model, overhead, examples,
-    layers, kernels, ncu)}
+    layers, kernels, ncu, estimate)}
 
 
 def main():
