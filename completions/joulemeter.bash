@@ -55,7 +55,7 @@ _joulemeter_limit() {
         ;;
     tune)
         if [[ $cur == -* ]]; then
-            _joulemeter_words "--objective --gpu --clock --trials --tolerance --time --lowest --highest --steer --rerun --items --warmup --keep --output --json --plot --show-output --quiet --socket --simulate --help --" "$cur"
+            _joulemeter_words "--objective --gpu --clock --trials --tolerance --time --lowest --highest --steer --rerun --items --no-nvtx --warmup --keep --output --json --plot --show-output --quiet --socket --simulate --help --" "$cur"
         else
             COMPREPLY=($(compgen -c -- "$cur"))
         fi

@@ -154,6 +154,8 @@ static int check(tune *t) {
         return cli_fail(
             &limit_tune, CLI_USAGE,
             "--items says what is counted as it runs; with --rerun that is the command");
+    int code = injecting_check(&s->injecting, &limit_tune);
+    if (code != PARSE_DONE) return code;
     t->lever = s->clock ? JM_LEVER_CLOCK : JM_LEVER_POWER;
     if (s->objective != NULL && jm_objective_parse(s->objective, &t->objective, &error) != JM_OK)
         return cli_fail_error(&limit_tune, &error);
@@ -185,6 +187,7 @@ static int parse(tune *t, int argc, char **argv) {
         {0, "items", OPTION_TEXT, &s->items, "NAME",
          "what an iteration is: a range's or mark's name, or\na category (batch, epoch, nvtx ...)",
          0, 0, NULL},
+        OPTION_NO_NVTX(&s->injecting),
         {'w', "warmup", OPTION_COUNT, &s->warmup, "N", "runs before those of --rerun (default 1)",
          0, 100, NULL},
         {'k', "keep", OPTION_FLAG, &s->keep, NULL, "leave the best limit set", 0, 0, NULL},

@@ -4,6 +4,7 @@
 
 #include "child.h"
 #include "hidden.h"
+#include "inject.h"
 #include "limit.h"
 #include "limit_tune_items.h"
 #include "live.h"
@@ -16,6 +17,7 @@ typedef enum tune_way {
 
 typedef struct tune_settings {
     limit_gpus gpus;
+    injecting injecting;
     const char *objective, *lowest, *highest, *items;
     const char *csv, *plot;
     const char *json; /* NULL: none, "": stdout */

@@ -65,10 +65,14 @@ static int start(tune *t, bool hidden) {
     }
     if (t->hidden) hidden_forget(t->streams);
     t->child.streams = t->hidden ? t->streams : NULL;
+    settings_list environment;
+    int code = injecting_environment(&t->set.injecting, &limit_tune, t->session, &environment);
+    if (code != PARSE_DONE) return code;
     tune_items_restart(&t->items);
     t->runs++;
     t->run_begin_ns = jm_now_ns();
-    int errnum = child_start(&t->child, t->path, t->argv, jm_session_environment(t->session));
+    int errnum = child_start(&t->child, t->path, t->argv, (const char *const *)environment.list);
+    settings_free(&environment);
     if (errnum != 0)
         return cli_fail(&limit_tune, errnum == ENOENT ? CLI_NOT_FOUND : CLI_NOT_EXECUTABLE,
                         "'%s' cannot be executed: %s", t->argv[0], strerror(errnum));
