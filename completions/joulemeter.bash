@@ -14,7 +14,7 @@ _joulemeter_files() {
 _joulemeter_limit() {
     local what=${COMP_WORDS[2]} i
     if ((COMP_CWORD == 2)) && [[ $cur != -* ]]; then
-        _joulemeter_words "show set reset" "$cur"
+        _joulemeter_words "show set reset tune" "$cur"
         return
     fi
     for ((i = 3; i < COMP_CWORD; i++)); do
@@ -33,7 +33,15 @@ _joulemeter_limit() {
     -g | --gpu) _joulemeter_words "all 0 1 2 3 4 5 6 7" "$cur"; return ;;
     --simulate) _joulemeter_words "v100 a100 h100 h200 gh200 3090 4090 b200" "$cur"; return ;;
     --socket) _joulemeter_files "$cur"; return ;;
-    -w | --while) COMPREPLY=($(compgen -W "$$ $(command ls /proc | command grep '^[0-9]')" -- "$cur")); return ;;
+    -m | --objective) _joulemeter_words "ed2p edp energy time slowdown=5% cost=" "$cur"; return ;;
+    -n | --trials) _joulemeter_words "4 6 8" "$cur"; return ;;
+    -t | --time) _joulemeter_words "10s 30s 60s" "$cur"; return ;;
+    -o | --output | --plot) _joulemeter_files "$cur"; return ;;
+    --items) _joulemeter_words "batch epoch nvtx phase" "$cur"; return ;;
+    --lowest | --highest) _joulemeter_words "90% 80% 70% 60% 50%" "$cur"; return ;;
+    --tolerance | --warmup) return ;;
+    -w | --while) [[ $what == tune ]] && return
+        COMPREPLY=($(compgen -W "$$ $(command ls /proc | command grep '^[0-9]')" -- "$cur")); return ;;
     esac
     case $what in
     set)
@@ -43,6 +51,13 @@ _joulemeter_limit() {
             _joulemeter_words "--gpu --keep --while --clock --json --quiet --socket --simulate --help --" "$cur"
         else
             _joulemeter_words "90% 80% 70% 60% 50%" "$cur"
+        fi
+        ;;
+    tune)
+        if [[ $cur == -* ]]; then
+            _joulemeter_words "--objective --gpu --clock --trials --tolerance --time --lowest --highest --steer --rerun --items --no-nvtx --warmup --keep --output --json --plot --show-output --quiet --socket --simulate --help --" "$cur"
+        else
+            COMPREPLY=($(compgen -c -- "$cur"))
         fi
         ;;
     reset) _joulemeter_words "--gpu --default --clock --force --json --quiet --socket --simulate --help" "$cur" ;;

@@ -7,11 +7,11 @@
  * This header is the whole public interface. Read it from top to bottom as a manual:
  *
  *   1. Conventions and version    7. Energy                 13. Power limits
- *   2. Errors                     8. Attribution            15. Carbon and cost
- *   3. Simple use                 9. Reports and export     16. Logbook
- *   4. Sessions                  10. Figures                17. Settings
- *   5. Ranges and marks          11. Devices and doctor     18. Estimation from counters
- *   6. Recordings                12. Calibration
+ *   2. Errors                     8. Attribution            14. Tuning
+ *   3. Simple use                 9. Reports and export     15. Carbon and cost
+ *   4. Sessions                  10. Figures                16. Logbook
+ *   5. Ranges and marks          11. Devices and doctor     17. Settings
+ *   6. Recordings                12. Calibration            18. Estimation from counters
  *
  * A first program:
  *
@@ -1480,6 +1480,332 @@ JM_API const char *jm_limits_notes(const jm_limits *limits);
 /* May this process set a GPU's limits, and by whom (status JM_OK), or what would mend that? Nothing
  * is set. Set finding->size before the call; its texts live until the next one. */
 JM_API int jm_limits_access(jm_limits *limits, uint32_t index, jm_finding *finding);
+
+/* ---- 14. Tuning -------------------------------------------------------------------------------
+ * Which power limit (or clock) serves a program best, found with few trials. A tuner is asked what
+ * to try and told what came of it; it touches no hardware and reads no clock:
+ *
+ *     jm_tuner_step step = {.size = sizeof step};
+ *     while (jm_tuner_next(tuner, &step, &error) == JM_OK && !step.done) {
+ *         jm_trial trial = run_at(step.setting);
+ *         jm_tuner_tell(tuner, &trial, &error);
+ *     }
+ *     jm_tuner_result_get(tuner, &result, &error);
+ *
+ * Time, power, energy and objective are those of one item of work (an iteration, a batch, the whole
+ * command): the same work at every setting, whatever it is. */
+
+/* What is to be least, E being the energy of the work and D the time that it takes. */
+typedef enum jm_objective_kind {
+    JM_OBJECTIVE_ED2P = 0, /* E x D^2 */
+    JM_OBJECTIVE_EDP,      /* E x D */
+    JM_OBJECTIVE_ENERGY,   /* E */
+    JM_OBJECTIVE_TIME,     /* D; of settings that are as fast, the least energy */
+    JM_OBJECTIVE_SLOWDOWN, /* E, where D is at most slowdown_pct above that of the standard */
+    JM_OBJECTIVE_COST      /* price_kwh x E + price_h x D */
+} jm_objective_kind;
+
+typedef struct jm_objective {
+    jm_objective_kind kind;
+    double slowdown_pct; /* JM_OBJECTIVE_SLOWDOWN: 0 or more */
+    double price_kwh;    /* JM_OBJECTIVE_COST: of a kWh, 0 or more, in any money */
+    double price_h;      /* of an hour of the machine; not both 0 */
+} jm_objective;
+
+/* "energy", "edp", "ed2p", "time", "slowdown=5%" (the % may be left out), "cost=0.30,2.50" (of a
+ * kWh, of an hour). Numbers have a point whatever the locale. JM_INVALID: the message says what is
+ * wrong and lists what there is; *objective is unchanged. */
+JM_API int jm_objective_parse(const char *text, jm_objective *objective, jm_error *error);
+/* The other way; returns `text`. */
+JM_API const char *jm_objective_text(const jm_objective *objective, char *text, size_t size);
+/* Of work that took so long and so much: J s^2, J s, J, s, J or money; of SLOWDOWN the energy
+ * alone. NaN: no such objective. */
+JM_API double jm_objective_value(const jm_objective *objective, double seconds, double energy_j);
+/* "J s^2", "money" ... Never NULL. */
+JM_API const char *jm_objective_unit(const jm_objective *objective);
+
+typedef struct jm_tuner_options {
+    size_t size;
+    jm_lever lever;         /* power limits in W, or highest clocks in MHz */
+    double lowest, highest; /* what the board takes; both needed unless `settings` is given */
+    double standard;        /* its default, with which all is compared. 0: the highest */
+    double step;            /* settings are lowest + a multiple of it. 0: 1 */
+    const double *settings; /* the settings there are, if they are not equally spaced; copied */
+    size_t setting_count;   /* at most 4096; a finer step is made coarser */
+    jm_objective objective; /* zero: ED2P */
+    uint32_t max_trials;    /* that are asked for. 0: 6 */
+    double tolerance_pct;   /* difference in the objective that does not matter. 0: 0.5 % */
+    double idle_w;          /* power of the board without work, if it is known. 0: it is not */
+    uint32_t min_trials;    /* that are asked for even if the answer is clear. 0: 1 */
+} jm_tuner_options;
+#define JM_TUNER_OPTIONS_INIT                                                                      \
+    {                                                                                              \
+        sizeof(jm_tuner_options), JM_LEVER_POWER, 0, 0, 0, 0, 0, 0, {JM_OBJECTIVE_ED2P, 0, 0, 0},  \
+            0, 0, 0, 0                                                                             \
+    }
+
+/* What came of running some work at a setting. */
+typedef struct jm_trial {
+    size_t size;
+    double setting; /* that was in force, which need not be what was asked for */
+    double items;   /* of work: above 0, any fraction */
+    double seconds; /* that they took, and its 95 % uncertainty; 0: not known */
+    double seconds_u95;
+    double energy_j; /* likewise; the random part only, since the gain is common to all trials */
+    double energy_u95_j;
+    double limited; /* share of the time in which the limit held the board back, 0 ... 1. NaN:
+                       not known */
+    bool failed;    /* nothing was measured: only `setting` means anything */
+} jm_trial;
+
+typedef struct jm_tuner jm_tuner;
+
+/* JM_INVALID names the option that is wrong. On failure *tuner is NULL. A tuner is for one thread
+ * at a time; the same trials give the same answers everywhere. */
+JM_API int jm_tuner_open(jm_tuner **tuner, const jm_tuner_options *options, jm_error *error);
+JM_API void jm_tuner_free(jm_tuner *tuner);
+
+typedef struct jm_tuner_step {
+    size_t size;
+    bool done;          /* nothing is left to try */
+    double setting;     /* to try next; done: the best */
+    double gain_pct;    /* by which the objective is expected to fall by what is yet unknown:
+                           expected regret of stopping now. NaN: nothing is known yet */
+    const char *reason; /* a sentence: why this setting, or why no further one. It lives until the
+                           next call with this tuner */
+} jm_tuner_step;
+
+/* What to try next. Set step->size before the call. Asking again without telling gives the same
+ * answer. The first trial is of the standard setting. */
+JM_API int jm_tuner_next(jm_tuner *tuner, jm_tuner_step *step, jm_error *error);
+
+/* Tells of a trial: in any order, asked for or not, also several at one setting, which are averaged
+ * by their uncertainties. A setting outside the range is taken as it is. JM_INVALID: numbers that
+ * no measurement gives, the message names them; nothing is changed then. JM_FULL: too many
+ * settings (256); more trials of those there are do no harm. */
+JM_API int jm_tuner_tell(jm_tuner *tuner, const jm_trial *trial, jm_error *error);
+
+/* Those told, in their order. Set trial->size before the call. JM_NOT_FOUND: there are fewer. */
+JM_API size_t jm_tuner_trial_count(const jm_tuner *tuner);
+JM_API int jm_tuner_trial(const jm_tuner *tuner, size_t index, jm_trial *trial);
+
+/* The settings there are, ascending; NaN: there are fewer. */
+JM_API size_t jm_tuner_setting_count(const jm_tuner *tuner);
+JM_API double jm_tuner_setting(const jm_tuner *tuner, size_t index);
+
+/* A value with the interval in which it lies with 95 % probability. */
+typedef struct jm_interval {
+    double value, lower, upper;
+} jm_interval;
+
+/* What is known of a setting: of one item of work. The objective is relative to that of the
+ * standard setting (0.9: a tenth less), as is time: what both err by alike cancels. */
+typedef struct jm_tuner_point {
+    size_t size;
+    double setting;
+    jm_interval seconds;
+    jm_interval power_w;
+    jm_interval energy_j;
+    jm_interval objective; /* in jm_objective_unit */
+    jm_interval relative;  /* objective over that of the standard setting */
+    jm_interval slowdown;  /* time over that at the standard setting */
+    double binds;          /* probability that the setting holds the board back */
+    double trials;         /* that were measured at it */
+    double measured_seconds, measured_power_w, measured_energy_j; /* NaN: none was */
+} jm_tuner_point;
+
+/* Set point->size before the call. Any setting from lowest to highest, tried or not. JM_NO_DATA:
+ * no trial was told yet that measured anything. */
+JM_API int jm_tuner_predict(jm_tuner *tuner, double setting, jm_tuner_point *point,
+                            jm_error *error);
+
+typedef enum jm_tuner_verdict {
+    JM_TUNER_FOUND = 0,     /* a setting better than the standard */
+    JM_TUNER_STANDARD,      /* none is better than the standard, and it matters */
+    JM_TUNER_NEVER_BINDS,   /* no setting that was of use held the board back: all are alike */
+    JM_TUNER_NO_DIFFERENCE, /* what differs is within the noise or does not matter */
+    JM_TUNER_TOO_FEW        /* too few trials to say */
+} jm_tuner_verdict;
+
+typedef struct jm_tuner_result {
+    size_t size;
+    jm_tuner_verdict verdict;
+    double setting;      /* to use: the best; the standard unless verdict is FOUND */
+    jm_tuner_point best; /* at that setting */
+    jm_tuner_point standard;
+    double regret_pct;       /* expected: how much the objective there is above the best one */
+    uint32_t trials, failed; /* told */
+    const char *sentence;    /* lives until the next call with this tuner */
+} jm_tuner_result;
+
+/* The answer so far. Set result->size before the call. JM_NO_DATA: no trial measured anything. */
+JM_API int jm_tuner_result_get(jm_tuner *tuner, jm_tuner_result *result, jm_error *error);
+/* "never binds" for JM_TUNER_NEVER_BINDS. */
+JM_API const char *jm_tuner_verdict_name(int verdict);
+
+/* Trials in their order, and the curve over all settings: CSV with a header that has units. */
+JM_API int jm_tuner_trials_csv(const jm_tuner *tuner, char **csv, jm_error *error);
+JM_API int jm_tuner_curve_csv(jm_tuner *tuner, char **csv, jm_error *error);
+
+/* A trial meter says of a run that goes on when it has settled after the setting was changed, and
+ * when enough of it was measured. It is fed from outside and reads no clock. */
+typedef struct jm_trial_meter jm_trial_meter;
+
+typedef struct jm_trial_meter_options {
+    size_t size;
+    double target_pct;   /* wanted 95 % uncertainty of time and energy an item. 0: 1 % */
+    double max_s;        /* time there is, settling included. 0: 60 */
+    double min_s;        /* that is measured at least after settling. 0: 1, or max_s / 4 if less */
+    double max_settle_s; /* after which it is measured come what may. 0: half of max_s */
+} jm_trial_meter_options;
+#define JM_TRIAL_METER_OPTIONS_INIT                                                                \
+    { sizeof(jm_trial_meter_options), 0, 0, 0, 0 }
+
+JM_API int jm_trial_meter_open(jm_trial_meter **meter, const jm_trial_meter_options *options,
+                               jm_error *error);
+JM_API void jm_trial_meter_free(jm_trial_meter *meter);
+
+/* What a meter is fed with: all since any fixed moments. */
+typedef struct jm_trial_reading {
+    int64_t time_ns;     /* rising; the first is when the setting was changed */
+    double items;        /* done: best read when one ends. Never falls */
+    double energy_j;     /* since the start, and its random 95 % uncertainty */
+    double energy_u95_j; /* 0: not known */
+    double limited;      /* share of the time since the last reading; NaN: not known */
+} jm_trial_reading;
+
+/* JM_INVALID: not a number, or items or energy fell, or time went backwards: the reading is left
+ * out and counted. A reading of the same time replaces the last. */
+JM_API int jm_trial_meter_feed(jm_trial_meter *meter, const jm_trial_reading *reading,
+                               jm_error *error);
+
+typedef enum jm_trial_state {
+    JM_TRIAL_SETTLING = 0, /* rate or power still change */
+    JM_TRIAL_MEASURING,
+    JM_TRIAL_ENOUGH, /* time and energy are known as well as wanted */
+    JM_TRIAL_TIME_UP /* time is up: as good as it gets */
+} jm_trial_state;
+
+typedef struct jm_trial_progress {
+    size_t size;
+    jm_trial_state state;
+    double elapsed_s;
+    double settle_s; /* that were left out at the beginning: so far, or for good */
+    bool settled;    /* false in the end: it never did, and `settle_s` was all there was time for */
+    double measured_s;                      /* since */
+    double items;                           /* since */
+    double seconds_u95_pct, energy_u95_pct; /* an item's; NaN: too little to say */
+    double left_s;    /* estimate of the time until enough, at most until time is up */
+    double done;      /* 0 ... 1 */
+    uint64_t refused; /* readings that were left out */
+} jm_trial_progress;
+JM_API int jm_trial_meter_progress(const jm_trial_meter *meter, jm_trial_progress *progress);
+
+/* The trial as it stands, for jm_tuner_tell: `setting` is what was in force. Set trial->size before
+ * the call. JM_NO_DATA: no item was done yet since the run settled; whoever cannot go on gets what
+ * there was, unsettled, by ending (`final`). */
+JM_API int jm_trial_meter_trial(const jm_trial_meter *meter, double setting, bool final,
+                                jm_trial *trial, jm_error *error);
+
+/* Steering joins it all for a program on real boards: a session measures them, their limits are
+ * set, a tuner says what is next, and, where the program goes on meanwhile, a trial meter when.
+ *
+ *     jm_steering_open(&steering, session, limits, NULL, &error);
+ *     jm_steering_next(steering, NULL, &error);
+ *     while (more_to_do()) {
+ *         work();
+ *         jm_steering_item(steering, jm_now_ns(), 1);
+ *         jm_steering_poll(steering, NULL, &error);
+ *     }
+ *     jm_steering_end(steering, NULL);
+ *     jm_tuner_result_get(jm_steering_tuner(steering), &result, &error);
+ *     jm_steering_close(steering);
+ *
+ * When nothing is left to try the best setting is set, and the work goes on under it. What was set
+ * is a loan of `limits`, and ends with it. */
+typedef struct jm_steering jm_steering;
+
+typedef struct jm_steering_options {
+    size_t size;
+    jm_tuner_options tuner;       /* bounds, standard and step may be 0: the board's */
+    jm_trial_meter_options meter; /* of trials while the program goes on */
+} jm_steering_options;
+#define JM_STEERING_OPTIONS_INIT                                                                   \
+    { sizeof(jm_steering_options), JM_TUNER_OPTIONS_INIT, JM_TRIAL_METER_OPTIONS_INIT }
+
+/* Nothing is set yet. `session` must measure by itself (JM_SESSION_NO_JOIN) every GPU of `limits`;
+ * both must live as long as the steering. Several GPUs are tuned as one: they get the same setting,
+ * and energy is that of all. JM_INVALID: they have not the same bounds, or the session does not
+ * measure them; JM_NOT_SUPPORTED: the driver does not tell of the limit; JM_PERMISSION: the message
+ * says what to run. For one thread at a time, but for jm_steering_item and _pause. */
+JM_API int jm_steering_open(jm_steering **steering, jm_session *session, jm_limits *limits,
+                            const jm_steering_options *options, jm_error *error);
+/* The setting stays: it is the limits' loan. */
+JM_API void jm_steering_close(jm_steering *steering);
+
+/* Asks the tuner what is next and sets it: a trial begins. step->done: nothing is left, and the
+ * best is set. `step` may be NULL; else set step->size before the call. What the board does not
+ * take is told to the tuner as a failed trial, and the next one asked for; an error is what no
+ * further trial would mend (permission, a lost board). */
+JM_API int jm_steering_next(jm_steering *steering, jm_tuner_step *step, jm_error *error);
+
+/* So many items of work were done by this time, which has passed. From any thread, quick. */
+JM_API void jm_steering_item(jm_steering *steering, int64_t end_ns, double items);
+/* The time between was no work (a pause, a validation): it is left out of the trial. Likewise. */
+JM_API void jm_steering_pause(jm_steering *steering, int64_t begin_ns, int64_t end_ns);
+
+typedef struct jm_steering_progress {
+    size_t size;
+    bool running;       /* a trial is under way */
+    bool done;          /* nothing is left to try, and the best is set */
+    bool ended;         /* this call has ended a trial: `last` is it */
+    double setting;     /* in force */
+    const char *reason; /* why it is tried; it lives until the next call */
+    uint32_t trials;    /* that have ended */
+    jm_trial last;
+    jm_trial_progress trial;
+} jm_steering_progress;
+
+/* Goes through the items whose readings are there by now; where they are enough, ends the trial and
+ * begins the next. To be called every tenth of a second or so. `progress` may be NULL; else set
+ * progress->size before the call. */
+JM_API int jm_steering_poll(jm_steering *steering, jm_steering_progress *progress, jm_error *error);
+
+/* The work has ended, or its rest belongs to no trial: ends the one under way with what there is,
+ * if that is any good. No other begins. */
+JM_API int jm_steering_end(jm_steering *steering, jm_error *error);
+
+/* The other way, for work that is run anew for each setting: what was done in [begin_ns, end_ns]
+ * is the trial. It waits until the readings are there (0.3 s at most). `trial` may be NULL; else
+ * set trial->size before the call. No trial is under way afterwards. */
+JM_API int jm_steering_measure(jm_steering *steering, int64_t begin_ns, int64_t end_ns,
+                               double items, jm_trial *trial, jm_error *error);
+/* Is what was done since `begin_ns` enough for such a trial? Its energy is then known as well as
+ * options.meter.target_pct wants, as far as readings have come, or options.meter.max_s have passed.
+ * Else the work is better done once more: sensors are slow, and a second is soon too short. */
+JM_API bool jm_steering_enough(jm_steering *steering, int64_t begin_ns);
+/* The trial under way came to nothing. */
+JM_API int jm_steering_fail(jm_steering *steering, jm_error *error);
+
+/* Its tuner: for results, and for trials of elsewhere. It lives as long as the steering. */
+JM_API jm_tuner *jm_steering_tuner(jm_steering *steering);
+
+/* What tuning came to. */
+typedef struct jm_tuning {
+    size_t size;
+    jm_lever lever;
+    jm_objective objective;
+    jm_tuner *tuner;              /* whose points and trials are meant; else these: */
+    double standard, setting;     /* the default, and the best; NaN: none is better */
+    const jm_tuner_point *points; /* over the settings, rising */
+    size_t point_count;
+    const jm_trial *trials;
+    size_t trial_count;
+} jm_tuning;
+
+/* A figure of it: energy, time and objective over the settings, of those at the standard, with the
+ * objective's 95 % interval and what was measured. JM_NO_DATA: no trial measured anything. */
+JM_API int jm_figure_tuning(jm_figure **figure, const jm_tuning *tuning, jm_error *error);
 
 /* ---- 15. Carbon and cost ----------------------------------------------------------------------
  * Joules into grams of CO2 equivalent, money and water. Nothing is asked of the network: a country

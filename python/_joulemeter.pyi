@@ -447,6 +447,60 @@ class Limits:
     def close(self) -> None:
         """Gives back what was set."""
 
+class Steering:
+    """Tunes the limit of GPUs: a session that measures, limits, and a tuner."""
+
+    def __init__(
+        self,
+        *,
+        gpus: Optional[str] = None,
+        simulate: Optional[str] = None,
+        socket: Optional[str] = None,
+        session: Optional[Session] = None,
+        lever: str = "power",
+        objective: str = "ed2p",
+        lowest: Union[None, float, str] = None,
+        highest: Union[None, float, str] = None,
+        trials: int = 0,
+        tolerance_pct: float = 0,
+        seconds: float = 0,
+        least_seconds: float = 0,
+    ) -> None: ...
+    def next(self) -> Dict[str, Any]:
+        """Begins the next trial: done, setting, gain_pct, reason."""
+    def item(self, items: float = 1, end_ns: int = ..., /) -> None:
+        """So much work was done by then."""
+    def pause(self, begin_ns: int, end_ns: int, /) -> None:
+        """The time between was no work."""
+    def poll(self) -> Dict[str, Any]:
+        """Goes on: running, done, ended, setting, reason, trials, last, state ..."""
+    def end(self) -> None:
+        """Ends the trial with what there is."""
+    def measure(self, begin_ns: int, end_ns: int, items: float = 1, /) -> Dict[str, Any]:
+        """That was the trial."""
+    def enough(self, begin_ns: int, /) -> bool:
+        """Is what was done since then enough for a trial?"""
+    def fail(self) -> None:
+        """The trial came to nothing."""
+    def keep(self, setting: float, /) -> str:
+        """Sets it for good; returns what there is to be said of it."""
+    def limit(self) -> Dict[str, Any]:
+        """The first GPU's limit as it is."""
+    def result(self) -> Dict[str, Any]:
+        """The answer so far."""
+    def trials(self) -> List[Dict[str, Any]]:
+        """Those so far."""
+    def settings(self) -> List[float]:
+        """Those there are."""
+    def predict(self, setting: float, /) -> Dict[str, Any]:
+        """What is known of a setting."""
+    def csv(self, what: str, /) -> str:
+        """'trials' or the 'curve'."""
+    def figure(self) -> Dict[str, Any]:
+        """The curve as a figure."""
+    def close(self) -> None:
+        """Gives the limit back."""
+
 # ---- carbon, settings, logbook ----
 
 class Grid:

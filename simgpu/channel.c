@@ -65,9 +65,10 @@ double simgpu_channel_work(struct simgpu_state *state, int board, double watts,
     if (!(seconds_at_full_speed >= 0.0 && seconds_at_full_speed <= 1e6)) return -1.0;
     int64_t begin = simgpu_mono_ns();
     if (simgpu_channel_set_power(state, board, watts) != 0) return -1.0;
-    /* Progress follows planned, not real, wake-ups: lateness of the sleep is not lost work. */
+    /* Progress follows planned, not real, wake-ups: lateness of the sleep is not lost work, nor is
+     * that of the work before, during which the board went on. */
     double left_ns = seconds_at_full_speed * 1e9;
-    int64_t at = begin;
+    int64_t at = begin - simgpu_state_late(state, board, 0);
     while (left_ns >= 1.0) {
         double factor = slowdown(state, board, watts, compute_share);
         double slice_ns = fmin(left_ns * factor, (double)SLICE_NS);
@@ -75,6 +76,8 @@ double simgpu_channel_work(struct simgpu_state *state, int board, double watts,
         left_ns -= slice_ns / factor;
         simgpu_sleep_until(at);
     }
+    int64_t end = simgpu_mono_ns();
+    simgpu_state_late(state, board, end - at);
     simgpu_channel_set_power(state, board, simgpu_board_idle_w(simgpu_state_board(state, board)));
-    return (double)(simgpu_mono_ns() - begin) * 1e-9;
+    return (double)(end - begin) * 1e-9;
 }

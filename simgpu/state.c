@@ -168,6 +168,14 @@ enum simgpu_trouble simgpu_state_trouble(const struct simgpu_state *state, int i
     return (enum simgpu_trouble)atomic_load(&state->file->boards[i].trouble);
 }
 
+int64_t simgpu_state_late(struct simgpu_state *state, int i, int64_t late_ns) {
+    simgpu_state_lock(state, i);
+    int64_t before = state->late_ns[i];
+    state->late_ns[i] = late_ns < SIMGPU_NS_PER_S ? late_ns : SIMGPU_NS_PER_S;
+    simgpu_state_unlock(state, i);
+    return before;
+}
+
 uint64_t simgpu_state_count_call(struct simgpu_state *state, int i) {
     return atomic_fetch_add_explicit(&state->file->boards[i].calls, 1, memory_order_relaxed) + 1;
 }

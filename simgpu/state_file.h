@@ -43,6 +43,7 @@ struct simgpu_state {
     int64_t start_mono_ns;
     struct simgpu_board *boards[SIMGPU_MAX_BOARDS];
     pthread_mutex_t local[SIMGPU_MAX_BOARDS];
+    int64_t late_ns[SIMGPU_MAX_BOARDS]; /* of the work that this process did last */
     char dir[SIMGPU_STATE_DIR];
     char spec_text[SIMGPU_STATE_SPEC];
 };

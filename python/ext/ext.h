@@ -28,6 +28,7 @@ int add_statistics(PyObject *module);
 int add_figures(PyObject *module);
 int add_calls(PyObject *module);
 int add_limits_type(PyObject *module);
+int add_steering_type(PyObject *module);
 int add_carbon(PyObject *module);
 int add_logbook(PyObject *module);
 
@@ -120,6 +121,9 @@ PyObject *recording_perfetto(PyObject *self, PyObject *args, PyObject *kwargs);
 /* Makes its figures, and its page (figure.c). */
 PyObject *recording_figures(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *recording_html(PyObject *self, PyObject *args);
+
+/* A figure as a dict, which takes it over; or the exception. */
+PyObject *figure_or_error(int status, jm_figure *figure, const jm_error *error);
 
 /* A Recording that was given as an argument; NULL with an exception set. */
 jm_recording *take_recording(PyObject *object);

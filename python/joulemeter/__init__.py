@@ -29,19 +29,20 @@ if TYPE_CHECKING:
     from ._report import Report
     from ._statistics import Comparison, Forecast, Repeat, forecast
     from ._torch_trace import merge_torch_trace, torch_trace
+    from ._tuner import PowerTuner, Tuning, tune
     from .emissions import EmissionsTracker, OfflineEmissionsTracker, track_emissions
     from .highlevel import profile_tf, profile_torch
-    from .limits import clock_limit, power_limit, power_limits, reset_power_cap, set_power_cap
+    from .limits import clock_limit, power_cap_profiler, power_limit, power_limits, reset_power_cap, set_power_cap
 
 __all__ = [
     "Attribution", "Comparison", "EmissionsTracker", "Energy", "Forecast", "JoulemeterError",
     "JoulemeterWarning", "LayerMetrics", "LayerPowerProfiler", "OfflineEmissionsTracker",
-    "PowerMeter", "Profiler", "Repeat", "Report", "__version__", "callbacks", "clock_limit",
-    "compare", "current", "devices", "distributed", "emissions", "figures", "findings",
-    "forecast", "get_logged_data", "highlevel", "limits", "log_statement", "logged_runs",
-    "measure", "measurement", "merge_torch_trace", "open", "power_limit", "power_limits",
-    "profile", "profile_tf", "profile_torch", "repeat", "reset_power_cap", "set_power_cap",
-    "torch_trace", "track_emissions",
+    "PowerMeter", "PowerTuner", "Profiler", "Repeat", "Report", "Tuning", "__version__",
+    "callbacks", "clock_limit", "compare", "current", "devices", "distributed", "emissions",
+    "figures", "findings", "forecast", "get_logged_data", "highlevel", "limits", "log_statement",
+    "logged_runs", "measure", "measurement", "merge_torch_trace", "open", "power_cap_profiler",
+    "power_limit", "power_limits", "profile", "profile_tf", "profile_torch", "repeat",
+    "reset_power_cap", "set_power_cap", "torch_trace", "track_emissions", "tune",
 ]
 
 # Names and modules that are imported when they are first used: `import joulemeter` stays quick.
@@ -54,7 +55,8 @@ _LATER = {
     "PowerMeter": "_power_meter", "emissions": "emissions", "get_logged_data": "_logbook",
     "log_statement": "_logbook", "logged_runs": "_logbook", "track_emissions": "emissions",
     "highlevel": "highlevel", "limits": "limits", "power_limit": "limits", "power_limits": "limits",
-    "reset_power_cap": "limits", "set_power_cap": "limits",
+    "power_cap_profiler": "limits", "reset_power_cap": "limits", "set_power_cap": "limits",
+    "PowerTuner": "_tuner", "Tuning": "_tuner", "tune": "_tuner",
     "measurement": "measurement", "merge_torch_trace": "_torch_trace", "profile_tf": "highlevel",
     "profile_torch": "highlevel", "repeat": "_repeat", "torch_trace": "_torch_trace",
 }

@@ -23,11 +23,13 @@ from ._core import _gpus_text, current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Sequence, Union
+    from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+
+    import torch
 
     Gpus = Union[None, int, str, Sequence[Union[int, str]]]
 
-__all__ = ["clock_limit", "power_limit", "power_limits", "reset_power_cap", "set_power_cap"]
+__all__ = ["clock_limit", "power_cap_profiler", "power_limit", "power_limits", "reset_power_cap", "set_power_cap"]
 
 
 def _open(gpus: Gpus, **options: Any) -> _joulemeter.Limits:
@@ -179,6 +181,56 @@ def reset_power_cap(gpu_num: Gpus) -> None:
         finally:
             limits.close()
     _warn(notes, 2)
+
+
+def power_cap_profiler(gpu_num: Gpus, model: "torch.nn.Module", dataloader: Any,
+                       train: Union[bool, Callable[..., Any]], loss_fn: Optional[Callable[..., Any]] = None,
+                       optimizer: Any = None, out_file: Optional[str] = None, *, objective: str = "ed2p",
+                       trials: int = 0, seconds: float = 10, tolerance_pct: float = 0, clock: bool = False,
+                       lowest: Union[None, float, str] = None, highest: Union[None, float, str] = None,
+                       on_trial: Optional[Callable[..., Any]] = None, simulate: Optional[str] = None) -> float:
+    """Finds the power limit under which a model trains, or runs, with the least energy x time^2,
+    as De Feo's function of that name.
+
+    The model is used for some time under each of a few limits. Afterwards it is as it was, bit for
+    bit: parameters, buffers, gradients and modes, the optimizer's state, and the random generators
+    of Python, numpy, PyTorch and the loader; also after an exception or Ctrl-C. The limit is as it
+    was, too: give what is returned to :func:`set_power_cap`.
+
+    Parameters
+    ----------
+    gpu_num : int, str or list
+        Which GPU; the one that the model is on.
+    model : torch.nn.Module
+    dataloader : iterable
+        Batches: (inputs, target), or mappings. It is gone through again and again.
+    train : bool or callable
+        True: training steps; False: inference; or a function of your own, called as
+        ``train(model, batch, loss_fn, optimizer)`` for each batch.
+    loss_fn : callable, optional
+        ``loss_fn(output, target)``. Without it the model's own loss is taken.
+    optimizer : torch.optim.Optimizer, optional
+        Needed where it trains.
+    out_file : str, optional
+        CSV of what was measured, with units in its header, written as it goes.
+    objective, trials, tolerance_pct, clock, lowest, highest, on_trial, simulate
+        As of :class:`joulemeter.PowerTuner`.
+    seconds : float
+        Longest time of a trial, settling included; most end sooner.
+
+    Returns
+    -------
+    float
+        The limit, W (MHz with ``clock``): the board's default where no other is better.
+        ``power_cap_profiler.last`` is the whole :class:`joulemeter.Tuning`.
+    """
+    from ._power_cap import profile
+
+    options = {"objective": objective, "trials": trials, "seconds": seconds, "tolerance_pct": tolerance_pct,
+               "clock": clock, "lowest": lowest, "highest": highest, "on_trial": on_trial, "simulate": simulate}
+    found = profile(gpu_num, model, dataloader, train, loss_fn, optimizer, out_file, options)
+    power_cap_profiler.last = found  # type: ignore[attr-defined]
+    return found.setting
 
 
 @atexit.register

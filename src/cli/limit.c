@@ -135,7 +135,7 @@ void limit_print_json(output *out, jm_limits *limits) {
 
 /* ---- which command ---- */
 
-static const cli_command *const commands[] = {&limit_show, &limit_set, &limit_reset};
+static const cli_command *const commands[] = {&limit_show, &limit_set, &limit_reset, &limit_tune};
 
 /* "limit set" is called "set". */
 static const char *word_of(const cli_command *command) {
@@ -166,14 +166,16 @@ static int run(int argc, char **argv) {
 
 const cli_command cli_limit = {
     "limit",
-    "[show | set WATTS | reset] [OPTIONS]",
+    "[show | set WATTS | reset | tune] [OPTIONS]",
     "show and set the power limits of GPUs, and give them back",
     "  show    limits as they are, what can be set, and who has set them\n"
     "  set     set a limit for a command, for as long as a process runs, or for good\n"
-    "  reset   mend what was left over, or set the board's default\n\n"
+    "  reset   mend what was left over, or set the board's default\n"
+    "  tune    find the limit that serves a command best\n\n"
     "joulemeter limit set --help tells of the options of one of them.\n",
     "  joulemeter limit\n"
     "  sudo joulemeter limit set 250 -- python train.py\n"
     "  sudo joulemeter limit set 70% --gpu 0 --keep\n"
+    "  sudo joulemeter limit tune -- python train.py\n"
     "  sudo joulemeter limit reset\n",
     run};

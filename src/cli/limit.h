@@ -39,6 +39,6 @@ void limit_print(output *out, jm_limits *limits);
 void limit_print_json(output *out, jm_limits *limits);
 
 /* The commands, a file each; argv[0] is the word after `limit`. */
-extern const cli_command limit_show, limit_set, limit_reset;
+extern const cli_command limit_show, limit_set, limit_reset, limit_tune;
 
 #endif

@@ -14,7 +14,7 @@ COMMANDS = ("run", "repeat", "compare", "show", "attribute", "estimate", "plot",
             "devices", "doctor", "calibrate", "limit", "config", "completion")
 
 
-PARTS = {"estimate": ("train", "collect"), "limit": ("show", "set", "reset")}  # commands of a command
+PARTS = {"estimate": ("train", "collect"), "limit": ("show", "set", "reset", "tune")}  # commands of a command
 
 
 def help_of(command):
