@@ -1360,14 +1360,12 @@ typedef struct jm_tuner_options {
     uint32_t max_trials;    /* that are asked for. 0: 6 */
     double tolerance_pct;   /* difference in the objective that does not matter. 0: 0.5 % */
     double idle_w;          /* power of the board without work, if it is known. 0: it is not */
-    double reserved[4];     /* 0 */
+    uint32_t min_trials;    /* that are asked for even if the answer is clear. 0: 1 */
 } jm_tuner_options;
 #define JM_TUNER_OPTIONS_INIT                                                                      \
     {                                                                                              \
         sizeof(jm_tuner_options), JM_LEVER_LIMIT, 0, 0, 0, 0, 0, 0, {JM_OBJECTIVE_ED2P, 0, 0, 0},  \
-            0, 0, 0, {                                                                             \
-            0                                                                                      \
-        }                                                                                          \
+            0, 0, 0, 0                                                                             \
     }
 
 /* What came of running some work at a setting. */
