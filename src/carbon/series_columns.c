@@ -32,18 +32,96 @@ static bool names_value(const char *name) {
     return has_any(name, words) && !has_any(name, parts);
 }
 
+/* How well a column tells when an intensity begins to hold: by UTC best, and not by when it ends or
+ * was written. */
+static int rank_of_time(const char *name) {
+    static const char *const others[] = {"end", "until", "updated", "created", "published", NULL};
+    static const char *const begins[] = {"from", "start", "begin", NULL};
+    int local = strstr(name, "local") != NULL ? 1 : 0;
+    if (has_any(name, others)) return 1;
+    return (has_any(name, begins) ? 5 : 3) + (strstr(name, "utc") != NULL ? 1 : 0) - local;
+}
+
 /* Of the plants' whole life, as the table of countries is. */
 static bool names_life_cycle(const char *name) {
     static const char *const words[] = {"lca", "lifecycle", NULL};
     return has_any(name, words);
 }
 
+/* ---- units ---- */
+
+typedef struct unit {
+    const char *name;
+    double factor;
+} unit;
+
+/* In g, and one over kWh. Only what is known counts: a unit that is guessed is off by thousands. */
+static const unit masses[] = {{"g", 1},
+                              {"gram", 1},
+                              {"grams", 1},
+                              {"grammes", 1},
+                              {"kg", 1e3},
+                              {"kilogram", 1e3},
+                              {"kilograms", 1e3},
+                              {"mg", 1e-3},
+                              {"t", 1e6},
+                              {"ton", 1e6},
+                              {"tons", 1e6},
+                              {"tonne", 1e6},
+                              {"tonnes", 1e6},
+                              {"lb", 453.59237},
+                              {"lbs", 453.59237},
+                              {"pound", 453.59237},
+                              {"pounds", 453.59237}};
+static const unit energies[] = {{"kwh", 1},  {"mwh", 1e-3}, {"gwh", 1e-6}, {"twh", 1e-9},
+                                {"wh", 1e3}, {"mj", 3.6},   {"gj", 3.6e-3}};
+
+static double factor_of_unit(const unit *units, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(units[i].name, name) == 0) return units[i].factor;
+    return 0;
+}
+
+enum { WORDS = 16, WORD = 24 };
+
+/* The words of a name in lower case; "/" and "per" become the word "/". What is not ASCII (the
+ * small 2 of CO2) is left out. */
+static size_t split(const char *name, char words[WORDS][WORD]) {
+    size_t count = 0, length = 0;
+    for (const char *at = name;; at++) {
+        unsigned char c = (unsigned char)*at;
+        bool in = c < 0x80 && isalnum(c);
+        if (in && count < WORDS && length + 1 < WORD) words[count][length++] = (char)tolower(c);
+        if (in || c >= 0x80) continue;
+        if (length > 0) {
+            words[count][length] = '\0';
+            if (strcmp(words[count], "per") == 0) strcpy(words[count], "/");
+            count++;
+        }
+        length = 0;
+        if (c == '/' && count < WORDS) strcpy(words[count++], "/");
+        if (c == '\0' || count >= WORDS) return count;
+    }
+}
+
+/* Of "g CO2", "gCO2eq", "kg CO2e": the word `at`, or the one before it where that is only CO2. */
+static double mass_of(char words[WORDS][WORD], size_t at) {
+    char *co2 = strstr(words[at], "co");
+    if (co2 == words[at] && at > 0) return mass_of(words, at - 1);
+    if (co2 == NULL && strncmp(words[at], "eq", 2) == 0 && at > 0) return mass_of(words, at - 1);
+    if (co2 != NULL) *co2 = '\0';
+    return factor_of_unit(masses, JMI_COUNT(masses), words[at]);
+}
+
+/* g a kWh in the unit of a column's name; 1 where it names none; 0: a unit that is not known. */
 static double factor_of(const char *name) {
-    bool mwh = strstr(name, "mwh") != NULL;
-    if (strstr(name, "kg") != NULL) return mwh ? 1 : 1000;
-    if (strstr(name, "lb") != NULL) return mwh ? 0.45359237 : 453.59237;
-    if (mwh && (strncmp(name, "t/", 2) == 0 || strstr(name, "tco") != NULL)) return 1000;
-    return mwh ? 0.001 : 1;
+    char words[WORDS][WORD];
+    size_t count = split(name, words);
+    for (size_t i = 1; i + 1 < count; i++) {
+        if (strcmp(words[i], "/") != 0) continue;
+        return mass_of(words, i - 1) * factor_of_unit(energies, JMI_COUNT(energies), words[i + 1]);
+    }
+    return count > 0 && strcmp(words[count - 1], "/") == 0 ? 0 : 1;
 }
 
 static bool is_number(const char *text) {
@@ -72,6 +150,7 @@ typedef struct choice {
 static choice choose(const jmi_cells *first) {
     choice found = {first->count, first->count, 0, 0};
     bool life_cycle = false;
+    int best = 0;
     for (size_t i = 0; i < first->count; i++) {
         char text[80];
         plain(first->cell[i], text, sizeof text);
@@ -83,7 +162,9 @@ static choice choose(const jmi_cells *first) {
         if (value && (whole_life || !life_cycle)) {
             if (found.values++ == 0) found.value = i;
         } else if (!value && names_time(text)) {
-            if (found.times++ == 0) found.time = i; /* an end may follow */
+            int rank = rank_of_time(text);
+            if (rank > best) found.time = i, found.times = 0, best = rank;
+            found.times += rank == best;
         }
     }
     return found;
@@ -106,6 +187,11 @@ int jmi_intensity_columns_find(jmi_intensity_columns *c, const jmi_cells *first,
         return jmi_fail(error, JM_FORMAT,
                         "%s, line %zu: no column is called time, date or datetime", name,
                         first->line_number);
+    if (found.times > 1)
+        return jmi_fail(
+            error, JM_FORMAT,
+            "%s, line %zu: %zu columns may be the time ('%.40s' is the first): keep one", name,
+            first->line_number, found.times, first->cell[found.time]);
     if (found.values == 0)
         return jmi_fail(error, JM_FORMAT,
                         "%s, line %zu: no column is called intensity, nor after a unit such as "
@@ -116,10 +202,13 @@ int jmi_intensity_columns_find(jmi_intensity_columns *c, const jmi_cells *first,
                         "%s, line %zu: %zu columns may be the intensity ('%.40s' is the first): "
                         "keep one",
                         name, first->line_number, found.values, first->cell[found.value]);
-    char text[80];
-    plain(first->cell[found.value], text, sizeof text);
     c->time = found.time;
     c->value = found.value;
-    c->factor = factor_of(text);
-    return JM_OK;
+    c->factor = factor_of(first->cell[found.value]);
+    if (c->factor > 0) return JM_OK;
+    return jmi_fail(
+        error, JM_FORMAT,
+        "%s, line %zu: the unit of '%.60s' is not known: g, kg, t or lb of CO2 a Wh, kWh, "
+        "MWh, GWh, MJ or GJ",
+        name, first->line_number, first->cell[found.value]);
 }

@@ -22,8 +22,10 @@ static bool is_held(int fd, uint32_t byte) {
     return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+/* Nobody else may so much as read it: a lock for reading would keep limits from being given back.
+ */
 static int open_lock(const char *path) {
-    return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
 /* Who cleans up may have removed the folder meanwhile. */
@@ -264,7 +266,8 @@ int jmi_ledger_peek(const char *folder, const char *key, jm_lever lever, jmi_not
     int status = read_note(paths.note_path, note);
     if (status != JM_OK) return status;
     int lock = open(paths.lock_path, O_RDONLY | O_CLOEXEC);
-    *dead = forget_dead(note, lock);
+    bool alive = lock < 0 && errno == EACCES; /* not ours to see: taken to be */
+    if (!alive) *dead = forget_dead(note, lock);
     if (*dead == 0 && note->loan_count == 0 && lever == JM_LEVER_POWER) *dead = 1;
     if (lock >= 0) close(lock);
     return JM_OK;

@@ -206,6 +206,8 @@ static int check_rules(const jmi_lender *lender, const jmi_request *request, jm_
         return jmi_fail(error, JM_PERMISSION,
                         "joulemeter-limitd's configuration allows no limits that stay");
     bool sets = request->verb == JMI_VERB_SET || request->verb == JMI_VERB_KEEP;
+    if (sets && request->value == 0) /* which would unlock clocks */
+        return jmi_fail(error, JM_INVALID, "0 is no limit: give back what was set");
     bool low = rule->least[lever] != 0 && request->value < rule->least[lever];
     bool high = rule->most[lever] != 0 && request->value > rule->most[lever];
     if (!sets || (!low && !high)) return JM_OK;
@@ -292,6 +294,16 @@ static void end_others(const jmi_lender *lender, const jmi_borrower *borrower, j
         if (any || note->loans[i].uid == borrower->uid) jmi_note_remove(note, note->loans[i].id);
 }
 
+/* What an administrator allows is the most that others may go back to; a clock that is not locked
+ * (0) is the highest there is. */
+static uint32_t within_rules(const jmi_lender *lender, const jmi_request *request,
+                             const jmi_borrower *borrower, uint32_t standard) {
+    if (lender->rules == NULL || borrower->uid == 0) return standard;
+    uint32_t most = jmi_rules_of(lender->rules, request->key)->most[request->lever];
+    bool unlocked = request->lever == JM_LEVER_CLOCK && standard == 0;
+    return most != 0 && (unlocked || standard > most) ? most : standard;
+}
+
 static int reset(jmi_lender *lender, jmi_borrower *borrower, const jmi_request *request,
                  jmi_ledger *ledger, jmi_answer *answer, jm_error *error) {
     jmi_lent *had = loan_of(borrower, request);
@@ -308,7 +320,7 @@ static int reset(jmi_lender *lender, jmi_borrower *borrower, const jmi_request *
         uint32_t standard = ledger->lever == JM_LEVER_CLOCK ? 0 : ledger->reading.standard;
         if (standard == JMI_LIMIT_UNKNOWN)
             return jmi_fail(error, JM_NOT_SUPPORTED, "the driver does not tell the default limit");
-        ledger->note.base = standard;
+        ledger->note.base = within_rules(lender, request, borrower, standard);
     }
     int status = settle(lender, ledger, error);
     if (status != JM_OK) return status;

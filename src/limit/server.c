@@ -53,6 +53,8 @@ static void read_name(int32_t pid, char *name, size_t size) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
     if (pid <= 0 || jmi_read_text(path, name, size) < 0) name[0] = '\0';
+    for (; *name != '\0'; name++) /* it goes into the log, a line each */
+        if (*name <= ' ' || *name > '~') *name = *name == '\n' && name[1] == '\0' ? '\0' : '_';
 }
 
 static int open_pidfd(int32_t pid) {

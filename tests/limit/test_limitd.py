@@ -418,6 +418,32 @@ class Hostile(DaemonTest):
         self.assertEqual(self.watts(), [300, 700])
 
 
+    @unittest.skipUnless(ROOT, "only root can become somebody else")
+    def test_a_reset_stays_within_the_bounds(self):
+        group = grp.getgrall()[1]
+        self.daemon.terminate()
+        self.daemon.wait()
+        self.daemon = self.serve(f"group = {group.gr_name}\nkeep = yes\nmost_w = 350\nmost_mhz = 1500\n")
+        gpu = self.uuids[0]
+        requests = [f"set {gpu} clock 0", f"keep {gpu} clock 0", f"set {gpu} power 0", f"keep {gpu} power 300000",
+                    f"reset {gpu} power default", f"reset {gpu} power"]
+        answers = as_nobody(lambda path: [Client(path).ask(line) for line in requests], self.socket, [group.gr_gid])
+        for answer in answers[:3]:
+            self.assertEqual(answer, "error JM_INVALID 0 is no limit: give back what was set")
+        self.assertEqual([answer.split()[1] for answer in answers[3:]], ["300000", "350000", "350000"], answers)
+        self.assertEqual(self.watts(), [350, 700])
+
+    @unittest.skipUnless(ROOT, "only root can become somebody else")
+    def test_nobody_else_can_lock_the_notes(self):
+        self.connect().ask(f"set {self.uuids[0]} power 300000")
+        found = []
+        for folder, _, names in os.walk(self.folder):
+            found += [os.path.join(folder, name) for name in names if name.endswith(".lock")]
+        self.assertTrue(found)
+        for path in found:
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o600, path)
+
+
 class TheDaemonItself(DaemonTest):
     def test_rights(self):
         with open(f"/proc/{self.daemon.pid}/status", encoding="utf-8") as file:
