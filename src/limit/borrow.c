@@ -267,7 +267,7 @@ static void take_back(jm_limits *limits, uint32_t i, const jm_limit_target *targ
     jmi_verb verb = kept ? JMI_VERB_KEEP : before->borrowed ? JMI_VERB_SET : JMI_VERB_RESTORE;
     double value = kept ? before->requested * jmi_lever_scale(target->lever) : before->last;
     jmi_request request =
-        request_of(gpu, verb, target->lever, isfinite(value) ? (uint32_t)value : 0);
+        request_of(gpu, verb, target->lever, isfinite(value) ? (uint32_t)llround(value) : 0);
     if (kept && !isfinite(value)) request.verb = JMI_VERB_RESET;
     jmi_borrow_ask(limits, &request, &answer, NULL);
     gpu->borrowed[target->lever] = before->borrowed;
@@ -278,7 +278,8 @@ static struct before remember(jm_limits *limits, uint32_t i, jm_lever lever) {
     jm_limit limit = {0};
     struct before before = {limits->gpus[i].borrowed[lever], limits->gpus[i].last[lever],
                             (double)NAN};
-    if (read_one(limits, i, lever, &limit, NULL) == JM_OK) before.requested = limit.requested;
+    if (read_one(limits, i, lever, &limit, NULL) == JM_OK) /* others' loans come and go */
+        before.requested = limit.loans > 0 && isfinite(limit.base) ? limit.base : limit.requested;
     return before;
 }
 
