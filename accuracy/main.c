@@ -4,16 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --layers is short for the rows whose names begin so. */
+/* --layers and --limits are short for the rows whose names begin so. */
 static char **spelled_out(int *argc, char **argv) {
-    static char only[] = "--only", layers[] = "layers ";
+    static char only[] = "--only", layers[] = "layers ", limits[] = "limits ";
     char **spelled = calloc((size_t)*argc + 2, sizeof *spelled);
     if (spelled == NULL) return argv;
     int count = 0;
     for (int i = 0; i < *argc; i++) {
-        bool is_short = count == i && i > 0 && strcmp(argv[i], "--layers") == 0;
-        spelled[count++] = is_short ? only : argv[i];
-        if (is_short) spelled[count++] = layers;
+        bool first = count == i && i > 0;
+        bool of_layers = first && strcmp(argv[i], "--layers") == 0;
+        bool of_limits = first && strcmp(argv[i], "--limits") == 0;
+        spelled[count++] = of_layers || of_limits ? only : argv[i];
+        if (of_layers) spelled[count++] = layers;
+        if (of_limits) spelled[count++] = limits;
     }
     *argc = count;
     return spelled;
@@ -27,6 +30,7 @@ int main(int argc, char **argv) {
     accuracy_groups(all);
     accuracy_commands(all);
     accuracy_layers(all);
+    accuracy_limits(all);
     int code = rows_close(all);
     if (spelled != argv) free(spelled);
     return code;
