@@ -12,6 +12,8 @@ void accuracy_groups(rows *all);
 void accuracy_commands(rows *all);
 /* Of layers far shorter than a sensor's refresh: every way to get the data, every scenario. */
 void accuracy_layers(rows *all);
+/* Power limits chosen with few trials: measured jobs, random boards, the usual ways beside. */
+void accuracy_limits(rows *all);
 /* Against an external power meter, where the data is there. */
 void accuracy_meter(rows *all);
 /* Of watts from counters, where the data is there. */

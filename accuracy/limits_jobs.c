@@ -101,7 +101,7 @@ static limit_job *job_named(limit_job *jobs, size_t *count, size_t capacity, con
     if (*count == capacity) return NULL;
     limit_job *fresh = &jobs[(*count)++];
     memset(fresh, 0, sizeof *fresh);
-    snprintf(fresh->name, sizeof fresh->name, "%s", name);
+    snprintf(fresh->name, sizeof fresh->name, "%.*s", (int)sizeof fresh->name - 1, name);
     return fresh;
 }
 

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --layers and --estimate are short for the rows whose names begin so. */
+/* --layers, --estimate and --limits are short for the rows whose names begin so. */
 static char **spelled_out(int *argc, char **argv) {
-    static char only[] = "--only", layers[] = "layers ", estimate[] = "estimate ";
+    static char only[] = "--only", layers[] = "layers ", estimate[] = "estimate ",
+                limits[] = "limits ";
     char **spelled = calloc((size_t)*argc + 2, sizeof *spelled);
     if (spelled == NULL) return argv;
     int count = 0;
@@ -14,6 +15,7 @@ static char **spelled_out(int *argc, char **argv) {
         char *pattern = NULL;
         if (count == i && i > 0 && strcmp(argv[i], "--layers") == 0) pattern = layers;
         if (count == i && i > 0 && strcmp(argv[i], "--estimate") == 0) pattern = estimate;
+        if (count == i && i > 0 && strcmp(argv[i], "--limits") == 0) pattern = limits;
         spelled[count++] = pattern != NULL ? only : argv[i];
         if (pattern != NULL) spelled[count++] = pattern;
     }
@@ -30,6 +32,7 @@ int main(int argc, char **argv) {
     accuracy_commands(all);
     accuracy_layers(all);
     accuracy_counters(all);
+    accuracy_limits(all);
     int code = rows_close(all);
     if (spelled != argv) free(spelled);
     return code;

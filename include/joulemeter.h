@@ -1582,14 +1582,16 @@ JM_API int jm_tuner_next(jm_tuner *tuner, jm_tuner_step *step, jm_error *error);
 /* Tells of a trial: in any order, asked for or not, also several at one setting, which are averaged
  * by their uncertainties. A setting outside the range is taken as it is. JM_INVALID: numbers that
  * no measurement gives, the message names them; nothing is changed then. JM_FULL: too many
- * settings (256); more trials of those there are do no harm. */
+ * different settings (64); more trials of those there are do no harm. */
 JM_API int jm_tuner_tell(jm_tuner *tuner, const jm_trial *trial, jm_error *error);
 
 /* Those told, in their order. Set trial->size before the call. JM_NOT_FOUND: there are fewer. */
 JM_API size_t jm_tuner_trial_count(const jm_tuner *tuner);
 JM_API int jm_tuner_trial(const jm_tuner *tuner, size_t index, jm_trial *trial);
 
-/* The settings there are, ascending; NaN: there are fewer. */
+/* What the settings are; those that are considered, ascending: all there are, or 33 spread evenly
+ * over them, the ends and the standard among them. NaN: there are fewer. */
+JM_API jm_lever jm_tuner_lever(const jm_tuner *tuner);
 JM_API size_t jm_tuner_setting_count(const jm_tuner *tuner);
 JM_API double jm_tuner_setting(const jm_tuner *tuner, size_t index);
 
@@ -1621,7 +1623,7 @@ JM_API int jm_tuner_predict(jm_tuner *tuner, double setting, jm_tuner_point *poi
 
 typedef enum jm_tuner_verdict {
     JM_TUNER_FOUND = 0,     /* a setting better than the standard */
-    JM_TUNER_STANDARD,      /* none is better than the standard, and it matters */
+    JM_TUNER_STANDARD,      /* none is better than the standard one */
     JM_TUNER_NEVER_BINDS,   /* no setting that was of use held the board back: all are alike */
     JM_TUNER_NO_DIFFERENCE, /* what differs is within the noise or does not matter */
     JM_TUNER_TOO_FEW        /* too few trials to say */

@@ -139,7 +139,7 @@ static bool level(const double *x, size_t n, double matters) {
 /* ---- state ---- */
 
 static double elapsed_s(const jm_trial_meter *m) {
-    return m->begun ? (double)(m->last.time_ns - m->first.time_ns) * 1e-9 : 0;
+    return m->begun ? (double)(m->last.time_ns - m->first.time_ns) / 1e9 : 0;
 }
 
 static double left_out_s(const jm_trial_meter *m) {
@@ -182,7 +182,7 @@ static void find_cut(jm_trial_meter *m) {
         size_t own = least_error_cut(x[k], n);
         if (own > cut) cut = own;
     }
-    if (cut > n / 2 || n - cut < FEWEST) return;
+    if (3 * cut > 2 * n || n - cut < FEWEST) return;
     if (!level(x[0] + cut, n - cut, matters) || !level(x[1] + cut, n - cut, matters)) return;
     m->cut = cut;
     m->settled = true;
@@ -249,7 +249,7 @@ static void close_block(jm_trial_meter *m) {
         join_neighbours(m);
         m->least_s = elapsed_s(m) / MOST_BLOCKS;
     }
-    m->blocks[m->count++] = (block){(double)(r->time_ns - m->base.time_ns) * 1e-9,
+    m->blocks[m->count++] = (block){(double)(r->time_ns - m->base.time_ns) / 1e9,
                                     r->items - m->base.items,
                                     r->energy_j - m->base.energy_j,
                                     m->limited_s,
@@ -283,14 +283,14 @@ int jm_trial_meter_feed(jm_trial_meter *meter, const jm_trial_reading *reading, 
         meter->begun = true;
         return JM_OK;
     }
-    double since = (double)(reading->time_ns - meter->last.time_ns) * 1e-9;
+    double since = (double)(reading->time_ns - meter->last.time_ns) / 1e9;
     if (!isnan(reading->limited)) {
         meter->limited_s += reading->limited * since;
         meter->known_s += since;
     }
     bool ended = reading->items > meter->last.items;
     meter->last = *reading;
-    double length = (double)(reading->time_ns - meter->base.time_ns) * 1e-9;
+    double length = (double)(reading->time_ns - meter->base.time_ns) / 1e9;
     if (ended && length > 0 && length >= meter->least_s) {
         close_block(meter);
         judge(meter);

@@ -160,6 +160,10 @@ void jm_tuner_free(jm_tuner *tuner) {
     free(tuner);
 }
 
+jm_lever jm_tuner_lever(const jm_tuner *tuner) {
+    return tuner != NULL ? tuner->options.lever : JM_LEVER_LIMIT;
+}
+
 size_t jm_tuner_setting_count(const jm_tuner *tuner) {
     return tuner != NULL ? tuner->nodes : 0;
 }
@@ -213,8 +217,10 @@ static tune_group *group_of(jm_tuner *tuner, double setting, jm_error *error) {
 /* `u`: standard uncertainty; where it is not known or very small, trials count alike. */
 static void add(tune_mean *mean, double value, double u) {
     double weight = 1 / (u * u + 0.003 * 0.003);
+    double apart = value - mean->value;
+    mean->scatter += apart * apart * mean->weight / (mean->weight + weight);
     mean->weight += weight;
-    mean->value += (value - mean->value) * weight / mean->weight;
+    mean->value += apart * weight / mean->weight;
     mean->told += weight * u * weight * u;
 }
 

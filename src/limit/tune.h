@@ -41,7 +41,9 @@ typedef struct tune_model {
 
 /* Means of the trials at one setting. */
 typedef struct tune_mean {
-    double value, weight, told; /* told: sum of squares of weight x standard uncertainty */
+    double value, weight;
+    double told;    /* sum of squares of weight x standard uncertainty */
+    double scatter; /* sum of squares of what they differ by from their mean */
 } tune_mean;
 
 typedef struct tune_group {

@@ -15,7 +15,8 @@
 #include <string.h>
 
 static const double smooth_sizes[] = {0.01, 0.03};
-static const double noise_sizes[] = {0.001, 0.003, 0.01, 0.03};
+static const double noise_sizes[] = {0.001, 0.004, 0.016, 0.064};
+static const double noise_chances[] = {0.3, 0.4, 0.2, 0.1}; /* runs mostly repeat within 1 % */
 static const double LENGTH = 0.3; /* over which the smooth error changes, of the range */
 static const double OWN = 0.5;    /* share of the noise's variance that is the setting's own */
 static const double LEVEL_T = 0.3, LEVEL_P = 0.03;
@@ -29,6 +30,7 @@ typedef struct process {
     size_t n;
     double factor[TUNE_GROUPS][TUNE_GROUPS]; /* Cholesky, lower */
     double log_det;                          /* half of it */
+    double repeats; /* log likelihood of how trials at one setting differ */
 } process;
 
 typedef struct belief {
@@ -73,6 +75,19 @@ static void factorise(process *p) {
         }
 }
 
+/* Several trials at a setting show the noise by itself. */
+static double repeats(const jm_tuner *tuner, const process *p, int kind) {
+    double sum = 0;
+    for (size_t i = 0; i < tuner->groups; i++) {
+        const tune_group *g = &tuner->group[i];
+        const tune_mean *mean = kind == TIME ? &g->log_t : &g->log_p;
+        double free = g->count - 1.0;
+        double variance = (1 - OWN) * p->noise * p->noise + told_variance(mean) * g->count;
+        if (free > 0) sum -= 0.5 * (free * log(variance) + mean->scatter / variance);
+    }
+    return sum;
+}
+
 static void prepare(const jm_tuner *tuner, const belief *b, process *p, int kind, int hyper) {
     p->level = kind == TIME ? LEVEL_T : LEVEL_P;
     p->smooth = smooth_sizes[hyper / (int)JMI_COUNT(noise_sizes)];
@@ -86,6 +101,7 @@ static void prepare(const jm_tuner *tuner, const belief *b, process *p, int kind
                            told_variance(kind == TIME ? &g->log_t : &g->log_p);
     }
     factorise(p);
+    p->repeats = repeats(tuner, p, kind) + log(noise_chances[hyper % (int)JMI_COUNT(noise_sizes)]);
 }
 
 /* factor x = r, in place. */
@@ -135,7 +151,7 @@ static double explain(const jm_tuner *tuner, belief *b, size_t model, int kind) 
         const process *p = &b->process[kind][h];
         memcpy(x, r, p->n * sizeof *x);
         forward(p, x);
-        share[h] = -p->log_det;
+        share[h] = p->repeats - p->log_det;
         for (size_t g = 0; g < p->n; g++) share[h] -= 0.5 * x[g] * x[g];
         highest = fmax(highest, share[h]);
     }

@@ -189,8 +189,7 @@ static jm_tuner_verdict judge(const jm_tuner *tuner, const jm_tuner_result *r) {
     bool standard = tuner->view.best == tuner->standard;
     if (!standard && r->best.relative.upper < 1) return JM_TUNER_FOUND;
     if (r->regret_pct > 4 * tolerance && r->trials - r->failed < 3) return JM_TUNER_TOO_FEW;
-    if (standard && r->regret_pct <= tolerance) return JM_TUNER_STANDARD;
-    return JM_TUNER_NO_DIFFERENCE;
+    return standard ? JM_TUNER_STANDARD : JM_TUNER_NO_DIFFERENCE;
 }
 
 static void pct_text(char *text, size_t size, double ratio) {
@@ -272,22 +271,31 @@ static void stop(jm_tuner *tuner, jm_tuner_step *step, double setting, const cha
     snprintf(tuner->reason, sizeof tuner->reason, "%s", why);
 }
 
-/* Before anything was measured: the standard, or what is nearest to it. */
+/* Before anything was measured: the standard; where that gives nothing, half of the way down. */
 static void begin(jm_tuner *tuner, jm_tuner_step *step) {
-    size_t found = TUNE_NODES;
-    double standard = tuner->node[tuner->standard], nearest = INFINITY;
+    size_t found = TUNE_NODES, refused = tuner->nodes;
+    double standard = tuner->node[tuner->standard], nearest = INFINITY, wanted = standard;
+    for (size_t j = 0; j < tuner->nodes && refused == tuner->nodes; j++)
+        if (jmi_tune_tried(tuner, j)) refused = j;
+    if (refused < tuner->nodes) wanted = (tuner->node[0] + tuner->node[refused]) / 2;
     for (size_t j = 0; j < tuner->nodes; j++) {
-        double distance = fabs(tuner->node[j] - standard);
+        double distance = fabs(tuner->node[j] - wanted);
         if (jmi_tune_tried(tuner, j) || distance >= nearest) continue;
         nearest = distance;
         found = j;
     }
-    if (found == TUNE_NODES || tuner->failed >= tuner->options.max_trials)
+    if (found == TUNE_NODES || tuner->failed >= 2 * (size_t)tuner->options.max_trials)
         stop(tuner, step, standard, "no trial measured anything");
     else
         ask(tuner, step, found,
-            found == tuner->standard ? "the standard setting, with which all is compared"
-                                     : "nearest to the standard setting, which gave nothing");
+            refused == tuner->nodes ? "the standard setting, with which all is compared"
+                                    : "the standard setting gave nothing");
+}
+
+/* Is the best surely better than the standard, or by so little that it does not matter? */
+static bool clear(const jm_tuner *tuner, const jm_tuner_result *r) {
+    return r->verdict != JM_TUNER_NO_DIFFERENCE ||
+           100 * (1 - r->best.relative.value) <= tuner->options.tolerance_pct;
 }
 
 /* Is there nothing to gain by going on? */
@@ -322,6 +330,12 @@ static void go_on(jm_tuner *tuner, jm_tuner_step *step) {
     }
     if (r.regret_pct <= o->tolerance_pct && !jmi_tune_tried(tuner, tuner->view.best)) {
         ask(tuner, step, tuner->view.best, "to measure what is foretold to be best");
+        return;
+    }
+    if (100 * gain < o->tolerance_pct / 5 && !clear(tuner, &r)) {
+        bool best = r.best.trials <= r.standard.trials;
+        ask(tuner, step, best ? tuner->view.best : tuner->standard,
+            "once more, to tell the best from the standard setting");
         return;
     }
     snprintf(why, sizeof why, "it tells most: the best is known to %.1f %% only", r.regret_pct);
