@@ -68,7 +68,7 @@ class TuneTest(FolderTest):
 class Optimum(TuneTest):
     """Within 1 % of the least that there is."""
 
-    def check(self, watts, share, *options, unmarked=False, seconds=0.03, batches=600):
+    def check(self, watts, share, *options, unmarked=False, seconds=0.03, batches=450):
         words = [TRAINING, str(batches), str(seconds), str(watts), str(share)] + ["unmarked"] * unmarked
         lever = "clock" if "--clock" in options else "power"
         found = self.found("-t", "6", *options, "--", *words)
@@ -86,7 +86,7 @@ class Optimum(TuneTest):
         self.assertTrue(found["simulated"])
 
     def test_run_anew(self):
-        found = self.check(280, 0.2, "--warmup", "0", unmarked=True, batches=50)
+        found = self.check(280, 0.2, "--warmup", "0", unmarked=True, batches=30)
         self.assertEqual((found["verdict"], found["way"], found["item"]), ("found", "rerun", "command"))
 
     def test_a_clock(self):
@@ -118,7 +118,7 @@ class Ways(TuneTest):
         self.assertGreaterEqual(len(out.split()), 3)
 
     def test_what_is_kept(self):
-        self.tune("-t", "1", "-n", "4", "--keep", "-o", "curve.csv", "--", TRAINING, "400", "0.03", "280", "0.2")
+        self.tune("-t", "1", "-n", "3", "--keep", "-o", "curve.csv", "--", TRAINING, "200", "0.03", "280", "0.2")
         watts, _ = self.state()
         self.assertLess(watts, 280)
         with open(self.path("curve.csv"), encoding="utf-8") as file:
@@ -126,7 +126,7 @@ class Ways(TuneTest):
         self.assertGreater(len(rows), 20)
 
     def test_a_limit_that_never_binds(self):
-        found = self.found("-t", "1", "-n", "4", "--", TRAINING, "400", "0.03", "100", "0.5")
+        found = self.found("-t", "1", "-n", "3", "--", TRAINING, "150", "0.03", "100", "0.5")
         self.assertIn(found["verdict"], ("never binds", "no difference"))
         self.assertEqual({trial["limited"] for trial in found["trials"]}, {0})
         self.assertEqual(found["setting"], 300)
