@@ -164,7 +164,7 @@ class PowerTuner:
                  keep: bool = False, sync: Union[bool, str] = "auto",
                  on_trial: Optional[Callable[[Dict[str, Any], Optional[Dict[str, Any]]], Any]] = None,
                  simulate: Optional[str] = None, socket: Optional[str] = None) -> None:
-        self._options = {"objective": objective, "gpus": _gpus_text(gpus),
+        self._options: Dict[str, Any] = {"objective": objective, "gpus": _gpus_text(gpus),
                          "lever": "clock" if clock else "power", "trials": trials,
                          "tolerance_pct": tolerance_pct, "seconds": seconds, "lowest": lowest,
                          "highest": highest, "simulate": simulate, "socket": socket}
@@ -212,7 +212,7 @@ class PowerTuner:
     def _finish(self, steering: _joulemeter.Steering, well: bool) -> None:
         try:
             steering.end()
-            self._result = Tuning(steering, self._options["lever"])
+            self._result = Tuning(steering, str(self._options["lever"]))
         except JoulemeterError:
             return  # nothing was measured: `result` says so
         if well and self._keep and self._result.verdict == "found":
@@ -277,8 +277,9 @@ class PowerTuner:
 
     def __iter__(self) -> Iterator[float]:
         with self:
+            steering = self._steering
+            assert steering is not None
             while True:
-                steering = self._steering
                 step = steering.next()
                 if step["done"]:
                     self.done = True

@@ -124,7 +124,7 @@ static double left_s(const tune *t, const jm_steering_progress *p) {
 void tune_say_live(tune *t, const jm_steering_progress *p) {
     char setting[32], left[48] = "", curve[4 * SKETCH + 1], text[200];
     if (!t->live.on || t->settled_on || t->interrupted != 0) return;
-    double seconds = left_s(t, p);
+    double seconds = round(left_s(t, p));
     if (isfinite(seconds))
         snprintf(left, sizeof left, "  %.0f:%02.0f left", floor(seconds / 60), fmod(seconds, 60));
     sketch(t, curve);

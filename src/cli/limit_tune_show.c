@@ -41,17 +41,21 @@ static void open_view(view *v, tune *t) {
 
 static void add_head(view *v) {
     const tune *t = v->t;
-    double s = (double)(jm_now_ns() - t->begin_ns) / 1e9;
+    char text[400], item[120] = "";
+    double s = round((double)(jm_now_ns() - t->begin_ns) / 1e9);
     size_t trials = jm_tuner_trial_count(t->tuner);
+    if (t->way != TUNE_RERUN && t->items.chosen >= 0)
+        snprintf(item, sizeof item, "; time and energy are those of each %s",
+                 tune_items_name(&t->items));
+    snprintf(text, sizeof text, "%s %s%s, %s, %zu trial%s in %.0f:%02.0f%s", t->device, t->model,
+             t->simulated ? ", simulated GPU" : "",
+             t->way == TUNE_RERUN ? "run anew for each setting" : "steered as it ran", trials,
+             trials == 1 ? "" : "s", floor(s / 60), fmod(s, 60), item);
     output_add(&v->out, "\n%sjoulemeter limit tune%s  ", v->bold, v->plain);
     grid_add_text(&v->out, t->text, v->width - 24);
-    output_add(&v->out, "\n%s %s%s%s, %zu trial%s in %.0f:%02.0f", t->device, t->model,
-               t->simulated ? ", simulated GPU" : "",
-               t->way == TUNE_RERUN ? ", run anew for each setting" : ", steered as it ran", trials,
-               trials == 1 ? "" : "s", floor(s / 60), fmod(s, 60));
-    if (t->way != TUNE_RERUN && t->items.chosen >= 0)
-        output_add(&v->out, "; time and energy are those of each %s", tune_items_name(&t->items));
-    output_add(&v->out, "\n\n");
+    output_add(&v->out, "\n");
+    grid_add_wrapped(&v->out, text, 0, v->width);
+    output_add(&v->out, "\n");
 }
 
 /* ---- the table ---- */

@@ -13,7 +13,7 @@ BLOCK = re.compile(r"```python\n(# joulemeter[^\n]*\n.*?)```", re.S)
 PROGRAM = """
 import time
 num_epochs = 2
-def train(): time.sleep(0.15)
+def train(): time.sleep(0.5)
 def load(): time.sleep(0.1)
 test = load
 """
