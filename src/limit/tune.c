@@ -161,7 +161,7 @@ void jm_tuner_free(jm_tuner *tuner) {
 }
 
 jm_lever jm_tuner_lever(const jm_tuner *tuner) {
-    return tuner != NULL ? tuner->options.lever : JM_LEVER_LIMIT;
+    return tuner != NULL ? tuner->options.lever : JM_LEVER_POWER;
 }
 
 size_t jm_tuner_setting_count(const jm_tuner *tuner) {
