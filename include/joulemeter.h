@@ -1632,8 +1632,9 @@ typedef enum jm_tuner_verdict {
 typedef struct jm_tuner_result {
     size_t size;
     jm_tuner_verdict verdict;
-    double setting;      /* to use: the best; the standard unless verdict is FOUND */
-    jm_tuner_point best; /* at that setting */
+    double setting;      /* to use: of the least expected objective; the standard if no other is
+                            expected to be better by more than the tolerance, or too little is known */
+    jm_tuner_point best; /* of the least expected objective */
     jm_tuner_point standard;
     double regret_pct;       /* expected: how much the objective there is above the best one */
     uint32_t trials, failed; /* told */

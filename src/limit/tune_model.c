@@ -10,16 +10,17 @@
  * phase until its power is the limit; phases that want less are left alone: mean power stays below
  * the limit, and above the highest demand the limit never binds.
  *
- * What is plausible, all of it relative to the board or to the program:
+ * What is plausible, all of it relative to the board or to the program, in wider ranges than
+ * published measurements of GPUs ask for (Mei, Wang, Chu, A survey and measurement study of GPU
+ * DVFS, 2017; Guerreiro et al., HPCA 2018; static power: Kandiah et al., AccelWattch, 2021):
  *   s   arcsine (Jeffreys' prior of a share): many programs are bound by one thing
- *   P0  0.2 of the standard limit, times or over 2.2 in 19 of 20 cases, below the lowest limit,
- * since makers set that where any load can be held. Idle boards draw 0.1 - 0.25 of it, static power
- *       and clocks of a busy one are above that (Kandiah et al., AccelWattch, MICRO 2021)
- *   v   knee at 0.45 - 0.95, lowest voltage 0.5 - 0.85 of the highest (Mei, Wang, Chu, A survey and
- *       measurement study of GPU DVFS, 2017; Guerreiro et al., HPCA 2018)
- *   c   any share; m 0 - 0.4; gaps 0 - 0.5 of the time (more of them short); spread of demand 0 -
- * 0.5 demand of a program without limit: 0.7 of the standard limit, times or over 2.2 None of it
- * was fitted to a board. */
+ *   P0  0.2 of the standard limit, times or over 2.4 in 19 of 20 cases, below the lowest limit,
+ *       since makers set that where any load can be held
+ *   v   knee at 0.45 - 0.95 of the highest clock, lowest voltage 0.5 - 0.85 of the highest
+ *   c   any share; m 0 - 0.4; gaps 0 - 0.5 of the time (more of them short); demand spreads by
+ *       0 - 0.5
+ *   demand of a program without limit: 0.7 of the standard limit, times or over 2.2
+ * None of these numbers was fitted to a board. */
 #include "limit/tune.h"
 
 #include <math.h>

@@ -244,7 +244,9 @@ static void answer(jm_tuner *tuner, jm_tuner_result *r) {
     describe(tuner, tuner->node[tuner->view.best], &r->best);
     describe(tuner, tuner->node[tuner->standard], &r->standard);
     r->verdict = judge(tuner, r);
-    r->setting = r->verdict == JM_TUNER_FOUND ? r->best.setting : r->standard.setting;
+    bool worth = 100 * (1 - r->best.relative.value) > tuner->options.tolerance_pct;
+    bool better = r->verdict == JM_TUNER_FOUND || (r->verdict == JM_TUNER_NO_DIFFERENCE && worth);
+    r->setting = better ? r->best.setting : r->standard.setting;
     say(tuner, r);
     r->sentence = tuner->sentence;
 }
