@@ -1730,7 +1730,8 @@ typedef struct jm_steering jm_steering;
 
 typedef struct jm_steering_options {
     size_t size;
-    jm_tuner_options tuner;       /* bounds, standard and step may be 0: the board's */
+    jm_tuner_options tuner;       /* bounds, standard and step may be 0: the board's; of clocks
+                                     those from 40 % of the highest on */
     jm_trial_meter_options meter; /* of trials while the program goes on */
 } jm_steering_options;
 #define JM_STEERING_OPTIONS_INIT                                                                   \
@@ -1746,10 +1747,11 @@ JM_API int jm_steering_open(jm_steering **steering, jm_session *session, jm_limi
 /* The setting stays: it is the limits' loan. */
 JM_API void jm_steering_close(jm_steering *steering);
 
-/* Asks the tuner what is next and sets it: a trial begins. step->done: nothing is left, and the
- * best is set. `step` may be NULL; else set step->size before the call. What the board does not
- * take is told to the tuner as a failed trial, and the next one asked for; an error is what no
- * further trial would mend (permission, a lost board). */
+/* Asks the tuner what is next and sets it: a trial begins. A setting that is foretold to be the
+ * best is tried, too, if there is a trial left. step->done: nothing is left, and the best is set.
+ * `step` may be NULL; else set step->size before the call. What the board does not take is told to
+ * the tuner as a failed trial, and the next one asked for; an error is what no further trial would
+ * mend (permission, a lost board). */
 JM_API int jm_steering_next(jm_steering *steering, jm_tuner_step *step, jm_error *error);
 
 /* So many items of work were done by this time, which has passed. From any thread, quick. */

@@ -187,9 +187,10 @@ static int run_steered(tune *t, bool hidden) {
     return t->child.status != 0 ? fail_command(t) : CLI_OK;
 }
 
+/* What is next is set, and nothing runs yet. An error comes again where the trial begins. */
 static bool is_done(tune *t) {
     jm_tuner_step step = {.size = sizeof step};
-    return jm_tuner_next(t->tuner, &step, NULL) == JM_OK && step.done;
+    return jm_steering_next(t->steering, &step, NULL) == JM_OK && step.done;
 }
 
 /* ---- running anew ---- */

@@ -20,6 +20,7 @@ struct jm_steering {
     jmi_watched watched;
     jm_lever lever;
     double standard;
+    uint32_t max_trials;
     int64_t delay_ns; /* until readings are there */
 
     /* the trial under way */
