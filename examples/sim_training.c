@@ -16,6 +16,7 @@
 /* What libsimgpu-channel.so offers; it stands beside the simulated GPU's library. */
 typedef struct board {
     void *state;
+    void (*close)(void *state);
     double (*work)(void *state, int board, double watts, double seconds, double share);
 } board;
 
@@ -34,9 +35,11 @@ static int open_board(board *b) {
     }
     void *(*open)(const char *path, void *error);
     void *symbol = find(library, "simgpu_state_open"), *work = find(library, "simgpu_channel_work");
-    if (symbol == NULL || work == NULL) return -1;
+    void *close = find(library, "simgpu_state_close");
+    if (symbol == NULL || work == NULL || close == NULL) return -1;
     memcpy(&open, &symbol, sizeof open);
     memcpy(&b->work, &work, sizeof b->work);
+    memcpy(&b->close, &close, sizeof b->close);
     b->state = open(path, NULL);
     return b->state == NULL ? -1 : 0;
 }
@@ -67,5 +70,6 @@ int main(int argc, char **argv) {
         }
     }
     jm_session_close(session, NULL, NULL);
+    b.close(b.state);
     return 0;
 }

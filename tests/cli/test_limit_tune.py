@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import pty
 import random
 import signal
 import subprocess
@@ -65,6 +66,7 @@ class TuneTest(FolderTest):
         return 100 * (values[round(found["setting"])] / min(values.values()) - 1)
 
 
+@unittest.skipIf(SLOWNESS > 1, "times of a slow build are not the model's")
 class Optimum(TuneTest):
     """Within 1 % of the least that there is."""
 
@@ -124,6 +126,26 @@ class Ways(TuneTest):
         with open(self.path("curve.csv"), encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         self.assertGreater(len(rows), 20)
+
+    def test_a_terminal_shows_how_it_goes(self):
+        master, terminal = pty.openpty()
+        process = self.start("limit", "tune", "-n", "2", "-t", "1", "--", TRAINING, "120", "0.03", "280", "0.2",
+                             stderr=terminal, env=self.environment | {"TERM": "xterm"})
+        os.close(terminal)
+        seen = b""
+        while True:
+            try:
+                some = os.read(master, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not some:
+                break
+            seen += some
+        os.close(master)
+        self.assertEqual(process.wait(timeout=60 * SLOWNESS), 0)
+        self.assertIn(b"300 W, trial 1 of 2 at most: ", seen)
+        self.assertRegex(seen, rb"trial 2 of 2 at most: (settling|measuring)  0:\d\d left")
+        self.assertIn(b"\x1b7", seen)  # the cursor is where the command has it
 
     def test_a_limit_that_never_binds(self):
         found = self.found("-t", "1", "-n", "3", "--", TRAINING, "150", "0.03", "100", "0.5")
