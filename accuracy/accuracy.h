@@ -16,5 +16,7 @@ void accuracy_layers(rows *all);
 void accuracy_limits(rows *all);
 /* Against an external power meter, where the data is there. */
 void accuracy_meter(rows *all);
+/* Of watts from counters, where the data is there. */
+void accuracy_counters(rows *all);
 
 #endif

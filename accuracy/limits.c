@@ -113,7 +113,7 @@ static void judge(results *all, const limit_job *job, how h, int objective, meth
 
 /* ---- one job ---- */
 
-static bool holds(const jm_estimate *e, double truth) {
+static bool holds(const jm_interval *e, double truth) {
     return truth >= e->lower * (1 - 1e-9) && truth <= e->upper * (1 + 1e-9);
 }
 

@@ -4,19 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --layers and --limits are short for the rows whose names begin so. */
+/* --layers, --estimate and --limits are short for the rows whose names begin so. */
 static char **spelled_out(int *argc, char **argv) {
-    static char only[] = "--only", layers[] = "layers ", limits[] = "limits ";
+    static char only[] = "--only", layers[] = "layers ", estimate[] = "estimate ",
+                limits[] = "limits ";
     char **spelled = calloc((size_t)*argc + 2, sizeof *spelled);
     if (spelled == NULL) return argv;
     int count = 0;
     for (int i = 0; i < *argc; i++) {
-        bool first = count == i && i > 0;
-        bool of_layers = first && strcmp(argv[i], "--layers") == 0;
-        bool of_limits = first && strcmp(argv[i], "--limits") == 0;
-        spelled[count++] = of_layers || of_limits ? only : argv[i];
-        if (of_layers) spelled[count++] = layers;
-        if (of_limits) spelled[count++] = limits;
+        char *pattern = NULL;
+        if (count == i && i > 0 && strcmp(argv[i], "--layers") == 0) pattern = layers;
+        if (count == i && i > 0 && strcmp(argv[i], "--estimate") == 0) pattern = estimate;
+        if (count == i && i > 0 && strcmp(argv[i], "--limits") == 0) pattern = limits;
+        spelled[count++] = pattern != NULL ? only : argv[i];
+        if (pattern != NULL) spelled[count++] = pattern;
     }
     *argc = count;
     return spelled;
@@ -30,6 +31,7 @@ int main(int argc, char **argv) {
     accuracy_groups(all);
     accuracy_commands(all);
     accuracy_layers(all);
+    accuracy_counters(all);
     accuracy_limits(all);
     int code = rows_close(all);
     if (spelled != argv) free(spelled);

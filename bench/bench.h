@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 void bench_ranges(rows *all);                       /* begin and end, by threads and GPUs */
+void bench_nvtx(rows *all);                         /* push and pop, recorded and not */
 void bench_sensors(rows *all);                      /* reading CPU and DRAM */
 void bench_sampler(rows *all);                      /* its share of a core; opening; memory */
 void bench_command(rows *all, const char *command); /* joulemeter run over the bare command */
@@ -18,6 +19,7 @@ void bench_store(rows *all);                        /* writing and opening files
 void bench_tables(rows *all);                       /* tables of many rows */
 void bench_figures(rows *all);                      /* figures of many samples */
 void bench_attribute(rows *all);                    /* energy of many kernels, few readings */
+void bench_profiles(rows *all);                     /* reading CSVs of Nsight Compute */
 
 /* A recording of one GPU, with so many samples of its power and as many of its counter, a step
  * apart. */

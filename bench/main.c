@@ -109,6 +109,7 @@ int main(int argc, char **argv) {
 
     setenv("JOULEMETER_SIMGPU_LIBRARY", library, 0);
 
+    bench_nvtx(all);
     bench_ranges(all);
     bench_sensors(all);
     bench_sampler(all);
@@ -118,5 +119,6 @@ int main(int argc, char **argv) {
     bench_tables(all);
     bench_figures(all);
     bench_attribute(all);
+    bench_profiles(all);
     return rows_close(all);
 }

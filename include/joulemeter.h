@@ -6,11 +6,12 @@
  *
  * This header is the whole public interface. Read it from top to bottom as a manual:
  *
- *   1. Conventions and version     6. Recordings             11. Devices and doctor
- *   2. Errors                      7. Energy                 12. Calibration
- *   3. Simple use                  8. Attribution            13. Power limits
- *   4. Sessions                    9. Reports and export     14. Tuning
- *   5. Ranges and marks           10. Figures
+ *   1. Conventions and version    7. Energy                 13. Power limits
+ *   2. Errors                     8. Attribution            14. Tuning
+ *   3. Simple use                 9. Reports and export     15. Carbon and cost
+ *   4. Sessions                  10. Figures                16. Logbook
+ *   5. Ranges and marks          11. Devices and doctor     17. Settings
+ *   6. Recordings                12. Calibration            18. Estimation from counters
  *
  * A first program:
  *
@@ -126,6 +127,7 @@ typedef struct jm_session jm_session;     /* measuring now */
 typedef struct jm_recording jm_recording; /* what was measured */
 typedef uint64_t jm_range_id;             /* 0 is no range */
 typedef struct jm_device jm_device;       /* section 6 */
+typedef struct jm_grid jm_grid;           /* section 15 */
 
 /* ---- 4. Sessions ----------------------------------------------------------------------------- */
 
@@ -171,6 +173,11 @@ typedef struct jm_session_options {
 JM_API int jm_session_open(jm_session **session, const jm_session_options *options,
                            jm_error *error);
 
+/* Joins the session of an outer `joulemeter run`, and never measures by itself: for libraries that
+ * are loaded into programs of others. JM_NOT_FOUND: there is no outer session; JM_CLOSED: it is
+ * gone; JM_NOT_SUPPORTED: it is of another version. On failure *session is NULL. */
+JM_API int jm_session_join(jm_session **session, jm_error *error);
+
 /* Stops measuring, ends what is still open and hands the recording over if `recording` is not
  * NULL (free it with jm_recording_free). Takes a bounded time even if a driver hangs. The session
  * is gone afterwards, whatever is returned. In a forked child it only lets go of its copy. */
@@ -212,8 +219,9 @@ JM_API int jm_session_check(jm_session *session);
 /* ---- 5. Ranges and marks ---------------------------------------------------------------------
  * A range is a named piece of time; ranges nest and overlap freely, in any thread. Beginning or
  * ending one is a time-stamp and a store: no driver call, no lock, no allocation. Only where a
- * thread's ring is full (8192 messages not collected yet) does it wait, half a second at most,
- * before it drops the message and counts it. After fork the child may go on marking; its ranges
+ * thread's ring is full (8192 messages not collected yet) does it wait before it drops the message
+ * and counts it: half a second at most, or 20 s while all memory is used and the file is being
+ * written, so that nothing is lost but time. After fork the child may go on marking; its ranges
  * carry its pid. */
 
 typedef enum jm_category {
@@ -251,6 +259,11 @@ JM_API void jm_end_with(jm_session *session, jm_range_id range, const char *attr
  * found later. It ends no earlier than it began, and no later than now. */
 JM_API void jm_end_at(jm_session *session, jm_range_id range, int64_t end_ns,
                       const char *attributes);
+
+/* Gives a thread of this process a name, by the number that the system has for it (gettid; 0: the
+ * calling thread). It becomes a fact of the recording, "thread 3", the number being that of
+ * jm_range.thread. */
+JM_API void jm_session_name_thread(jm_session *session, uint32_t tid, const char *name);
 
 /* An instant. */
 JM_API void jm_mark(jm_session *session, const char *name, const char *attributes);
@@ -345,10 +358,13 @@ typedef struct jm_range {
 #define JM_RANGE_INIT                                                                              \
     { sizeof(jm_range), 0, 0, 0, 0, JM_CATEGORY_USER, false, 0, 0, 0, 0, 0, 0 }
 
+#define JM_NO_PARENT UINT64_MAX
+
 /* Adds a range to a session whose times are known afterwards: a kernel, by its device-side times.
  * Its category, times, name, attributes, device, stream and parent are taken; where parent is 0
- * that is the innermost range open in the calling thread. Returns 0 where nothing is recorded; a
- * warning of the recording says so if the times are not those of jm_now_ns (UTC, say). */
+ * that is the innermost range open in the calling thread, where it is JM_NO_PARENT there is none.
+ * Returns 0 where nothing is recorded; a warning of the recording says so if the times are not
+ * those of jm_now_ns (UTC, say). */
 JM_API jm_range_id jm_range_add(jm_session *session, const jm_range *range);
 
 typedef struct jm_mark_info {
@@ -549,6 +565,7 @@ typedef struct jm_idle {
     double power_w;
     double u95_w;
     bool from_baseline;
+    double u_random_w; /* standard uncertainty, without that of the board's gain and offset */
 } jm_idle;
 JM_API int jm_energy_idle(const jm_recording *recording, uint32_t device, jm_idle *idle,
                           jm_error *error);
@@ -809,7 +826,7 @@ typedef struct jm_attribution_options {
                                  all calls but those that begin in a range of category warmup, as
                                  a replay of layers is */
     size_t window_count;
-    bool net;                        /* take the device's idle power off */
+    bool net; /* take the device's idle power off, of the whole, the sum and the gaps too */
     const jm_energy_options *energy; /* NULL: the defaults */
 } jm_attribution_options;
 #define JM_ATTRIBUTION_OPTIONS_INIT                                                                \
@@ -834,7 +851,7 @@ typedef struct jm_part {
     uint64_t calls;
     double time_s;           /* own time */
     double inclusive_time_s; /* with the ranges within it */
-    double power_w;          /* mean of its own time; of a member of a group the group's */
+    double power_w;          /* mean of its own time, net of idle power if energies are */
     double power_u95_w;
     jm_energy energy;    /* of its own time; JM_BOUND_ONLY for the members of a group */
     jm_energy inclusive; /* of its calls with all within them */
@@ -860,27 +877,33 @@ JM_API int jm_attribution_sum(const jm_attribution *attribution, const uint32_t 
 typedef struct jm_attribution_info {
     size_t size;
     uint32_t device;      /* index */
-    jm_category category; /* of the parts */
+    jm_category category; /* of the parts; of several (`categories`) that of most calls */
     jm_energy whole;      /* of the windows' time from the first call to the last, as measured */
     jm_energy sum;        /* of the parts and the gaps between them */
     jm_energy gap;        /* of the gaps: time in which no part ran */
-    double residual_j;    /* whole less sum */
+    double residual_j;    /* whole less sum. Windows a second or less apart are taken as one, with
+                             the time between them: of a time shorter than a refresh little is
+                             known, and of a thousand such no more */
     double
         residual_u95_j; /* its random uncertainty: what is beyond it, the powers do not explain */
     double idle_w;      /* that was taken off; NaN: nothing was */
     double idle_u95_w;
-    uint64_t readings; /* that have a part in them */
-    double effective;  /* of them, after what successive ones have in common */
-    double condition;  /* of the readings' overlap with the parts: 1 at best */
-    double noise_w;    /* standard deviation of what a reading shows beyond the parts */
-    double shift_s;    /* readings lie so much later than their sensor's lag says */
-    double lock;       /* 0 ... 1: do readings fall on the same place of every iteration? */
-    bool locked;       /* they do: vary the time between iterations, or replay the parts */
+    uint64_t readings;   /* that have a part in them */
+    double effective;    /* of them, after what successive ones have in common */
+    double condition;    /* of the readings' overlap with the parts: 1 at best */
+    double noise_w;      /* standard deviation of what a reading shows beyond the parts */
+    double shift_s;      /* readings lie so much later than their sensor's lag says */
+    double lock;         /* 0 ... 1: do readings fall on the same place of every iteration? */
+    bool locked;         /* they do: vary the time between iterations, or replay the parts */
+    uint32_t categories; /* of the parts: a set of 1u << jm_category */
+    uint64_t within;     /* readings while any part ran */
+    uint64_t needed;     /* so many as to tell the parts apart: with fewer there are bounds only,
+                            but of parts whose calls outlast the sensor's refresh */
 } jm_attribution_info;
 #define JM_ATTRIBUTION_INFO_INIT                                                                   \
     {                                                                                              \
         sizeof(jm_attribution_info), 0, JM_CATEGORY_USER, {0}, {0}, {0}, 0, 0, 0, 0, 0, 0, 0, 0,   \
-            0, 0, false                                                                            \
+            0, 0, false, 0, 0, 0                                                                   \
     }
 JM_API int jm_attribution_get(const jm_attribution *attribution, jm_attribution_info *info);
 
@@ -900,6 +923,36 @@ typedef struct jm_call {
  * are. */
 JM_API size_t jm_attribution_calls(const jm_attribution *attribution, jm_call *calls, size_t count);
 
+/* The same calls by where they stand: ranges of one name within ranges of the same names, up to the
+ * outermost one of their thread, make up a stack. A kernel stands in the NVTX range or layer that
+ * launched it. Stacks whose own calls have no energy here (a phase, around layers) are told of for
+ * what is in them. */
+#define JM_NO_STACK UINT32_MAX
+typedef struct jm_stacks jm_stacks;
+typedef struct jm_stack {
+    size_t size;
+    const char *name;
+    uint32_t parent; /* index of the stack that it stands in; JM_NO_STACK: none */
+    uint32_t depth;  /* stacks around it */
+    uint64_t calls;
+    double time_s; /* own time of its calls */
+    double inclusive_time_s;
+    double energy_j; /* of its own time */
+    double u95_j;    /* its part's, by its share of it */
+    double inclusive_j;
+    double inclusive_u95_j; /* as if all within it erred together: at most so much */
+} jm_stack;
+#define JM_STACK_INIT                                                                              \
+    { sizeof(jm_stack), 0, JM_NO_STACK, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* Outer stacks before the ones in them, beside each other those with the most energy first. Names
+ * belong to the recording, which must be that of the attribution and stay. */
+JM_API int jm_stacks_make(jm_stacks **stacks, const jm_attribution *attribution,
+                          const jm_recording *recording, jm_error *error);
+JM_API uint32_t jm_stacks_count(const jm_stacks *stacks);
+JM_API int jm_stacks_get(const jm_stacks *stacks, uint32_t index, jm_stack *stack);
+JM_API void jm_stacks_free(jm_stacks *stacks);
+
 /* All of it as a JSON object (docs/json.md), with calls if asked for. */
 JM_API int jm_attribution_json(const jm_attribution *attribution, bool calls, char **json,
                                jm_error *error);
@@ -914,9 +967,10 @@ typedef struct jm_report_options {
     uint32_t top;                    /* rows of each table of ranges. 0: 10 */
     bool tables; /* export: samples and marks in the columns of their tables (see jm_table), side
                     by side, rather than every sample of every sensor in a row */
+    const jm_grid *grid; /* say what the energy comes to (section 15). NULL: do not */
 } jm_report_options;
 #define JM_REPORT_OPTIONS_INIT                                                                     \
-    { sizeof(jm_report_options), 0, 0, false, 0, false }
+    { sizeof(jm_report_options), 0, 0, false, 0, false, 0 }
 
 /* The summary as text for a terminal, or as one JSON object (docs/json.md). */
 JM_API int jm_report_text(const jm_recording *recording, const jm_report_options *options,
@@ -1300,6 +1354,133 @@ JM_API int jm_calibrations_get(const jm_calibrations *result, uint32_t index,
                                jm_calibration *calibration);
 JM_API void jm_calibrations_free(jm_calibrations *result);
 
+/* ---- 13. Power limits ------------------------------------------------------------------------
+ * Reading and setting the limits of GPUs, and giving them back. Only root may set them, or who is
+ * allowed to by joulemeter-limitd, which is asked where the driver refuses.
+ *
+ *     jm_limits *limits;
+ *     jm_limit_target target = {JM_LEVER_POWER, 250, false};
+ *     if (jm_limits_open(&limits, NULL, &error) == JM_OK &&
+ *         jm_limits_set(limits, JM_LIMITS_ALL, &target, 0, &error) == JM_OK)
+ *         work();
+ *     jm_limits_close(limits, NULL);
+ *
+ * A limit that is set is a loan. Another process, the guard, sets it, and gives it back when
+ * jm_limits_close says so or when this process ends, however it does: by return, by a signal, by
+ * SIGKILL. A forked child owns none of it. Several loans of one GPU form a stack, whoever has
+ * them: the limit is the one that was set last, and where a loan ends that is not the last it is
+ * forgotten. When none is left, the limit is the one before the first (docs/limits.md). */
+
+typedef enum jm_lever {
+    JM_LEVER_POWER = 0, /* the board's power limit, W */
+    JM_LEVER_CLOCK      /* the highest clock of its multiprocessors, MHz */
+} jm_lever;
+
+JM_API const char *jm_lever_name(int lever); /* "power" */
+JM_API const char *jm_lever_unit(int lever); /* "W" */
+
+#define JM_LIMITS_ALL UINT32_MAX /* every GPU that was opened */
+
+typedef struct jm_limits_options {
+    size_t size;
+    const char *gpus;     /* as in jm_session_options */
+    const char *simulate; /* likewise */
+    jm_session *session;  /* whose simulated GPUs are meant. NULL: none */
+    const char *socket;   /* of joulemeter-limitd. NULL: $JOULEMETER_LIMITD_SOCKET, else
+                             /run/joulemeter/limitd.sock */
+    int32_t pid; /* limits are given back when this process ends, and jm_limits_close leaves
+                    them alone. 0: this process */
+} jm_limits_options;
+#define JM_LIMITS_OPTIONS_INIT                                                                     \
+    { sizeof(jm_limits_options), 0, 0, 0, 0, 0 }
+
+/* Lists the GPUs; nothing is set. For one thread at a time. JM_NOT_FOUND: a GPU that is not there,
+ * or none at all; JM_MISSING_LIBRARY: there is no driver; JM_HUNG: it does not answer. */
+typedef struct jm_limits jm_limits;
+JM_API int jm_limits_open(jm_limits **limits, const jm_limits_options *options, jm_error *error);
+
+/* Gives back what was set, and waits for it. The object is gone, whatever is returned: where a
+ * limit could not be given back the error says so, and the guard goes on trying. */
+JM_API int jm_limits_close(jm_limits *limits, jm_error *error);
+
+JM_API uint32_t jm_limits_count(const jm_limits *limits);
+
+/* Settings for a child process that is to see the same simulated GPUs ("NAME=value", ended by
+ * NULL); NULL where they are real. */
+JM_API const char *const *jm_limits_environment(jm_limits *limits);
+
+/* A limit of one GPU as it is now. Figures that the driver does not give are NaN. */
+typedef struct jm_limit {
+    size_t size;
+    const char *device; /* "gpu0"; texts live until the next call for the same GPU and lever */
+    const char *uuid;
+    const char *model;
+    jm_lever lever;
+    bool simulated;
+    int status;          /* JM_OK, or why it cannot be read */
+    const char *message; /* a sentence: why not, or what is to be known of it; "" */
+    double value;        /* in force, W or MHz. Clocks: that of the last loan, NaN where there is
+                            none: the driver does not tell of a lock */
+    double requested;    /* what the driver was last asked for; value is less where the board has
+                            other limits besides */
+    double standard;     /* the board's default. Clocks: the highest */
+    double least, most;  /* what can be set */
+    double base;         /* what it goes back to when all loans end; NaN: there is no loan */
+    uint32_t loans;      /* that are alive */
+    int32_t holder_pid;  /* whose loan is in force; 0: nobody's */
+    const char *holder;  /* its name, "" */
+    bool left_over;      /* it was set under a guard that was killed: jm_limits_reset mends it */
+    bool volatile_limit; /* persistence mode is off: the driver forgets the limit as soon as no
+                            program uses the GPU */
+} jm_limit;
+
+/* Set limit->size before the call. JM_NOT_FOUND: no such index. Where the limit cannot be read the
+ * call returns JM_OK, and limit->status why. */
+JM_API int jm_limits_read(jm_limits *limits, uint32_t index, jm_lever lever, jm_limit *limit,
+                          jm_error *error);
+
+/* What to set. */
+typedef struct jm_limit_target {
+    jm_lever lever;
+    double value; /* W or MHz; per cent of the board's default */
+    bool percent;
+} jm_limit_target;
+
+/* "250", "250W", "70%", "1200MHz". JM_INVALID: the text is none of them. */
+JM_API int jm_limit_parse(const char *text, jm_lever lever, jm_limit_target *target,
+                          jm_error *error);
+
+enum {
+    JM_LIMIT_KEEP = 1u << 0,    /* no loan: the limit stays. Where others have loans it comes into
+                                   force after them */
+    JM_LIMIT_DEFAULT = 1u << 1, /* jm_limits_reset: the board's default, not what was before */
+    JM_LIMIT_FORCE = 1u << 2    /* jm_limits_reset: end the loans of others, too */
+};
+
+/* Sets a limit of one GPU or of all: of all or of none. What the board does not allow is brought
+ * within its bounds (clocks: to the next lower step), and jm_limits_notes says so. Setting again
+ * changes the loan. What is in force afterwards is read back and compared. JM_PERMISSION: the
+ * message says what to run; JM_NOT_SUPPORTED; JM_LOST; JM_HUNG: no answer in time;
+ * JM_MISSING_LIBRARY: joulemeter-limitd, which is the guard, is not to be found. */
+JM_API int jm_limits_set(jm_limits *limits, uint32_t index, const jm_limit_target *target,
+                         uint32_t flags, jm_error *error);
+
+/* Ends the loan of one lever early. */
+JM_API int jm_limits_restore(jm_limits *limits, uint32_t index, jm_lever lever, jm_error *error);
+
+/* Mends what killed guards left: the limit that was before. Where nothing is to be mended, the
+ * board's default is set. Loans of others go on, and end there (see JM_LIMIT_FORCE). */
+JM_API int jm_limits_reset(jm_limits *limits, uint32_t index, jm_lever lever, uint32_t flags,
+                           jm_error *error);
+
+/* What the last jm_limits_set, _restore or _reset has to say beside that it worked: sentences that
+ * end with a line break each; "" if nothing. Belongs to the object, until the next of them. */
+JM_API const char *jm_limits_notes(const jm_limits *limits);
+
+/* May this process set a GPU's limits, and by whom (status JM_OK), or what would mend that? Nothing
+ * is set. Set finding->size before the call; its texts live until the next one. */
+JM_API int jm_limits_access(jm_limits *limits, uint32_t index, jm_finding *finding);
+
 /* ---- 14. Tuning -------------------------------------------------------------------------------
  * Which power limit (or clock) serves a program best, found with few trials. A tuner is asked what
  * to try and told what came of it; it touches no hardware and reads no clock:
@@ -1343,14 +1524,9 @@ JM_API double jm_objective_value(const jm_objective *objective, double seconds, 
 /* "J s^2", "money" ... Never NULL. */
 JM_API const char *jm_objective_unit(const jm_objective *objective);
 
-typedef enum jm_lever {
-    JM_LEVER_LIMIT = 0, /* settings are power limits in W */
-    JM_LEVER_CLOCK      /* settings are highest SM clocks in MHz */
-} jm_lever;
-
 typedef struct jm_tuner_options {
     size_t size;
-    jm_lever lever;
+    jm_lever lever;         /* power limits in W, or highest clocks in MHz */
     double lowest, highest; /* what the board takes; both needed unless `settings` is given */
     double standard;        /* its default, with which all is compared. 0: the highest */
     double step;            /* settings are lowest + a multiple of it. 0: 1 */
@@ -1364,7 +1540,7 @@ typedef struct jm_tuner_options {
 } jm_tuner_options;
 #define JM_TUNER_OPTIONS_INIT                                                                      \
     {                                                                                              \
-        sizeof(jm_tuner_options), JM_LEVER_LIMIT, 0, 0, 0, 0, 0, 0, {JM_OBJECTIVE_ED2P, 0, 0, 0},  \
+        sizeof(jm_tuner_options), JM_LEVER_POWER, 0, 0, 0, 0, 0, 0, {JM_OBJECTIVE_ED2P, 0, 0, 0},  \
             0, 0, 0, 0                                                                             \
     }
 
@@ -1420,21 +1596,21 @@ JM_API size_t jm_tuner_setting_count(const jm_tuner *tuner);
 JM_API double jm_tuner_setting(const jm_tuner *tuner, size_t index);
 
 /* A value with the interval in which it lies with 95 % probability. */
-typedef struct jm_estimate {
+typedef struct jm_interval {
     double value, lower, upper;
-} jm_estimate;
+} jm_interval;
 
 /* What is known of a setting: of one item of work. The objective is relative to that of the
  * standard setting (0.9: a tenth less), as is time: what both err by alike cancels. */
 typedef struct jm_tuner_point {
     size_t size;
     double setting;
-    jm_estimate seconds;
-    jm_estimate power_w;
-    jm_estimate energy_j;
-    jm_estimate objective; /* in jm_objective_unit */
-    jm_estimate relative;  /* objective over that of the standard setting */
-    jm_estimate slowdown;  /* time over that at the standard setting */
+    jm_interval seconds;
+    jm_interval power_w;
+    jm_interval energy_j;
+    jm_interval objective; /* in jm_objective_unit */
+    jm_interval relative;  /* objective over that of the standard setting */
+    jm_interval slowdown;  /* time over that at the standard setting */
     double binds;          /* probability that the setting holds the board back */
     double trials;         /* that were measured at it */
     double measured_seconds, measured_power_w, measured_energy_j; /* NaN: none was */
@@ -1469,11 +1645,6 @@ typedef struct jm_tuner_result {
 JM_API int jm_tuner_result_get(jm_tuner *tuner, jm_tuner_result *result, jm_error *error);
 /* "never binds" for JM_TUNER_NEVER_BINDS. */
 JM_API const char *jm_tuner_verdict_name(int verdict);
-
-/* Energy and time of an item at every setting, each relative to that at the standard one, with the
- * intervals and what was measured; the caller's (jm_figure_free). JM_NO_DATA: no trial
- * measured anything. */
-JM_API int jm_figure_tuning(jm_figure **figure, jm_tuner *tuner, jm_error *error);
 
 /* Trials in their order, and the curve over all settings: CSV with a header that has units. */
 JM_API int jm_tuner_trials_csv(const jm_tuner *tuner, char **csv, jm_error *error);
@@ -1538,6 +1709,587 @@ JM_API int jm_trial_meter_progress(const jm_trial_meter *meter, jm_trial_progres
  * there was, unsettled, by ending (`final`). */
 JM_API int jm_trial_meter_trial(const jm_trial_meter *meter, double setting, bool final,
                                 jm_trial *trial, jm_error *error);
+
+/* Steering joins it all for a program on real boards: a session measures them, their limits are
+ * set, a tuner says what is next, and, where the program goes on meanwhile, a trial meter when.
+ *
+ *     jm_steering_open(&steering, session, limits, NULL, &error);
+ *     jm_steering_next(steering, NULL, &error);
+ *     while (more_to_do()) {
+ *         work();
+ *         jm_steering_item(steering, jm_now_ns(), 1);
+ *         jm_steering_poll(steering, NULL, &error);
+ *     }
+ *     jm_steering_end(steering, NULL);
+ *     jm_tuner_result_get(jm_steering_tuner(steering), &result, &error);
+ *     jm_steering_close(steering);
+ *
+ * When nothing is left to try the best setting is set, and the work goes on under it. What was set
+ * is a loan of `limits`, and ends with it. */
+typedef struct jm_steering jm_steering;
+
+typedef struct jm_steering_options {
+    size_t size;
+    jm_tuner_options tuner;       /* bounds, standard and step may be 0: the board's */
+    jm_trial_meter_options meter; /* of trials while the program goes on */
+} jm_steering_options;
+#define JM_STEERING_OPTIONS_INIT                                                                   \
+    { sizeof(jm_steering_options), JM_TUNER_OPTIONS_INIT, JM_TRIAL_METER_OPTIONS_INIT }
+
+/* Nothing is set yet. `session` must measure by itself (JM_SESSION_NO_JOIN) every GPU of `limits`;
+ * both must live as long as the steering. Several GPUs are tuned as one: they get the same setting,
+ * and energy is that of all. JM_INVALID: they have not the same bounds, or the session does not
+ * measure them; JM_NOT_SUPPORTED: the driver does not tell of the limit; JM_PERMISSION: the message
+ * says what to run. For one thread at a time, but for jm_steering_item and _pause. */
+JM_API int jm_steering_open(jm_steering **steering, jm_session *session, jm_limits *limits,
+                            const jm_steering_options *options, jm_error *error);
+/* The setting stays: it is the limits' loan. */
+JM_API void jm_steering_close(jm_steering *steering);
+
+/* Asks the tuner what is next and sets it: a trial begins. step->done: nothing is left, and the
+ * best is set. `step` may be NULL; else set step->size before the call. What the board does not
+ * take is told to the tuner as a failed trial, and the next one asked for; an error is what no
+ * further trial would mend (permission, a lost board). */
+JM_API int jm_steering_next(jm_steering *steering, jm_tuner_step *step, jm_error *error);
+
+/* So many items of work were done by this time, which has passed. From any thread, quick. */
+JM_API void jm_steering_item(jm_steering *steering, int64_t end_ns, double items);
+/* The time between was no work (a pause, a validation): it is left out of the trial. Likewise. */
+JM_API void jm_steering_pause(jm_steering *steering, int64_t begin_ns, int64_t end_ns);
+
+typedef struct jm_steering_progress {
+    size_t size;
+    bool running;       /* a trial is under way */
+    bool done;          /* nothing is left to try, and the best is set */
+    bool ended;         /* this call has ended a trial: `last` is it */
+    double setting;     /* in force */
+    const char *reason; /* why it is tried; it lives until the next call */
+    uint32_t trials;    /* that have ended */
+    jm_trial last;
+    jm_trial_progress trial;
+} jm_steering_progress;
+
+/* Goes through the items whose readings are there by now; where they are enough, ends the trial and
+ * begins the next. To be called every tenth of a second or so. `progress` may be NULL; else set
+ * progress->size before the call. */
+JM_API int jm_steering_poll(jm_steering *steering, jm_steering_progress *progress, jm_error *error);
+
+/* The work has ended, or its rest belongs to no trial: ends the one under way with what there is,
+ * if that is any good. No other begins. */
+JM_API int jm_steering_end(jm_steering *steering, jm_error *error);
+
+/* The other way, for work that is run anew for each setting: what was done in [begin_ns, end_ns]
+ * is the trial. It waits until the readings are there (0.3 s at most). `trial` may be NULL; else
+ * set trial->size before the call. No trial is under way afterwards. */
+JM_API int jm_steering_measure(jm_steering *steering, int64_t begin_ns, int64_t end_ns,
+                               double items, jm_trial *trial, jm_error *error);
+/* Is what was done since `begin_ns` enough for such a trial? Its energy is then known as well as
+ * options.meter.target_pct wants, as far as readings have come, or options.meter.max_s have passed.
+ * Else the work is better done once more: sensors are slow, and a second is soon too short. */
+JM_API bool jm_steering_enough(jm_steering *steering, int64_t begin_ns);
+/* The trial under way came to nothing. */
+JM_API int jm_steering_fail(jm_steering *steering, jm_error *error);
+
+/* Its tuner: for results, and for trials of elsewhere. It lives as long as the steering. */
+JM_API jm_tuner *jm_steering_tuner(jm_steering *steering);
+
+/* What tuning came to. */
+typedef struct jm_tuning {
+    size_t size;
+    jm_lever lever;
+    jm_objective objective;
+    jm_tuner *tuner;              /* whose points and trials are meant; else these: */
+    double standard, setting;     /* the default, and the best; NaN: none is better */
+    const jm_tuner_point *points; /* over the settings, rising */
+    size_t point_count;
+    const jm_trial *trials;
+    size_t trial_count;
+} jm_tuning;
+
+/* A figure of it: energy, time and objective over the settings, of those at the standard, with the
+ * objective's 95 % interval and what was measured. JM_NO_DATA: no trial measured anything. */
+JM_API int jm_figure_tuning(jm_figure **figure, const jm_tuning *tuning, jm_error *error);
+
+/* ---- 15. Carbon and cost ----------------------------------------------------------------------
+ * Joules into grams of CO2 equivalent, money and water. Nothing is asked of the network: a country
+ * is given or follows from the time zone, and its figures come from a table in the library. */
+
+typedef struct jm_country {
+    size_t size;
+    const char *alpha2; /* ISO 3166-1: "FR" */
+    const char *alpha3; /* "FRA" */
+    const char *name;   /* "France" */
+    double intensity_g; /* gCO2e a kWh, mean of the year; NaN: the table has none */
+    uint32_t year;      /* 0 likewise */
+    const char *source; /* where the intensity comes from, and its licence */
+    const void *reserved;
+} jm_country;
+
+/* Finds a country by two letters, three letters ("fr", "FRA"; "UK" is GB) or its name in the table.
+ * Set country->size before the call. JM_NOT_FOUND: there is none, and the message says what is
+ * near.
+ */
+JM_API int jm_country_find(const char *code, jm_country *country, jm_error *error);
+/* All of them, by alpha2. JM_NOT_FOUND if the index is too large. */
+JM_API uint32_t jm_country_count(void);
+JM_API int jm_country_at(uint32_t index, jm_country *country);
+/* The country of a time zone ("Europe/Paris"), or of this machine's (NULL: $TZ, /etc/localtime,
+ * /etc/timezone). JM_NO_DATA: it belongs to none, as UTC does. */
+JM_API int jm_country_of_zone(const char *zone, jm_country *country, jm_error *error);
+
+/* A jm_grid is what a kilowatt-hour costs where it is used. It does not change once it is open: for
+ * any thread. */
+typedef struct jm_grid_options {
+    size_t size;
+    const char *country;   /* as jm_country_find takes it. NULL: that of the time zone; "none" */
+    const char *intensity; /* gCO2e a kWh ("56", "0.056 kg"), or a CSV file of times and such
+                              numbers (docs/carbon.md). NULL: the country's */
+    double intensity_u;    /* its relative standard uncertainty. 0: 0.25 of a country's year (an
+                              assumption: hours differ from their year by as much), 0 of what is
+                              given */
+    double pue;            /* power usage effectiveness: energy of the building over that of its
+                              computers. 0: 1 */
+    double price;          /* money a kWh. 0: not known */
+    const char *currency;  /* "EUR" */
+    double water_l;        /* litres a kWh of the computers (WUE). 0: not known */
+    bool no_zone;          /* do not ask the time zone */
+} jm_grid_options;
+#define JM_GRID_OPTIONS_INIT                                                                       \
+    { sizeof(jm_grid_options), 0, 0, 0, 0, 0, 0, 0, false }
+
+/* `options` may be NULL. Where the intensity is not known the grid opens all the same, and its
+ * `note` says why. JM_NOT_FOUND: there is no such country; JM_FORMAT: the file of intensities is
+ * wrong, and the message has the line; JM_INVALID: a number that cannot be (a PUE below 1). */
+JM_API int jm_grid_open(jm_grid **grid, const jm_grid_options *options, jm_error *error);
+/* Likewise, from a CSV text instead of a file. `name` is what messages call it. */
+JM_API int jm_grid_parse(jm_grid **grid, const char *csv, size_t length, const char *name,
+                         const jm_grid_options *options, jm_error *error);
+JM_API void jm_grid_free(jm_grid *grid);
+
+typedef enum jm_intensity_source {
+    JM_INTENSITY_UNKNOWN = 0,
+    JM_INTENSITY_GIVEN,   /* a number of the user's */
+    JM_INTENSITY_COUNTRY, /* the year's mean of the country that was given */
+    JM_INTENSITY_ZONE,    /* likewise, of the country that the time zone belongs to */
+    JM_INTENSITY_SERIES   /* a time series of the user's */
+} jm_intensity_source;
+
+typedef struct jm_grid_info {
+    size_t size;
+    jm_intensity_source source;
+    const char *country, *country_alpha3, *country_name; /* "" where none is known */
+    double intensity_g; /* a kWh; of a series its mean over time; NaN: not known */
+    double intensity_u; /* relative standard uncertainty */
+    uint32_t year;      /* of a country's figure; 0 else */
+    double pue;
+    double price;                     /* NaN: not known */
+    const char *currency;             /* "" */
+    double water_l;                   /* NaN: not known */
+    uint64_t rows;                    /* of the series; 0: there is none */
+    double first_unix_s, last_unix_s; /* what it covers */
+    const char *text;                 /* "56 gCO2e/kWh (France, 2023)"; or why there is none */
+} jm_grid_info;
+JM_API int jm_grid_get(const jm_grid *grid, jm_grid_info *info);
+
+/* Intensity of a moment. JM_NO_DATA: the series does not cover it, or none is known. */
+JM_API int jm_grid_intensity(const jm_grid *grid, double unix_s, double *g);
+
+/* What an energy comes to. Intervals are those of the energy and of the intensity together (95 %;
+ * the two are independent); under JM_BOUND_ONLY those of the bounds. */
+typedef struct jm_carbon {
+    size_t size;
+    double g;                /* gCO2e: energy x PUE x intensity; NaN: no intensity is known */
+    double lower_g, upper_g; /* NaN likewise */
+    double intensity_g;      /* mean of the time, weighted by the energy */
+    double intensity_u;      /* its relative standard uncertainty */
+    double covered;          /* share of the energy at whose time the intensity is known; for the
+                                rest it is that of the series on average */
+    double facility_j;       /* energy x PUE */
+    double cost;             /* NaN: no price is known */
+    double cost_lower, cost_upper;
+    double water_l;     /* NaN: not known */
+    double reserved[2]; /* 0 */
+} jm_carbon;
+
+/* Of an energy, whenever it was used. Set carbon->size before the call. */
+JM_API int jm_carbon_of(const jm_grid *grid, const jm_energy *energy, jm_carbon *carbon,
+                        jm_error *error);
+/* Of a device's energy in a window: a series is integrated over the power curve. `energy` gets that
+ * of the window, or is NULL. JM_NO_DATA: the device has no sensor, or the series has nothing of the
+ * window, and the message has both times. */
+JM_API int jm_carbon_window(const jm_grid *grid, const jm_recording *recording, uint32_t device,
+                            int64_t begin_ns, int64_t end_ns, const jm_energy_options *options,
+                            jm_carbon *carbon, jm_energy *energy, jm_error *error);
+
+/* ---- 16. Logbook ------------------------------------------------------------------------------
+ * One SQLite file that keeps a row for every run that asks for it. Any number of processes append
+ * at once; a row whose append returned JM_OK is on the disk. What is kept is in the table of
+ * columns and nowhere else; a user's name and place are kept only if they are given. */
+
+typedef struct jm_log_column {
+    size_t size;
+    const char *name;  /* "co2_g" */
+    const char *title; /* PowerMeter's, "CO2 emitted (gCO2e)"; of the others their name */
+    jm_sql_type type;
+    const char *meaning; /* a line */
+} jm_log_column;
+
+/* The columns of every row: PowerMeter's 20 in its order, then joulemeter's own. JM_NOT_FOUND if
+ * the index is too large. */
+JM_API uint32_t jm_log_column_count(void);
+JM_API int jm_log_column_at(uint32_t index, jm_log_column *column);
+
+/* $XDG_STATE_HOME/joulemeter/log.db, or else ~/.local/state/joulemeter/log.db: the logbook where a
+ * path is NULL. The caller's, to be freed with jm_free. */
+JM_API int jm_log_usual_path(char **path, jm_error *error);
+
+/* A value of a row. */
+typedef struct jm_log_value {
+    const char *column;
+    const char *text; /* NULL: the number */
+    double number;
+} jm_log_value;
+
+/* Appends a row, making the file and its folder if need be; `id` gets its number, or is NULL.
+ * Columns without a value are NULL. Older logbooks are brought up to date first. JM_NOT_SUPPORTED:
+ * a newer joulemeter made it; JM_FORMAT: the file is no logbook; JM_INVALID: no such column. */
+JM_API int jm_log_append(const char *path, const jm_log_value *values, size_t count, int64_t *id,
+                         jm_error *error);
+
+typedef struct jm_log_run {
+    size_t size;
+    int64_t begin_ns, end_ns;   /* what is logged. Both 0: the command's time, else all */
+    const jm_grid *grid;        /* NULL: energies alone */
+    bool place;                 /* keep the country also where the time zone alone says it */
+    const jm_log_value *values; /* project, user, tag, ... as well */
+    size_t count;
+    const char *folder; /* whose git commit is kept. NULL: the working folder's; "": none */
+    const jm_energy_options *energy;
+} jm_log_run;
+#define JM_LOG_RUN_INIT                                                                            \
+    { sizeof(jm_log_run), 0, 0, 0, false, 0, 0, 0, 0 }
+
+/* Appends a row about a recording: its time, energies, carbon, machine and environment. */
+JM_API int jm_log_recording(const char *path, const jm_recording *recording, const jm_log_run *run,
+                            int64_t *id, jm_error *error);
+
+/* Which rows: those that meet all that is set. */
+typedef struct jm_log_filter {
+    size_t size;
+    const char *project; /* NULL: any */
+    const char *tag;
+    double since_unix_s, until_unix_s; /* began in [since, until). 0: open */
+    int64_t id;                        /* this row. 0: any */
+    uint64_t last;                     /* only so many, the latest. 0: all */
+} jm_log_filter;
+#define JM_LOG_FILTER_INIT                                                                         \
+    { sizeof(jm_log_filter), 0, 0, 0, 0, 0, 0 }
+
+typedef enum jm_log_view {
+    JM_LOG_ALL = 0,    /* id, then every column by its name */
+    JM_LOG_POWERMETER, /* PowerMeter's 20 columns with its titles and units */
+    JM_LOG_CODECARBON, /* CodeCarbon's columns of emissions.csv */
+    JM_LOG_PROJECTS,   /* totals of each project: runs, time, energy, carbon, money */
+    JM_LOG_MONTHS      /* totals of each month (UTC) */
+} jm_log_view;
+
+/* Rows in the order in which they were appended: column names first, as with jm_sql. A logbook that
+ * is not there has no rows. */
+JM_API int jm_log_rows(const char *path, jm_log_view view, const jm_log_filter *filter,
+                       jm_row_fn row, void *user, jm_error *error);
+
+/* The SQL statements that make an empty logbook: with INSERTs after them, a copy of it. */
+JM_API int jm_log_schema(char **sql, jm_error *error);
+
+/* Deletes rows for good, and gives their space back. A filter that names nothing is JM_INVALID. */
+JM_API int jm_log_prune(const char *path, const jm_log_filter *filter, uint64_t *removed,
+                        jm_error *error);
+
+/* A sentence and a table for a paper: energy, carbon, how they were found and how well they are
+ * known. `format` is "markdown" or "latex". JM_NO_DATA: there are no such rows. */
+JM_API int jm_log_statement(const char *path, const jm_log_filter *filter, const char *format,
+                            char **text, jm_error *error);
+
+/* ---- 17. Settings -----------------------------------------------------------------------------
+ * What users say once rather than with every command. The file is weakest, then come environment
+ * variables, then what a program sets (flags). */
+
+typedef enum jm_setting_kind {
+    JM_SETTING_TEXT = 0,
+    JM_SETTING_NUMBER,
+    JM_SETTING_BOOL
+} jm_setting_kind;
+
+typedef struct jm_setting {
+    size_t size;
+    const char *key;         /* "carbon.country" */
+    const char *environment; /* "JOULEMETER_COUNTRY" */
+    jm_setting_kind kind;
+    const char *meaning; /* a line */
+    const char *value;   /* as text; NULL: not set */
+    double number;       /* of JM_SETTING_NUMBER; NaN: not set */
+    bool on;             /* of JM_SETTING_BOOL */
+    const char *source;  /* "/etc/x/joulemeter/config.toml:3", "$JOULEMETER_COUNTRY",
+                            "--country", "not set" */
+} jm_setting;
+
+typedef struct jm_settings jm_settings;
+
+/* $XDG_CONFIG_HOME/joulemeter/config.toml, or else ~/.config/joulemeter/config.toml. */
+JM_API int jm_settings_usual_path(char **path, jm_error *error);
+
+/* Reads the file (NULL: the usual one; it need not be there) and the environment. JM_FORMAT: the
+ * file is wrong, and the message has the line; JM_INVALID: an environment variable is. */
+JM_API int jm_settings_open(jm_settings **settings, const char *path, jm_error *error);
+JM_API void jm_settings_free(jm_settings *settings);
+
+/* The settings that there are, in their order; texts live as long as the settings, and until that
+ * one is set anew. JM_NOT_FOUND: there is none of that index or key. "country" is short for
+ * "carbon.country". */
+JM_API uint32_t jm_settings_count(void);
+JM_API int jm_settings_at(const jm_settings *settings, uint32_t index, jm_setting *setting);
+JM_API int jm_settings_get(const jm_settings *settings, const char *key, jm_setting *setting,
+                           jm_error *error);
+
+/* Sets one above all else for this program, `source` being where it comes from. */
+JM_API int jm_settings_set(jm_settings *settings, const char *key, const char *value,
+                           const char *source, jm_error *error);
+
+/* Writes one into the file (NULL: the usual one), leaving the rest of it as it is; value NULL takes
+ * it out. */
+JM_API int jm_settings_save(const char *path, const char *key, const char *value, jm_error *error);
+
+/* A grid as the settings have it. */
+JM_API int jm_grid_of_settings(jm_grid **grid, const jm_settings *settings, jm_error *error);
+
+/* ---- 18. Estimation from counters -------------------------------------------------------------
+ * Watts of kernels from what Nsight Compute counted of them, for boards or moments where power
+ * cannot be measured. A profile (CSV) becomes activities: shares of what a board can do at most,
+ * such as 0.8 of its memory's bandwidth. A power model is a constant and watts for each activity at
+ * its full rate, none of them negative; it knows how wrong it was on programs that it had not seen,
+ * and widens its intervals where it is asked for what it has not seen. docs/estimate.md has the
+ * formulas. */
+
+/* What a power model may add up. */
+#define JM_ACTIVITY_TABLE(X)                                                                       \
+    X(CONSTANT, "constant", "1")                                                                   \
+    X(TEMPERATURE, "temperature", "degrees above 25 C, of 100")                                    \
+    X(CLOCK, "clock", "SM clock, of the highest")                                                  \
+    X(SM_ACTIVE, "sm_active", "SMs with work")                                                     \
+    X(PIPES, "pipes", "busy cycles of the five pipes alu, fma, fp64, shared and tensor, a fifth")  \
+    X(ISSUE, "issue", "warp instructions, of 4 a cycle and SM")                                    \
+    X(ALU, "alu", "busy cycles of the integer and logic pipe")                                     \
+    X(FMA, "fma", "busy cycles of the multiply-add pipe")                                          \
+    X(FP16, "fp16", "instructions of the half precision pipe, of 1 a cycle and SM")                \
+    X(FP64, "fp64", "busy cycles of the double precision pipe")                                    \
+    X(XU, "xu", "instructions of the special function pipe, of 1 a cycle and SM")                  \
+    X(TENSOR, "tensor", "busy cycles of the tensor pipe")                                          \
+    X(L1, "l1", "32-byte sectors of L1, of 4 a cycle and SM")                                      \
+    X(SHARED, "shared", "instructions on shared memory, of 1 a cycle and SM")                      \
+    X(CONST_CACHE, "const_cache", "requests to the constant cache, of 1 a cycle and SM")           \
+    X(L2, "l2", "32-byte sectors of L2, of 1 a cycle and SM")                                      \
+    X(DRAM, "dram", "bytes of memory, of the published bandwidth")                                 \
+    X(NVLINK, "nvlink", "bytes over NVLink, of the published bandwidth")                           \
+    X(PCIE, "pcie", "bytes over PCIe, of the published bandwidth")
+
+typedef enum jm_activity {
+#define JM_ACTIVITY_ENUM(code, name, meaning) JM_ACTIVITY_##code,
+    JM_ACTIVITY_TABLE(JM_ACTIVITY_ENUM)
+#undef JM_ACTIVITY_ENUM
+        JM_ACTIVITY_COUNT
+} jm_activity;
+
+/* "dram" for JM_ACTIVITY_DRAM, and what its rate is a share of. Never NULL. */
+JM_API const char *jm_activity_name(int activity);
+JM_API const char *jm_activity_meaning(int activity);
+
+/* Boards whose limits were published: names as Nsight Compute gives them. */
+typedef struct jm_board {
+    size_t size;
+    const char *name;     /* "Tesla V100-SXM2" */
+    double power_limit_w; /* TDP */
+    uint32_t sms;
+    double clock_hz;       /* boost */
+    double dram_bytes_s;   /* bandwidth, published */
+    double nvlink_bytes_s; /* both directions together; 0: it has none */
+    double pcie_bytes_s;   /* likewise */
+} jm_board;
+
+JM_API uint32_t jm_board_count(void);
+/* Set board->size before the call. JM_NOT_FOUND if the index is too large. */
+JM_API int jm_board_get(uint32_t index, jm_board *board);
+/* The board that a name means: "v100", "NVIDIA A100-SXM4-80GB". JM_NOT_FOUND: the message lists the
+ * boards there are. */
+JM_API int jm_board_find(const char *name, jm_board *board, jm_error *error);
+
+/* Profiles: what Nsight Compute wrote with --csv, of any version: raw and details pages, a column
+ * or a row for each metric, any locale, several processes and boards. Launches of one kernel in one
+ * process on one board are put together as they are read; memory grows with the number of
+ * different kernels only. */
+typedef struct jm_profile jm_profile;
+
+typedef struct jm_profile_kernel {
+    size_t size;
+    const char *process; /* "" if the file does not tell */
+    int64_t pid;         /* -1 likewise */
+    const char *device;  /* the board's name, or its index as text; "" likewise */
+    const char *kernel;
+    uint64_t launches;
+    double duration_s; /* of all launches; NaN: not in the file */
+} jm_profile_kernel;
+
+JM_API int jm_profile_new(jm_profile **profile, jm_error *error);
+/* Text of a profile, in pieces of any length. JM_FORMAT: the message has the number of the line. */
+JM_API int jm_profile_feed(jm_profile *profile, const char *bytes, size_t length, jm_error *error);
+/* The end of a file; others may follow. JM_NO_DATA: there was no kernel in it, the message says
+ * why, as far as Nsight Compute told; JM_PERMISSION: it was not allowed to read counters, the
+ * message has the remedy. */
+JM_API int jm_profile_end(jm_profile *profile, jm_error *error);
+/* All of it for one file. */
+JM_API int jm_profile_read(jm_profile **profile, const char *path, jm_error *error);
+/* For one thread at a time. Set `size` before the call; texts belong to the profile. JM_NOT_FOUND
+ * if the index is too large. Kernels come in the order of their first launch. */
+JM_API uint32_t jm_profile_kernel_count(const jm_profile *profile);
+JM_API int jm_profile_get(const jm_profile *profile, uint32_t index, jm_profile_kernel *kernel);
+/* Lines between the table's rows that belong to the program's own output. */
+JM_API uint64_t jm_profile_foreign_lines(const jm_profile *profile);
+/* An activity of a kernel on a board, mean over its launches by duration; NaN: the file does not
+ * tell. `approximate` (or NULL): it follows from a figure that stands for it only. */
+JM_API double jm_profile_activity(const jm_profile *profile, uint32_t index, const jm_board *board,
+                                  jm_activity activity, bool *approximate);
+JM_API void jm_profile_free(jm_profile *profile);
+
+/* Power models. */
+typedef struct jm_power_model jm_power_model;
+
+typedef enum jm_power_kind { JM_POWER_MIN = 0, JM_POWER_AVERAGE, JM_POWER_PEAK } jm_power_kind;
+enum { JM_POWER_KINDS = 3 };
+
+/* The model that comes with joulemeter: trained on published data of one V100. */
+JM_API int jm_power_model_shipped(jm_power_model **model, jm_error *error);
+/* From its JSON; nothing of it is run. JM_FORMAT: what is wrong with it. */
+JM_API int jm_power_model_parse(jm_power_model **model, const char *json, size_t length,
+                                jm_error *error);
+JM_API int jm_power_model_read(jm_power_model **model, const char *path, jm_error *error);
+JM_API int jm_power_model_json(const jm_power_model *model, char **json, jm_error *error);
+JM_API void jm_power_model_free(jm_power_model *model);
+
+/* How wrong a model was on what it had not seen: every choice was made anew without the program (or
+ * the kernel) that was left out. Per cent of the measured power, mean of absolute errors. */
+typedef struct jm_power_errors {
+    size_t size;
+    bool trained; /* false: it has no fit of this kind, the rest is 0 */
+    uint32_t rows, programs;
+    double program_pct;       /* a program left out */
+    double kernel_pct;        /* a row left out */
+    double program_mean_pct;  /* of the mean of the other programs, instead of a model */
+    double kernel_mean_pct;   /* of the mean of the other rows */
+    double program_plain_pct; /* of plain non-negative least squares on all activities */
+    double kernel_plain_pct;
+    double covered_pct;        /* truths in their 95 % intervals, programs left out */
+    double kernel_covered_pct; /* rows left out */
+    double half_width_pct;     /* of the interval that the model gives */
+} jm_power_errors;
+
+typedef struct jm_power_model_info {
+    size_t size;
+    const char *board;  /* that it was trained on */
+    const char *source; /* where its data comes from */
+    const char *made;   /* version of joulemeter that made it */
+} jm_power_model_info;
+
+/* Set `size` before the call; texts belong to the model. */
+JM_API int jm_power_model_get(const jm_power_model *model, jm_power_model_info *info);
+JM_API int jm_power_model_errors(const jm_power_model *model, jm_power_kind kind,
+                                 jm_power_errors *errors);
+/* Watts of an activity at its full rate; 0: none; NaN: the model does not know the activity. */
+JM_API double jm_power_model_watts(const jm_power_model *model, jm_power_kind kind,
+                                   jm_activity activity);
+/* Metrics of Nsight Compute that the model needs, joined by commas, for --metrics. */
+JM_API int jm_power_model_metrics(const jm_power_model *model, char **metrics, jm_error *error);
+/* Those of all activities: for collecting rows to train on. */
+JM_API int jm_activity_metrics(char **metrics, jm_error *error);
+
+typedef struct jm_train_options {
+    size_t size;
+    const char *board;  /* NULL: the column `board` of the data, which must be one */
+    const char *source; /* kept in the model. NULL: the data's path */
+} jm_train_options;
+#define JM_TRAIN_OPTIONS_INIT                                                                      \
+    { sizeof(jm_train_options), 0, 0 }
+
+/* Trains on rows of a CSV: program, kernel, board, power_avg_w (and power_min_w, power_peak_w), and
+ * a column for each activity that is known. Penalties are chosen by leaving programs out, inside
+ * each fold of another such loop, which gives the errors. JM_FORMAT names line and column;
+ * JM_NO_DATA: fewer than 8 rows or 3 programs. */
+JM_API int jm_power_model_train(jm_power_model **model, const char *path,
+                                const jm_train_options *options, jm_error *error);
+
+/* Measured and left-out estimate of each row that a model was just trained on: for judging it.
+ * JM_NOT_FOUND if the index is too large, or if the model was read. */
+typedef struct jm_power_fold {
+    size_t size;
+    const char *program, *kernel;
+    double measured_w;
+    double program_w;        /* with the program left out */
+    double kernel_w;         /* with the row left out */
+    double lower_w, upper_w; /* with the program left out */
+} jm_power_fold;
+JM_API int jm_power_model_fold(const jm_power_model *model, jm_power_kind kind, uint32_t index,
+                               jm_power_fold *fold);
+
+/* Estimates. */
+typedef struct jm_estimate_options {
+    size_t size;
+    const char
+        *board; /* that the profile was made on. NULL: as the profile says, else the model's */
+    double temperature; /* of it, C. 0: as in training */
+} jm_estimate_options;
+#define JM_ESTIMATE_OPTIONS_INIT                                                                   \
+    { sizeof(jm_estimate_options), 0, 0 }
+
+enum {
+    JM_ESTIMATE_OUTSIDE = 1u << 0,     /* an activity is outside of what the model was trained on */
+    JM_ESTIMATE_APPROXIMATE = 1u << 1, /* an activity follows from a figure that stands for it */
+    JM_ESTIMATE_OTHER_BOARD = 1u << 2, /* scaled from another board by published limits */
+    JM_ESTIMATE_BY_KERNELS = 1u << 3, /* the model knows means only: least or most of the kernels */
+    JM_ESTIMATE_UNWEIGHTED = 1u << 4  /* no durations: every kernel counts alike */
+};
+
+typedef struct jm_estimated {
+    size_t size;
+    double power_w;
+    double lower_w, upper_w; /* 95 % */
+    double energy_j;         /* NaN: no durations, or not of the average */
+    double lower_j, upper_j;
+    uint32_t flags;      /* JM_ESTIMATE_* */
+    const char *outside; /* names of activities that are outside, "" */
+} jm_estimated;
+
+typedef struct jm_estimate jm_estimate;
+/* `profile` and `model` must stay. JM_NO_DATA: metrics are missing, the message names them;
+ * JM_NOT_FOUND: the board is not known. */
+JM_API int jm_estimate_open(jm_estimate **estimate, const jm_profile *profile,
+                            const jm_power_model *model, const jm_estimate_options *options,
+                            jm_error *error);
+/* Set out->size before the call; texts belong to the estimate. Errors of kernels are taken to be
+ * alike, so that those of a program do not average out. */
+JM_API int jm_estimate_kernel(const jm_estimate *estimate, uint32_t index, jm_power_kind kind,
+                              jm_estimated *out);
+/* All kernels, weighted by their duration. */
+JM_API int jm_estimate_program(const jm_estimate *estimate, jm_power_kind kind, jm_estimated *out);
+/* The board of a kernel, by its published limits. */
+JM_API int jm_estimate_board(const jm_estimate *estimate, uint32_t index, jm_board *board);
+/* What each activity adds to a kernel's average, W; NaN: not in the model. */
+JM_API double jm_estimate_share(const jm_estimate *estimate, uint32_t index, jm_activity activity);
+/* Activities of all kernels as rows to train on, and the estimates: CSV. `program`: a name for the
+ * column, NULL: that of each kernel's process. */
+JM_API int jm_estimate_features_csv(const jm_estimate *estimate, const char *program, char **csv,
+                                    jm_error *error);
+JM_API int jm_estimate_predictions_csv(const jm_estimate *estimate, char **csv, jm_error *error);
+/* Everything as one JSON object (docs/json.md). */
+JM_API int jm_estimate_json(const jm_estimate *estimate, char **json, jm_error *error);
+JM_API void jm_estimate_free(jm_estimate *estimate);
 
 #ifdef __cplusplus
 }

@@ -229,7 +229,7 @@ class Recording:
     def sensors(self) -> List[Dict[str, Any]]: ...
     def warnings(self) -> List[str]: ...
     def ranges(self, category: str, /) -> List[Dict[str, Any]]:
-        """Those of one category, without energies."""
+        """Those of one category, without energies; ``index`` is the place among all ranges."""
     def info(self) -> Dict[str, str]: ...
     def stats(self) -> Dict[str, Any]: ...
     def energy(
@@ -358,6 +358,7 @@ class Calls:
         more: Optional[Callable[[], Any]] = None,
         sequence: Optional[Callable[[], int]] = None,
         finish: Optional[Callable[..., Any]] = None,
+        within: int = ...,
     ) -> None: ...
     @property
     def count(self) -> int:
@@ -374,6 +375,8 @@ class Calls:
         """Likewise, and hooks do nothing any more."""
     def take(self) -> List[Tuple[int, int, int, int, int, int, int]]:
         """(part, begin, end, parent, thread, first, last) of the calls, which are then forgotten."""
+    def flush_at(self, most: int, function: Callable[[], Any], /) -> None:
+        """From now on it is called before a call that no other is around, once there are so many."""
     def current(self) -> int:
         """Index of the innermost open call of this thread, or -1."""
     def span(self, index: int, /) -> Tuple[int, int, int, int]:
@@ -402,3 +405,157 @@ def figure_limits(points: List[Tuple[float, ...]], /) -> Dict[str, Any]:
 
 def figure_coverage(points: List[Tuple[str, int, int]], level: float, /) -> Dict[str, Any]:
     """(name, held, of)."""
+
+class Limits:
+    """The limits of GPUs."""
+
+    def __init__(
+        self,
+        *,
+        gpus: Optional[str] = None,
+        simulate: Optional[str] = None,
+        socket: Optional[str] = None,
+        pid: int = 0,
+        session: Optional[Session] = None,
+    ) -> None: ...
+    @property
+    def count(self) -> int:
+        """Number of GPUs."""
+    def read(self, index: int, lever: str = "power", /) -> Dict[str, Any]:
+        """A GPU's limit as a dict."""
+    def set(
+        self,
+        index: Optional[int],
+        value: Union[float, str],
+        lever: str = "power",
+        keep: bool = False,
+    ) -> str:
+        """Sets a limit: 250, '250W', '70%'. Index None: all GPUs. Returns what there is to be said
+        of it."""
+    def restore(self, index: Optional[int] = None, lever: str = "power", /) -> str:
+        """Gives a limit back early."""
+    def reset(
+        self,
+        index: Optional[int] = None,
+        lever: str = "power",
+        default: bool = False,
+        force: bool = False,
+    ) -> str:
+        """Mends what was left, or sets the default."""
+    def environment(self) -> List[str]:
+        """Settings for a child that is to see the same simulated GPUs."""
+    def close(self) -> None:
+        """Gives back what was set."""
+
+class Steering:
+    """Tunes the limit of GPUs: a session that measures, limits, and a tuner."""
+
+    def __init__(
+        self,
+        *,
+        gpus: Optional[str] = None,
+        simulate: Optional[str] = None,
+        socket: Optional[str] = None,
+        session: Optional[Session] = None,
+        lever: str = "power",
+        objective: str = "ed2p",
+        lowest: Union[None, float, str] = None,
+        highest: Union[None, float, str] = None,
+        trials: int = 0,
+        tolerance_pct: float = 0,
+        seconds: float = 0,
+        least_seconds: float = 0,
+    ) -> None: ...
+    def next(self) -> Dict[str, Any]:
+        """Begins the next trial: done, setting, gain_pct, reason."""
+    def item(self, items: float = 1, end_ns: int = ..., /) -> None:
+        """So much work was done by then."""
+    def pause(self, begin_ns: int, end_ns: int, /) -> None:
+        """The time between was no work."""
+    def poll(self) -> Dict[str, Any]:
+        """Goes on: running, done, ended, setting, reason, trials, last, state ..."""
+    def end(self) -> None:
+        """Ends the trial with what there is."""
+    def measure(self, begin_ns: int, end_ns: int, items: float = 1, /) -> Dict[str, Any]:
+        """That was the trial."""
+    def enough(self, begin_ns: int, /) -> bool:
+        """Is what was done since then enough for a trial?"""
+    def fail(self) -> None:
+        """The trial came to nothing."""
+    def keep(self, setting: float, /) -> str:
+        """Sets it for good; returns what there is to be said of it."""
+    def limit(self) -> Dict[str, Any]:
+        """The first GPU's limit as it is."""
+    def result(self) -> Dict[str, Any]:
+        """The answer so far."""
+    def trials(self) -> List[Dict[str, Any]]:
+        """Those so far."""
+    def settings(self) -> List[float]:
+        """Those there are."""
+    def predict(self, setting: float, /) -> Dict[str, Any]:
+        """What is known of a setting."""
+    def csv(self, what: str, /) -> str:
+        """'trials' or the 'curve'."""
+    def figure(self) -> Dict[str, Any]:
+        """The curve as a figure."""
+    def close(self) -> None:
+        """Gives the limit back."""
+
+# ---- carbon, settings, logbook ----
+
+class Grid:
+    """What a kilowatt-hour costs: as the settings have it, with texts above them."""
+
+    def __init__(self, overrides: Dict[str, str] = ...) -> None: ...
+    def info(self) -> Dict[str, Any]:
+        """Intensity, country, PUE, price ... as a dict."""
+
+def settings() -> Dict[str, Tuple[Any, str]]:
+    """{key: (value, source)}"""
+
+def carbon(
+    recording: Recording, grid: Grid, begin_ns: int, end_ns: int, device: _Device = "total", /
+) -> Dict[str, Any]:
+    """What a window's energy comes to."""
+
+def log_append(path: Optional[str], values: Dict[str, Any], /) -> int:
+    """Appends a row; its number."""
+
+def log_recording(
+    recording: Recording,
+    path: Optional[str],
+    values: Dict[str, Any],
+    grid: Optional[Grid] = None,
+    begin_ns: int = 0,
+    end_ns: int = 0,
+    place: bool = False,
+) -> int:
+    """Appends a row about a recording; its number."""
+
+def log_rows(
+    path: Optional[str],
+    view: str,
+    /,
+    *,
+    project: Optional[str] = None,
+    tag: Optional[str] = None,
+    since: float = 0,
+    until: float = 0,
+    id: int = 0,
+    last: int = 0,
+) -> List[Tuple[Any, ...]]:
+    """[names, row ...]; views: all, powermeter, codecarbon, projects, months."""
+
+def log_statement(
+    path: Optional[str],
+    format: str,
+    /,
+    *,
+    project: Optional[str] = None,
+    tag: Optional[str] = None,
+    since: float = 0,
+    until: float = 0,
+    id: int = 0,
+    last: int = 0,
+) -> str:
+    """A sentence and a table for a paper."""

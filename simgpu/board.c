@@ -118,6 +118,7 @@ static int begin_log(struct simgpu_board *board) {
     const struct simgpu_epoch first = {
         .demand_w = board->wave ? NAN : board->idle_w,
         .limit_w = replay ? INFINITY : limit_of(board),
+        .clock = 1.0,
     };
     return simgpu_log_append(&board->log, &first);
 }

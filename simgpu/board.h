@@ -8,12 +8,13 @@
 #include "trace.h"
 #include "wave.h"
 
-/* The waveform again, clipped at limits that were in force lately. */
+/* The waveform again, under the limits and locks on clocks that were in force lately. */
 enum { SIMGPU_CLIPS = 4 };
 
 struct simgpu_clips {
     unsigned next;
     double limit_w[SIMGPU_CLIPS];
+    double clock[SIMGPU_CLIPS];
     struct simgpu_wave *wave[SIMGPU_CLIPS];
 };
 
@@ -57,6 +58,8 @@ void simgpu_sensors_init(struct simgpu_board *board);
 double simgpu_board_energy_known(const struct simgpu_board *board, int64_t t0, int64_t t1);
 /* What the load asks for at t, before the limit. */
 double simgpu_board_demand(const struct simgpu_board *board, int64_t t);
+/* What a load that asks for `demand_w` draws at a clock, as a share of full speed. */
+double simgpu_board_drawn_w(const struct simgpu_board *board, double demand_w, double clock);
 bool simgpu_board_is_throttled(const struct simgpu_board *board, int64_t t);
 bool simgpu_board_is_active(const struct simgpu_board *board, int64_t t);
 

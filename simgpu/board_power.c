@@ -34,19 +34,42 @@ static struct view view_at(const struct simgpu_board *board, int64_t t) {
     return view_in(board, simgpu_log_count(&board->log), t);
 }
 
-/* The waveform clipped at a limit, compiled once; NULL for a channel. */
-static const struct simgpu_wave *wave_under(const struct simgpu_board *board, double limit_w) {
-    if (!board->wave || limit_w >= simgpu_wave_max(board->wave)) return board->wave;
+static struct simgpu_wave *make_under(const struct simgpu_board *board, double limit_w,
+                                      double clock) {
+    struct simgpu_wave *slowed = NULL;
+    if (clock < 1.0) {
+        double one_w = simgpu_board_drawn_w(board, board->idle_w + 1.0, clock) - board->idle_w;
+        slowed = simgpu_wave_scaled(board->wave, board->idle_w, one_w);
+        if (!slowed) return NULL;
+    }
+    struct simgpu_wave *wave =
+        simgpu_wave_at_level(slowed ? slowed : board->wave, limit_w, isfinite(limit_w));
+    simgpu_wave_unref(slowed);
+    return wave;
+}
+
+/* The waveform under a limit and a lock on clocks, compiled once; NULL for a channel. */
+static const struct simgpu_wave *wave_under(const struct simgpu_board *board,
+                                            const struct simgpu_epoch *e) {
+    if (!board->wave || (e->clock >= 1.0 && e->limit_w >= simgpu_wave_max(board->wave)))
+        return board->wave;
     struct simgpu_clips *clips = board->clips;
     for (int i = 0; i < SIMGPU_CLIPS; i++)
-        if (clips->wave[i] && clips->limit_w[i] == limit_w) return clips->wave[i];
-    struct simgpu_wave *wave = simgpu_wave_at_level(board->wave, limit_w, true);
+        if (clips->wave[i] && clips->limit_w[i] == e->limit_w && clips->clock[i] == e->clock)
+            return clips->wave[i];
+    struct simgpu_wave *wave = make_under(board, e->limit_w, e->clock);
     if (!wave) return board->wave;
     unsigned slot = clips->next++ % SIMGPU_CLIPS;
     simgpu_wave_unref(clips->wave[slot]);
     clips->wave[slot] = wave;
-    clips->limit_w[slot] = limit_w;
+    clips->limit_w[slot] = e->limit_w;
+    clips->clock[slot] = e->clock;
     return wave;
+}
+
+/* What a channel's load draws. */
+static double channel_w(const struct simgpu_board *board, const struct simgpu_epoch *e) {
+    return fmin(simgpu_board_drawn_w(board, e->demand_w, e->clock), e->limit_w);
 }
 
 static double extra_energy(const struct simgpu_epoch *e, int64_t t0, int64_t t1) {
@@ -58,9 +81,9 @@ static double extra_energy(const struct simgpu_epoch *e, int64_t t0, int64_t t1)
 /* Integrals over a stretch that lies within one epoch; t0 <= t1. */
 static double energy_within(const struct simgpu_board *board, const struct simgpu_epoch *e,
                             int64_t t0, int64_t t1) {
-    const struct simgpu_wave *wave = wave_under(board, e->limit_w);
-    double energy_j = wave ? simgpu_wave_energy(wave, t0, t1)
-                           : fmin(e->demand_w, e->limit_w) * (double)(t1 - t0) * 1e-9;
+    const struct simgpu_wave *wave = wave_under(board, e);
+    double energy_j =
+        wave ? simgpu_wave_energy(wave, t0, t1) : channel_w(board, e) * (double)(t1 - t0) * 1e-9;
     return energy_j + extra_energy(e, t0, t1);
 }
 
@@ -72,8 +95,9 @@ static int64_t active_within(const struct simgpu_board *board, const struct simg
 
 static int64_t throttled_within(const struct simgpu_board *board, const struct simgpu_epoch *e,
                                 int64_t t0, int64_t t1) {
-    if (!board->wave) return e->demand_w > e->limit_w ? t1 - t0 : 0;
-    const struct simgpu_wave *wave = wave_under(board, e->limit_w);
+    if (!board->wave)
+        return simgpu_board_drawn_w(board, e->demand_w, e->clock) > e->limit_w ? t1 - t0 : 0;
+    const struct simgpu_wave *wave = wave_under(board, e);
     return wave == board->wave ? 0 : simgpu_wave_above_ns(wave, t0, t1);
 }
 
@@ -159,8 +183,8 @@ void simgpu_board_piece(const struct simgpu_board *board, int64_t t, struct simg
     t = bounded(t);
     struct view v = view_at(board, t);
     const struct simgpu_epoch *e = &v.epoch;
-    const struct simgpu_wave *wave = wave_under(board, e->limit_w);
-    double flat_w = fmin(e->demand_w, e->limit_w);
+    const struct simgpu_wave *wave = wave_under(board, e);
+    double flat_w = channel_w(board, e);
     *piece = (struct simgpu_piece){-FOREVER - 1, FOREVER + 1, flat_w, flat_w};
     if (wave) simgpu_wave_piece(wave, t, piece);
     if (t < e->begin_ns) {
@@ -196,7 +220,12 @@ double simgpu_board_demand(const struct simgpu_board *board, int64_t t) {
 
 bool simgpu_board_is_throttled(const struct simgpu_board *board, int64_t t) {
     struct view v = view_at(board, bounded(t));
-    return demand_in(board, &v, bounded(t)) > v.epoch.limit_w;
+    return simgpu_board_drawn_w(board, demand_in(board, &v, bounded(t)), v.epoch.clock) >
+           v.epoch.limit_w;
+}
+
+double simgpu_board_clock(const struct simgpu_board *board, int64_t t) {
+    return view_at(board, bounded(t)).epoch.clock;
 }
 
 bool simgpu_board_is_active(const struct simgpu_board *board, int64_t t) {
@@ -227,6 +256,13 @@ int simgpu_board_set_limit(struct simgpu_board *board, int64_t t, double limit_w
     struct simgpu_epoch e = next_epoch(board, t);
     bool own = board->item.shape == SIMGPU_REPLAY && limit_w >= p->limit_w;
     e.limit_w = own ? INFINITY : limit_w;
+    return simgpu_log_append(&board->log, &e);
+}
+
+int simgpu_board_set_clock(struct simgpu_board *board, int64_t t, double share) {
+    if (!(share > 0.0 && share <= 1.0)) return -1;
+    struct simgpu_epoch e = next_epoch(board, t);
+    e.clock = share;
     return simgpu_log_append(&board->log, &e);
 }
 

@@ -45,12 +45,13 @@ double simgpu_board_sm_clock_mhz(const struct simgpu_board *board, int64_t t) {
         float clock = row_at(board, t)->sm_clock_mhz;
         if (!isnan(clock)) return clock;
     }
-    if (!simgpu_board_is_active(board, t)) return board->profile->idle_sm_mhz;
-    double ratio = 1.0;
+    double ratio = simgpu_board_clock(board, t), full_mhz = board->profile->sm_mhz;
+    if (!simgpu_board_is_active(board, t))
+        return fmin(board->profile->idle_sm_mhz, ratio * full_mhz);
     if (simgpu_board_is_throttled(board, t))
-        ratio = simgpu_board_clock_ratio(board, simgpu_board_demand(board, t),
-                                         simgpu_board_limit_w(board, t));
-    return CLOCK_STEP_MHZ * floor(ratio * board->profile->sm_mhz / CLOCK_STEP_MHZ);
+        ratio = fmin(ratio, simgpu_board_clock_ratio(board, simgpu_board_demand(board, t),
+                                                     simgpu_board_limit_w(board, t)));
+    return CLOCK_STEP_MHZ * floor(ratio * full_mhz / CLOCK_STEP_MHZ + 1e-9);
 }
 
 /*
@@ -66,6 +67,14 @@ double simgpu_board_clock_ratio(const struct simgpu_board *board, double demand_
     if (y > knee)
         f = knee + (sqrt(1.0 + 4.0 * KNEE_WEIGHT * (y - knee)) - 1.0) / (2.0 * KNEE_WEIGHT);
     return fmin(fmax(f, MIN_CLOCK_RATIO), 1.0);
+}
+
+double simgpu_board_drawn_w(const struct simgpu_board *board, double demand_w, double clock) {
+    if (clock >= 1.0 || demand_w <= board->idle_w) return demand_w;
+    double knee = board->profile->knee, above = fmax(clock - knee, 0.0);
+    double share =
+        (clock + KNEE_WEIGHT * above * above) / (1.0 + KNEE_WEIGHT * (1.0 - knee) * (1.0 - knee));
+    return board->idle_w + (demand_w - board->idle_w) * share;
 }
 
 double simgpu_board_work_seconds(const struct simgpu_board *board, double demand_w, double limit_w,

@@ -43,6 +43,9 @@ nvml_result nvml_fault_strike(struct simgpu_state *state, int board, const char 
     const struct simgpu_item *item = &simgpu_state_board(state, board)->item;
     uint64_t call = simgpu_state_count_call(state, board);
     if (item->latency_us > 0.0) take_time(llround(item->latency_us * 1e3));
+    while (simgpu_state_trouble(state, board) == SIMGPU_HANGS)
+        simgpu_sleep_until(simgpu_mono_ns() + SIMGPU_NS_PER_S / 100);
+    if (simgpu_state_trouble(state, board) == SIMGPU_LOST) return NVML_GPU_IS_LOST;
     for (int i = 0; i < item->fault_count; i++) {
         const struct simgpu_fault *fault = &item->faults[i];
         if (fault->kind == SIMGPU_FAULT_HANG && call == fault->calls) hang(fault->seconds);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The history of a board: every change from outside (power limit, demanded power, observer's
- * extra power) opens an epoch, which carries the totals up to its beginning. So any integral
- * needs two epochs and what lies between, however many there were.
+ * The history of a board: every change from outside (power limit, locked clocks, demanded power,
+ * observer's extra power) opens an epoch, which carries the totals up to its beginning. So any
+ * integral needs two epochs and what lies between, however many there were.
  *
  * The log lives on the heap (one owner, grows) or in the shared state (a ring of fixed size; one
  * writer at a time, who holds the board's lock; readers at any moment, without a lock).
@@ -19,6 +19,7 @@ struct simgpu_epoch {
     int64_t begin_ns;
     double demand_w; /* NaN: the waveform says it */
     double limit_w;  /* infinite where nothing is clipped */
+    double clock;    /* the highest clock of a lock, as a share of full speed; 1: none */
     double extra_w;  /* until extra_until_ns */
     int64_t extra_until_ns;
     double energy_j; /* totals from t = 0 to begin_ns */
@@ -26,7 +27,7 @@ struct simgpu_epoch {
     int64_t active_ns;
 };
 
-enum { SIMGPU_EPOCH_WORDS = 8 };
+enum { SIMGPU_EPOCH_WORDS = 9 };
 
 struct simgpu_log_slot {
     _Atomic uint64_t words[SIMGPU_EPOCH_WORDS];

@@ -152,16 +152,19 @@ const char *simgpu_board_name(const struct simgpu_board *board);
 const char *simgpu_board_uuid(const struct simgpu_board *board);
 double simgpu_board_idle_w(const struct simgpu_board *board);
 double simgpu_board_limit_w(const struct simgpu_board *board, int64_t t);
+/* The highest clock that a lock allows, as a share of full speed; 1: there is none. */
+double simgpu_board_clock(const struct simgpu_board *board, int64_t t);
 /* Time that the trace's or schedule's clock shows at t = 0 (0 for other waveforms). */
 int64_t simgpu_board_trace_origin_ns(const struct simgpu_board *board);
 
 /*
  * Changes from outside, in virtual time; t must not go back (a smaller t counts as the last one).
  * set_limit: watts within the board's constraints. set_demand: channel boards only, the power
- * that the load asks for. set_extra: power on top of it until `until` (the observer's effect).
- * Return 0, or -1 if not allowed.
+ * that the load asks for. set_clock: the highest clock, as a share of full speed. set_extra: power
+ * on top of it until `until` (the observer's effect). Return 0, or -1 if not allowed.
  */
 int simgpu_board_set_limit(struct simgpu_board *board, int64_t t, double limit_w);
+int simgpu_board_set_clock(struct simgpu_board *board, int64_t t, double share);
 int simgpu_board_set_demand(struct simgpu_board *board, int64_t t, double demand_w);
 int simgpu_board_set_extra(struct simgpu_board *board, int64_t t, double extra_w, int64_t until);
 
@@ -212,5 +215,14 @@ SIMGPU_API double simgpu_channel_work(struct simgpu_state *state, int board, dou
                                       double seconds_at_full_speed, double compute_share);
 /* Sets the power limit as root would by NVML. 0, or -1 if outside the constraints. */
 SIMGPU_API int simgpu_channel_set_limit(struct simgpu_state *state, int board, double watts);
+/* Locks the clocks of any board at a share of full speed; 1: they are free. */
+SIMGPU_API int simgpu_channel_set_clock(struct simgpu_state *state, int board, double share);
+
+/* What befalls a board until it is told otherwise: calls say that it is lost, or do not return. */
+enum simgpu_trouble { SIMGPU_FINE, SIMGPU_LOST, SIMGPU_HANGS };
+SIMGPU_API int simgpu_channel_set_trouble(struct simgpu_state *state, int board,
+                                          enum simgpu_trouble trouble);
+SIMGPU_API double simgpu_truth_limit(struct simgpu_state *state, int board);
+SIMGPU_API double simgpu_truth_clock(struct simgpu_state *state, int board);
 
 #endif

@@ -140,6 +140,36 @@ NVML_EXPORT nvml_result nvmlDeviceGetMaxClockInfo(nvml_device device, unsigned i
     return result != NVML_OK ? result : max_clock(&call, type, mhz);
 }
 
+NVML_EXPORT nvml_result nvmlDeviceGetSupportedMemoryClocks(nvml_device device, unsigned int *count,
+                                                           unsigned int *mhz) {
+    struct nvml_call call;
+    nvml_result result = nvml_begin(&call, __func__, device);
+    if (result != NVML_OK) return result;
+    if (!count) return nvml_end(&call, NVML_INVALID_ARGUMENT);
+    bool fits = *count >= 1 && mhz;
+    *count = 1;
+    if (!fits) return nvml_end(&call, NVML_INSUFFICIENT_SIZE);
+    return give(&call, mhz, call.board->profile->memory_mhz);
+}
+
+/* From the highest down to the idle one. */
+NVML_EXPORT nvml_result nvmlDeviceGetSupportedGraphicsClocks(nvml_device device,
+                                                             unsigned int memory_mhz,
+                                                             unsigned int *count,
+                                                             unsigned int *mhz) {
+    enum { STEP_MHZ = 15 };
+    struct nvml_call call;
+    nvml_result result = nvml_begin(&call, __func__, device);
+    if (result != NVML_OK) return result;
+    const struct simgpu_profile *p = call.board->profile;
+    if (!count || memory_mhz != p->memory_mhz) return nvml_end(&call, NVML_INVALID_ARGUMENT);
+    unsigned int room = mhz ? *count : 0;
+    *count = (p->sm_mhz - p->idle_sm_mhz) / STEP_MHZ + 1;
+    if (room < *count) return nvml_end(&call, NVML_INSUFFICIENT_SIZE);
+    for (unsigned int i = 0; i < *count; i++) mhz[i] = p->sm_mhz - i * STEP_MHZ;
+    return nvml_end(&call, NVML_OK);
+}
+
 NVML_EXPORT nvml_result nvmlDeviceGetApplicationsClock(nvml_device device, unsigned int type,
                                                        unsigned int *mhz) {
     struct nvml_call call;
@@ -180,6 +210,8 @@ static nvml_result clock_reasons(const char *function, nvml_device device,
         *reasons = NVML_REASON_SW_POWER_CAP;
     else if (!simgpu_board_is_active(call.board, call.now))
         *reasons = NVML_REASON_IDLE;
+    else if (simgpu_board_clock(call.board, call.now) < 1.0)
+        *reasons = NVML_REASON_CLOCKS_SETTING;
     return nvml_end(&call, NVML_OK);
 }
 

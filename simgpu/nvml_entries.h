@@ -49,6 +49,9 @@ nvml_result nvmlDeviceGetPowerManagementDefaultLimit(nvml_device device, unsigne
 nvml_result nvmlDeviceGetPowerManagementLimitConstraints(nvml_device device, unsigned int *min_mw,
                                                          unsigned int *max_mw);
 nvml_result nvmlDeviceSetPowerManagementLimit(nvml_device device, unsigned int limit_mw);
+nvml_result nvmlDeviceSetGpuLockedClocks(nvml_device device, unsigned int min_mhz,
+                                         unsigned int max_mhz);
+nvml_result nvmlDeviceResetGpuLockedClocks(nvml_device device);
 nvml_result nvmlDeviceGetPowerManagementMode(nvml_device device, unsigned int *mode);
 nvml_result nvmlDeviceGetViolationStatus(nvml_device device, unsigned int policy,
                                          struct nvml_violation_time *time);
@@ -74,6 +77,10 @@ nvml_result nvmlDeviceGetTemperatureV(nvml_device device, struct nvml_temperatur
 nvml_result nvmlDeviceGetFanSpeed(nvml_device device, unsigned int *speed_pct);
 nvml_result nvmlDeviceGetClockInfo(nvml_device device, unsigned int type, unsigned int *mhz);
 nvml_result nvmlDeviceGetMaxClockInfo(nvml_device device, unsigned int type, unsigned int *mhz);
+nvml_result nvmlDeviceGetSupportedMemoryClocks(nvml_device device, unsigned int *count,
+                                               unsigned int *mhz);
+nvml_result nvmlDeviceGetSupportedGraphicsClocks(nvml_device device, unsigned int memory_mhz,
+                                                 unsigned int *count, unsigned int *mhz);
 nvml_result nvmlDeviceGetApplicationsClock(nvml_device device, unsigned int type,
                                            unsigned int *mhz);
 nvml_result nvmlDeviceGetPerformanceState(nvml_device device, unsigned int *state);

@@ -82,7 +82,8 @@ NVML_EXPORT nvml_result nvmlDeviceGetPowerManagementLimitConstraints(nvml_device
 
 static bool may_set_limit(void) {
     const char *allowed = getenv("JOULEMETER_SIMGPU_ALLOW_LIMIT");
-    return geteuid() == 0 || (allowed && strcmp(allowed, "1") == 0);
+    if (allowed && *allowed) return strcmp(allowed, "1") == 0;
+    return geteuid() == 0;
 }
 
 NVML_EXPORT nvml_result nvmlDeviceSetPowerManagementLimit(nvml_device device,
@@ -96,6 +97,32 @@ NVML_EXPORT nvml_result nvmlDeviceSetPowerManagementLimit(nvml_device device,
     int rc = simgpu_board_set_limit(call.board, simgpu_state_now(call.state), limit_mw * 1e-3);
     simgpu_state_edit_end(call.state, call.handle->board);
     return nvml_end(&call, rc == 0 ? NVML_OK : NVML_INVALID_ARGUMENT);
+}
+
+static nvml_result set_clock(struct nvml_call *call, double share) {
+    if (!may_set_limit()) return nvml_end(call, NVML_NO_PERMISSION);
+    simgpu_state_edit(call->state, call->handle->board);
+    int rc = simgpu_board_set_clock(call->board, simgpu_state_now(call->state), share);
+    simgpu_state_edit_end(call->state, call->handle->board);
+    return nvml_end(call, rc == 0 ? NVML_OK : NVML_INVALID_ARGUMENT);
+}
+
+/* What lies above the highest clock is no lock. */
+NVML_EXPORT nvml_result nvmlDeviceSetGpuLockedClocks(nvml_device device, unsigned int min_mhz,
+                                                     unsigned int max_mhz) {
+    struct nvml_call call;
+    nvml_result result = nvml_begin(&call, __func__, device);
+    if (result != NVML_OK) return result;
+    unsigned int full_mhz = call.board->profile->sm_mhz;
+    if (max_mhz == 0 || min_mhz > max_mhz || min_mhz > full_mhz)
+        return nvml_end(&call, NVML_INVALID_ARGUMENT);
+    return set_clock(&call, fmin((double)max_mhz / full_mhz, 1.0));
+}
+
+NVML_EXPORT nvml_result nvmlDeviceResetGpuLockedClocks(nvml_device device) {
+    struct nvml_call call;
+    nvml_result result = nvml_begin(&call, __func__, device);
+    return result != NVML_OK ? result : set_clock(&call, 1.0);
 }
 
 NVML_EXPORT nvml_result nvmlDeviceGetPowerManagementMode(nvml_device device, unsigned int *mode) {

@@ -160,6 +160,22 @@ const struct simgpu_board *simgpu_state_board(const struct simgpu_state *state, 
     return state->boards[i];
 }
 
+void simgpu_state_set_trouble(struct simgpu_state *state, int i, enum simgpu_trouble trouble) {
+    atomic_store(&state->file->boards[i].trouble, (int32_t)trouble);
+}
+
+enum simgpu_trouble simgpu_state_trouble(const struct simgpu_state *state, int i) {
+    return (enum simgpu_trouble)atomic_load(&state->file->boards[i].trouble);
+}
+
+int64_t simgpu_state_late(struct simgpu_state *state, int i, int64_t late_ns) {
+    simgpu_state_lock(state, i);
+    int64_t before = state->late_ns[i];
+    state->late_ns[i] = late_ns < SIMGPU_NS_PER_S ? late_ns : SIMGPU_NS_PER_S;
+    simgpu_state_unlock(state, i);
+    return before;
+}
+
 uint64_t simgpu_state_count_call(struct simgpu_state *state, int i) {
     return atomic_fetch_add_explicit(&state->file->boards[i].calls, 1, memory_order_relaxed) + 1;
 }
@@ -228,4 +244,18 @@ double simgpu_truth_power(struct simgpu_state *state, int board, int64_t mono_ns
     double power_w = simgpu_board_power(simgpu_state_lock(state, board), t);
     simgpu_state_unlock(state, board);
     return power_w;
+}
+
+double simgpu_truth_limit(struct simgpu_state *state, int board) {
+    if (!has_board(state, board)) return NAN;
+    double limit_w = simgpu_board_limit_w(simgpu_state_lock(state, board), simgpu_state_now(state));
+    simgpu_state_unlock(state, board);
+    return limit_w;
+}
+
+double simgpu_truth_clock(struct simgpu_state *state, int board) {
+    if (!has_board(state, board)) return NAN;
+    double share = simgpu_board_clock(simgpu_state_lock(state, board), simgpu_state_now(state));
+    simgpu_state_unlock(state, board);
+    return share;
 }

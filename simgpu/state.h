@@ -32,6 +32,13 @@ void simgpu_state_edit_end(struct simgpu_state *state, int i);
 /* The board without a lock, for what never changes (name, item, faults). */
 const struct simgpu_board *simgpu_state_board(const struct simgpu_state *state, int i);
 
+void simgpu_state_set_trouble(struct simgpu_state *state, int i, enum simgpu_trouble trouble);
+enum simgpu_trouble simgpu_state_trouble(const struct simgpu_state *state, int i);
+
+/* How late work on the board ended for this process the last time, at most a second; from now on it
+ * is `late_ns`. */
+int64_t simgpu_state_late(struct simgpu_state *state, int i, int64_t late_ns);
+
 /* Counts a call on the board and returns its number, from 1, over all processes. */
 uint64_t simgpu_state_count_call(struct simgpu_state *state, int i);
 /*

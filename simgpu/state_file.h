@@ -10,7 +10,7 @@
 
 #define SIMGPU_STATE_MAGIC UINT64_C(0x3175706770756d6a)
 
-enum { SIMGPU_STATE_VERSION = 1, SIMGPU_STATE_DIR = 4096, SIMGPU_STATE_SPEC = 8192 };
+enum { SIMGPU_STATE_VERSION = 2, SIMGPU_STATE_DIR = 4096, SIMGPU_STATE_SPEC = 8192 };
 
 struct state_board {
     pthread_mutex_t lock; /* shared between processes, robust; for writers */
@@ -18,7 +18,8 @@ struct state_board {
     _Atomic uint64_t polls;
     _Atomic int64_t poll_begin_ns;
     _Atomic int32_t drivers[SIMGPU_DRIVERS];
-    char pad[32];
+    _Atomic int32_t trouble; /* enum simgpu_trouble */
+    char pad[28];
 };
 
 /* Followed, for each board, by the head of its log and its slots; sizes follow from the spec. */
@@ -42,6 +43,7 @@ struct simgpu_state {
     int64_t start_mono_ns;
     struct simgpu_board *boards[SIMGPU_MAX_BOARDS];
     pthread_mutex_t local[SIMGPU_MAX_BOARDS];
+    int64_t late_ns[SIMGPU_MAX_BOARDS]; /* of the work that this process did last */
     char dir[SIMGPU_STATE_DIR];
     char spec_text[SIMGPU_STATE_SPEC];
 };

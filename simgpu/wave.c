@@ -132,6 +132,21 @@ struct simgpu_wave *simgpu_wave_at_level(const struct simgpu_wave *wave, double 
     return result;
 }
 
+static double scaled_w(double watts, double floor_w, double share) {
+    return watts > floor_w ? floor_w + share * (watts - floor_w) : watts;
+}
+
+struct simgpu_wave *simgpu_wave_scaled(const struct simgpu_wave *wave, double floor_w,
+                                       double share) {
+    struct simgpu_wave_builder b = {0};
+    for (size_t i = 0; i < wave->count; i++) {
+        const struct wave_point *p = &wave->points[i];
+        simgpu_wave_add(&b, p[1].begin_ns - p->begin_ns, scaled_w(p->begin_w, floor_w, share),
+                        scaled_w(p->end_w, floor_w, share));
+    }
+    return simgpu_wave_finish(&b, wave->periodic, wave->phase_ns);
+}
+
 struct simgpu_wave *simgpu_wave_ref(struct simgpu_wave *wave) {
     if (wave) atomic_fetch_add(&wave->refs, 1);
     return wave;

@@ -34,6 +34,10 @@ struct simgpu_wave *simgpu_wave_finish(struct simgpu_wave_builder *b, bool perio
  */
 struct simgpu_wave *simgpu_wave_at_level(const struct simgpu_wave *wave, double level_w, bool clip);
 
+/* The same wave, what lies above `floor_w` multiplied by `share`. */
+struct simgpu_wave *simgpu_wave_scaled(const struct simgpu_wave *wave, double floor_w,
+                                       double share);
+
 struct simgpu_wave *simgpu_wave_ref(struct simgpu_wave *wave);
 void simgpu_wave_unref(struct simgpu_wave *wave);
 

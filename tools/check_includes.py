@@ -10,12 +10,13 @@ from pathlib import Path
 # A room may include rooms of a lower level, and itself. Rooms of one level do not know each other.
 LEVELS = [
     ["base"],
+    ["settings"],
     ["sensor"],
     ["record"],
     ["energy"],
     ["attribute", "limit", "estimate", "carbon"],
     ["report"],
-    ["figure"],
+    ["figure", "logbook"],
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # Folders that see the public header and their own files.

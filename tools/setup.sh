@@ -211,6 +211,7 @@ install_peers() {
         { pip_install numpy pandas pydantic rich scikit-learn httpx tyro python-dateutil &&
             pip_install --no-deps zeus; } || failed+=(zeus)
         pip_install codecarbon || failed+=(codecarbon)
+        pip_install nvtx || failed+=(nvtx)
         pip_install pyjoules || failed+=(pyjoules)
     fi
     if [ ${#failed[@]} = 0 ]; then

@@ -33,7 +33,10 @@ typedef struct calls_object {
     Py_ssize_t next_mark;
     PyObject *more;     /* called when the marks are used up, to append some */
     PyObject *sequence; /* () -> how many objects were made in this thread */
-    PyObject *finish;   /* called with the output of a call after which none is open */
+    PyObject *finish;   /* called with the output of a call that no other of `within` is around */
+    int32_t within;     /* parts before this one, such as modules' forwards */
+    PyObject *flush;    /* called before a call, once there are `most` and none is open */
+    Py_ssize_t most;
     bool stopped;
 } calls_object;
 
@@ -109,7 +112,19 @@ static int64_t count_objects(calls_object *c) {
     return value;
 }
 
+/* Has those so far taken, best at a call of the first part: no backward of theirs comes after it.
+ */
+static int flush_calls(calls_object *c, int32_t part) {
+    if (c->flush == NULL || (Py_ssize_t)c->count < (part == 0 ? c->most : 8 * c->most)) return 0;
+    for (size_t i = 0; i < c->stack_count; i++)
+        if (c->stacks[i].depth > 0) return 0;
+    PyObject *done = PyObject_CallObject(c->flush, NULL);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
 static int begin_call(calls_object *c, int32_t part) {
+    if (flush_calls(c, part) != 0) return -1;
     stack *s = stack_of_thread(c);
     if (s == NULL || grow((void **)&c->calls, &c->room, c->count, sizeof *c->calls) != 0 ||
         grow((void **)&s->items, &s->room, s->depth, sizeof *s->items) != 0)
@@ -148,7 +163,9 @@ static int end_call(calls_object *c, int32_t part, PyObject *output) {
     while (depth > 0 && c->calls[s->items[depth - 1]].part != part) depth--;
     if (depth == 0) return 0;
     if (end_above(c, s, depth - 1) != 0) return -1;
-    if (depth > 1 || c->finish == NULL || output == NULL) return 0;
+    if (part >= c->within || c->finish == NULL || output == NULL) return 0;
+    while (--depth > 0)
+        if (c->calls[s->items[depth - 1]].part < c->within) return 0;
     PyObject *done = PyObject_CallFunctionObjArgs(c->finish, output, NULL);
     Py_XDECREF(done);
     return done != NULL ? 0 : -1;
@@ -330,6 +347,16 @@ static PyObject *calls_span(PyObject *self, PyObject *args) {
                          (long long)(one->open ? INT64_MAX : one->last));
 }
 
+static PyObject *calls_flush_at(PyObject *self, PyObject *args) {
+    calls_object *c = (calls_object *)self;
+    PyObject *flush;
+    if (!PyArg_ParseTuple(args, "nO", &c->most, &flush)) return NULL;
+    Py_XDECREF(c->flush);
+    c->flush = flush;
+    Py_INCREF(flush);
+    Py_RETURN_NONE;
+}
+
 static PyObject *get_count(PyObject *self, void *unused) {
     (void)unused;
     return PyLong_FromSize_t(((calls_object *)self)->count);
@@ -343,11 +370,12 @@ static void keep(PyObject **place, PyObject *value) {
 }
 
 static int calls_init(PyObject *self, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"marks", "more", "sequence", "finish", NULL};
+    static char *names[] = {"marks", "more", "sequence", "finish", "within", NULL};
     PyObject *marks = NULL, *more = NULL, *sequence = NULL, *finish = NULL;
     calls_object *c = (calls_object *)self;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOOO", names, &marks, &more, &sequence,
-                                     &finish))
+    int within = INT32_MAX;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOOOi", names, &marks, &more, &sequence,
+                                     &finish, &within))
         return -1;
     if (marks != NULL && marks != Py_None && !PyList_Check(marks)) {
         PyErr_SetString(PyExc_TypeError, "marks must be a list");
@@ -361,6 +389,7 @@ static int calls_init(PyObject *self, PyObject *args, PyObject *kwargs) {
     keep(&c->more, more);
     keep(&c->sequence, sequence);
     keep(&c->finish, finish);
+    c->within = within;
     return 0;
 }
 
@@ -371,6 +400,7 @@ static int calls_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(c->more);
     Py_VISIT(c->sequence);
     Py_VISIT(c->finish);
+    Py_VISIT(c->flush);
     return 0;
 }
 
@@ -381,6 +411,7 @@ static int calls_clear(PyObject *self) {
     Py_CLEAR(c->more);
     Py_CLEAR(c->sequence);
     Py_CLEAR(c->finish);
+    Py_CLEAR(c->flush);
     return 0;
 }
 
@@ -407,6 +438,8 @@ static PyMethodDef methods[] = {
     {"take", calls_take, METH_NOARGS,
      "take()\n--\n\n(part, begin, end, parent, thread, first, last) of the calls so far, which are "
      "then forgotten. Times are in ns, or numbers of marks; a parent is an index, or -1."},
+    {"flush_at", calls_flush_at, METH_VARARGS,
+     "flush_at(most, function, /)\n--\n\nCalled while none is open, once there are so many."},
     {"current", calls_current, METH_NOARGS,
      "current()\n--\n\nIndex of the innermost open call of this thread, or -1."},
     {"span", calls_span, METH_VARARGS,

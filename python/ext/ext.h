@@ -27,6 +27,10 @@ int add_recording_type(PyObject *module);
 int add_statistics(PyObject *module);
 int add_figures(PyObject *module);
 int add_calls(PyObject *module);
+int add_limits_type(PyObject *module);
+int add_steering_type(PyObject *module);
+int add_carbon(PyObject *module);
+int add_logbook(PyObject *module);
 
 /* Sets the Python exception that fits a status; returns NULL. */
 PyObject *raise_error(int status, const jm_error *error);
@@ -118,6 +122,14 @@ PyObject *recording_perfetto(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *recording_figures(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *recording_html(PyObject *self, PyObject *args);
 
+/* A figure as a dict, which takes it over; or the exception. */
+PyObject *figure_or_error(int status, jm_figure *figure, const jm_error *error);
+
+/* A Recording that was given as an argument; NULL with an exception set. */
+jm_recording *take_recording(PyObject *object);
+/* A Grid or None (NULL). -1: exception set. */
+int take_grid(PyObject *object, const jm_grid **grid);
+
 /* ---- runs ---- */
 
 /* Runs from (energy_j, u_random_j, u_systematic_j, time_s) each, to be freed with PyMem_Free; NULL:
@@ -136,6 +148,9 @@ int device_of(PyObject *object, device_finder find, void *context, uint32_t *ind
 PyObject *device_dict(const jm_device *device);
 /* Puts a value into a dict and lets go of it. Returns -1 if it is NULL or memory is out. */
 int put(PyObject *dict, const char *key, PyObject *value);
+
+/* NaN is None. */
+PyObject *known_or_none(double value);
 
 /* Session options from keyword arguments; texts live as long as `kwargs`. */
 int take_session_options(PyObject *kwargs, jm_session_options *options, PyObject **kept);

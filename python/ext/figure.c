@@ -93,7 +93,7 @@ static PyObject *figure_dict(jm_figure *figure) {
 }
 
 /* What has no such figure, or no data for it, is a wrong value. */
-static PyObject *figure_or_error(int status, jm_figure *figure, const jm_error *error) {
+PyObject *figure_or_error(int status, jm_figure *figure, const jm_error *error) {
     if (status == JM_OK) return figure_dict(figure);
     if (status != JM_NOT_FOUND && status != JM_NO_DATA) return raise_error(status, error);
     PyErr_SetString(PyExc_ValueError, error->message);

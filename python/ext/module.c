@@ -83,7 +83,8 @@ PyMODINIT_FUNC PyInit__joulemeter(void) {
     if (module == NULL) return NULL;
     if (add_session_type(module) == 0 && add_range_type(module) == 0 &&
         add_recording_type(module) == 0 && add_statistics(module) == 0 &&
-        add_figures(module) == 0 && add_calls(module) == 0 &&
+        add_figures(module) == 0 && add_calls(module) == 0 && add_limits_type(module) == 0 &&
+        add_steering_type(module) == 0 && add_carbon(module) == 0 && add_logbook(module) == 0 &&
         PyModule_AddStringConstant(module, "version", jm_version()) == 0)
         return module;
     Py_DECREF(module);

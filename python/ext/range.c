@@ -252,12 +252,12 @@ static PyType_Spec spec = {.name = "_joulemeter.Range",
 
 /* ---- those of a recording ---- */
 
-static PyObject *range_dict(const jm_range *r) {
-    return Py_BuildValue("{s:K,s:K,s:s,s:L,s:L,s:N,s:I,s:s}", "id", (unsigned long long)r->id,
-                         "parent", (unsigned long long)r->parent, "name", r->name, "begin_ns",
-                         (long long)r->begin_ns, "end_ns", (long long)r->end_ns, "unfinished",
-                         PyBool_FromLong(r->unfinished), "pid", (unsigned)r->pid, "attributes",
-                         r->attributes);
+static PyObject *range_dict(const jm_range *r, uint64_t index) {
+    return Py_BuildValue(
+        "{s:K,s:K,s:K,s:s,s:L,s:L,s:N,s:I,s:s}", "index", (unsigned long long)index, "id",
+        (unsigned long long)r->id, "parent", (unsigned long long)r->parent, "name", r->name,
+        "begin_ns", (long long)r->begin_ns, "end_ns", (long long)r->end_ns, "unfinished",
+        PyBool_FromLong(r->unfinished), "pid", (unsigned)r->pid, "attributes", r->attributes);
 }
 
 PyObject *recording_ranges(PyObject *self, PyObject *args) {
@@ -270,7 +270,7 @@ PyObject *recording_ranges(PyObject *self, PyObject *args) {
         jm_range range = JM_RANGE_INIT;
         if (jm_recording_range(recording, i, &range) != JM_OK) break;
         if (strcmp(jm_category_name((int)range.category), category) != 0) continue;
-        PyObject *one = range_dict(&range);
+        PyObject *one = range_dict(&range, i);
         if (one == NULL || PyList_Append(list, one) != 0) Py_CLEAR(list);
         Py_XDECREF(one);
     }

@@ -29,6 +29,9 @@ class Attribution:
     Attributes
     ----------
     by, device, method : str
+    title : str
+        What is told of, as a heading: "layers", "layers and kernels", "layers whose names begin
+        with 'conv'".
     net : bool
         The device's idle power is taken off.
     simulated, modelled : bool
@@ -47,15 +50,17 @@ class Attribution:
         Whole less sum, and the uncertainty of that.
     diagnostics : dict or None
         None: of a method for comparison.
-        ``readings``, ``effective``, ``condition``, ``noise_w``, ``shift_s``, ``lock``, ``locked``.
+        ``readings``, ``within`` (while parts ran), ``needed`` (to tell them apart), ``effective``, ``condition``, ``noise_w``, ``shift_s``, ``lock``, ``locked``.
     calls : dict of lists
         If asked for: ``range``, ``part``, ``own_s``, ``energy_j``, ``u95_j``, ``inclusive_j``.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, by: Union[None, str, Sequence[str]] = None,
+                 prefix: Optional[str] = None) -> None:
         raw: Dict[str, Any] = json.loads(text)
         self.raw = raw
         self.by: str = raw["by"]
+        self.title = _title([self.by] if by is None or isinstance(by, str) else by, prefix)
         self.device: str = raw["device"]
         self.method: str = raw["method"]
         self.net: bool = raw["net"]
@@ -87,11 +92,23 @@ class Attribution:
         more = [f"and {len(self.parts) - 20} more"] if len(self.parts) > 20 else []
         left = value_text(self.residual_j, self.residual_u95_j, "J") if (
             self.residual_j == self.residual_j) else "not known"
-        return "\n".join([f"{self.by}s of {self.device} by {self.method}:", *rows, *more,
+        return "\n".join([f"{self.title} of {self.device} by {self.method}:", *rows, *more,
                           f"the whole less the sum of the parts: {left}"])
 
     def __repr__(self) -> str:
-        return f"<Attribution of {len(self.parts)} {self.by}s of {self.device} by {self.method}>"
+        return (f"<Attribution of {len(self.parts)} parts ({self.title}) of {self.device} by "
+                f"{self.method}>")
+
+
+_PLURALS = {"batch": "batches", "nvtx": "NVTX ranges", "user": "ranges", "warmup": "warm-ups"}
+
+
+def _title(categories: Sequence[str], prefix: Optional[str]) -> str:
+    """ "layers, kernels and NVTX ranges": each category that was asked for, once."""
+    names = [_PLURALS.get(one, f"{one}s") for one in dict.fromkeys(categories)]
+    last = names[-1] if names else "ranges"
+    title = f"{', '.join(names[:-1])} and {last}" if len(names) > 1 else last
+    return title if not prefix else f"{title} whose names begin with {prefix!r}"
 
 
 def _row(part: Dict[str, Any], groups: Sequence[str]) -> Dict[str, Any]:
@@ -119,7 +136,8 @@ def _told(part: Dict[str, Any]) -> str:
     if part["bound_only"] or part["energy_j"] != part["energy_j"]:
         group = f", one of {part['group']}" if part["group"] else ""
         return f"{interval_text(part['lower_j'], part['upper_j'], 'J')}{group}"
-    return f"{value_text(part['energy_j'], part['energy_u95_j'], 'J')} in {part['calls']} calls"
+    calls = f"{part['calls']} call{'' if part['calls'] == 1 else 's'}"
+    return f"{value_text(part['energy_j'], part['energy_u95_j'], 'J')} in {calls}"
 
 
 def attribute(recording: "_joulemeter.Recording", *, by: Union[None, str, Sequence[str]] = None,
@@ -129,4 +147,4 @@ def attribute(recording: "_joulemeter.Recording", *, by: Union[None, str, Sequen
               calls: bool = False) -> Attribution:
     """See :meth:`Report.attribute`."""
     return Attribution(recording.attribute(by=by, device=device, method=method, prefix=prefix,
-                                           windows=windows, net=net, calls=calls))
+                                           windows=windows, net=net, calls=calls), by, prefix)

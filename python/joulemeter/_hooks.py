@@ -36,15 +36,16 @@ class Part:
 
 
 class Call:
-    """A call of a part, with its time (ns) and the call around it."""
+    """A call of a part, with its time (ns), the call around it, and its range (0: has none)."""
 
-    __slots__ = ("begin_ns", "end_ns", "parent", "part")
+    __slots__ = ("begin_ns", "end_ns", "parent", "part", "range")
 
     def __init__(self, part: Part, begin_ns: int, end_ns: int, parent: int) -> None:
         self.part = part
         self.begin_ns = begin_ns
         self.end_ns = end_ns
         self.parent = parent  # index in the same list, or -1
+        self.range = 0
 
 
 # ---- what can be hooked ----
@@ -58,8 +59,8 @@ def unwrapped(model: "torch.nn.Module") -> "torch.nn.Module":
     TypeError
         It is no module.
     NotImplementedError
-        It spreads its layers or their parameters over several devices, or is on one of a kind whose
-        times are not known.
+        It spreads its layers or their parameters over several devices, is on one of a kind whose
+        times are not known, or is TorchScript that takes no hooks.
     """
     import torch
 
@@ -77,7 +78,12 @@ def unwrapped(model: "torch.nn.Module") -> "torch.nn.Module":
             "runs, which no single GPU's energy shows: profile the model before it is sharded")
     if isinstance(model, torch.nn.parallel.DistributedDataParallel):
         model = model.module
-    used = {str(tensor.device) for tensor in model.parameters() if tensor.device.type != "meta"}
+    _refuse_scripted(model)
+    devices = {str(parameter.device) for parameter in model.parameters()}
+    used = devices - {"meta"}
+    if devices == {"meta"}:
+        raise NotImplementedError("the model is on the meta device, where nothing is computed: profile "
+                                  "one that has parameters")
     others = sorted(name for name in used if name.split(":")[0] not in ("cpu", "cuda"))
     if others:
         raise NotImplementedError(
@@ -88,6 +94,19 @@ def unwrapped(model: "torch.nn.Module") -> "torch.nn.Module":
             f"the model's layers lie on several devices ({', '.join(sorted(used))}): only those of "
             "one device can be profiled together")
     return model
+
+
+def _refuse_scripted(model: "torch.nn.Module") -> None:
+    import torch
+
+    kind: Any = getattr(torch.jit, "RecursiveScriptModule", ())  # traced ones take hooks
+    names = [part.name for part in parts_of(model) if isinstance(part.module, kind)]
+    if not names:
+        return
+    what = "the model" if isinstance(model, kind) else f"part of the model ({_some(names)})"
+    raise NotImplementedError(
+        f"{what} is TorchScript, which cannot be watched: profile the eager model, as it was before "
+        "torch.jit.script (or the program's torch.jit.load) made TorchScript of it")
 
 
 def device_of(model: "torch.nn.Module") -> "torch.device":
@@ -233,17 +252,7 @@ class Watch:
 
     def flush_when(self, most: int, flush: Callable[[], Any]) -> None:
         """From now on calls it before a call of the whole model, once there are ``most`` calls."""
-        calls = self._calls
-
-        def look(*_: Any) -> None:
-            if calls.count >= most and calls.current() < 0:
-                flush()
-
-        root = self.parts[0].module
-        try:
-            self._undo.append(root.register_forward_pre_hook(look, prepend=True).remove)
-        except TypeError:  # before PyTorch 2.0: it comes too late to see no open call
-            pass
+        self._calls.flush_at(most, flush)
 
     def take(self) -> List[Call]:
         """The calls of the run that has ended, in the order in which they began."""
@@ -288,18 +297,20 @@ def entrance(module: Any) -> Optional[str]:
 def write(session: "_joulemeter.Session", calls: List[Call], device: Optional[str]) -> None:
     """Makes ranges of calls, with their nesting."""
     add = session.add_range
-    ids: List[int] = []
     for call in calls:
-        parent = ids[call.parent] if call.parent >= 0 else 0
-        ids.append(add(call.part.name, call.begin_ns, max(call.end_ns, call.begin_ns), _LAYER,
-                       device, 0, call.part.attributes, parent))
+        parent = calls[call.parent].range if call.parent >= 0 else 0
+        call.range = add(call.part.name, call.begin_ns, max(call.end_ns, call.begin_ns), _LAYER,
+                         device, 0, call.part.attributes, parent)
+
+
+def _some(names: List[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def warn_of_compiled(parts: List[Part], warn: Callable[[str], Any]) -> None:
     """Says which parts are measured as a whole."""
     names = [part.name for part in parts if part.module is not None and is_compiled(part.module)]
     if names:
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        warn(f"compiled, and measured as one part each: {shown}. Layers within a compiled graph are "
+        warn(f"compiled, and measured as one part each: {_some(names)}. Layers within a compiled graph are "
              "fused and have no energy of their own; profile the model before it is compiled to "
              "tell them apart")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ._device_clock import HostClock
 from ._hooks import Part, Watch
+from ._layer_device import Gpu, of_torch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,13 +57,19 @@ def caller(model: "keras.Model", inputs: Any) -> Callable[[], Any]:
     return lambda: model(given, training=False)
 
 
-def has_gpu(model: "keras.Model") -> bool:
-    """True if its layers are only launched when they return."""
+def gpu_of(model: "keras.Model") -> Optional[Gpu]:
+    """The GPU that it runs on, where layers are only launched when they return; None: the CPU."""
     import keras
 
     backend = keras.backend.backend()
+    values = [variable.value for variable in model.variables]
     if backend == "tensorflow":
-        return bool(sys.modules["tensorflow"].config.list_logical_devices("GPU"))
+        if not sys.modules["tensorflow"].config.list_logical_devices("GPU"):
+            return None
+        places = (str(value.device).rpartition("GPU:")[2] for value in values)
+        return Gpu(next((int(place) for place in places if place.isdigit()), 0))
     if backend == "torch":
-        return any(variable.value.device.type != "cpu" for variable in model.variables)
-    return backend == "jax" and sys.modules["jax"].default_backend() != "cpu"
+        return next((of_torch(value.device) for value in values if value.device.type != "cpu"), None)
+    if backend == "jax" and sys.modules["jax"].default_backend() != "cpu":
+        return Gpu(min((device.id for value in values for device in value.devices()), default=0))
+    return None

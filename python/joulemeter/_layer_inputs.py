@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     import torch
 
 
+def _wrapped(model: Any) -> Any:
+    """The model that a wrapper passes all arguments on to; None: it is no wrapper."""
+    import torch
+
+    inner = getattr(model, "_orig_mod", None)  # torch.compile's
+    if inner is None:
+        inner = getattr(model, "module", None)  # DistributedDataParallel's, DeepSpeed's ...
+    return inner if isinstance(inner, torch.nn.Module) else None
+
+
 def _taken(model: Any) -> Tuple[int, int]:
     """How many positional inputs the model cannot do without, and how many it takes at most."""
     import inspect
@@ -18,11 +28,14 @@ def _taken(model: Any) -> Tuple[int, int]:
     try:
         parameters = list(inspect.signature(model.forward).parameters.values())
     except (TypeError, ValueError):
-        return 1, 2**31
+        parameters = []
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     plain = [p for p in parameters if p.kind in kinds]
-    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
-        return 2**31, 2**31
+    if not parameters or any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
+        inner = _wrapped(model)
+        if inner is not None:
+            return _taken(inner)
+        return (2**31, 2**31) if parameters else (1, 2**31)
     return sum(p.default is inspect.Parameter.empty for p in plain), len(plain)
 
 

@@ -49,10 +49,12 @@ class LayerMetrics:
     inclusive_energy_j : float
         Energy with all that ran within it (J).
     method : str
-        How the energy was worked out.
+        How the energy was worked out, such as "replay". "passive (bound only)": not even its
+        energy over all runs is known, only bounds of it (see ``Attribution.parts``), and
+        ``energy_j`` is a best guess that keeps the sum of the rows.
     group : str or None
         Layers that always run in the same proportion, which no reading can tell apart: the energy
-        of the group is measured, and that of each layer in it is its share of the group's time.
+        of the group is measured, and those of the layers in it are best guesses that make it up.
     """
 
     layer_name: str
@@ -103,19 +105,22 @@ def metrics_of(recording: "_joulemeter.Recording", found: Optional[Attribution],
                runs: Sequence[Sequence["Call"]], method: str) -> List[LayerMetrics]:
     """Rows of the calls of all runs. Without an attribution nothing is known but times."""
     flat = [(run, call) for run, calls in enumerate(runs) for call in calls]
-    energies = _energies(found, runs)
+    energies = _energies(recording, found, runs)
     readings = _Readings(recording, found.device) if found is not None else None
-    groups = {part["name"]: part["group"] for part in found.parts} if found is not None else {}
+    parts = {part["name"]: part for part in found.parts} if found is not None else {}
     utc = recording.utc_offset_ns
     rows = []
     for index, (run, call) in enumerate(flat):
         own_s, energy, u95, inclusive = energies[index]
+        part = parts.get(call.part.name)
+        bound = part is not None and part["bound_only"] and energy == energy
         rows.append(LayerMetrics(
             call.part.name, index, (call.begin_ns + utc) * 1e-9, (call.end_ns + utc) * 1e-9,
             1e3 * own_s, readings.at(call.begin_ns) if readings else math.nan,
             readings.at(call.end_ns) if readings else math.nan,
             energy / own_s if own_s > 0 else math.nan, energy, run, u95, call.part.module_type,
-            call.part.is_leaf, inclusive, method, groups.get(call.part.name)))
+            call.part.is_leaf, inclusive, f"{method} (bound only)" if bound else method,
+            part["group"] if part is not None else None))
     return rows
 
 
@@ -128,22 +133,32 @@ def _own_times(calls: Sequence["Call"]) -> List[float]:
     return [max(time_ns, 0) * 1e-9 for time_ns in own]
 
 
-def _energies(found: Optional[Attribution],
+def _energies(recording: "_joulemeter.Recording", found: Optional[Attribution],
               runs: Sequence[Sequence["Call"]]) -> List[Tuple[float, float, float, float]]:
-    """(own time, energy, its u95, inclusive energy) of each call."""
+    """(own time, energy, its u95, inclusive energy) of each call. One whose range the attribution
+    does not have keeps its place, and nothing is known but its time."""
     nan = math.nan
-    if found is None or found.calls is None:
-        return [(own, nan, nan, nan) for calls in runs for own in _own_times(calls)]
+    told = _told(recording, found)
+    energies = []
+    for calls in runs:
+        for call, own_s in zip(calls, _own_times(calls)):
+            energies.append(told.get(call.range, (own_s, nan, nan, nan)))
+    return energies
+
+
+def _told(recording: "_joulemeter.Recording",
+          found: Optional[Attribution]) -> Dict[int, Tuple[float, float, float, float]]:
+    """What the attribution says of each range, by the range's id."""
+    columns = found.calls if found is not None else None
+    if columns is None:
+        return {}
     from ._attribution import number
 
-    columns = found.calls
-    names = [part["name"] for part in found.raw["parts"]]
-    told = [names[part] for part in columns["part"]]
-    if told != [call.part.name for calls in runs for call in calls]:
-        raise RuntimeError("the attribution is of other calls than those that were profiled")
-    return [(number(own), number(energy), number(u95), number(inclusive))
-            for own, energy, u95, inclusive in zip(columns["own_s"], columns["energy_j"],
-                                                   columns["u95_j"], columns["inclusive_j"])]
+    ids = {one["index"]: one["id"] for one in recording.ranges("layer")}
+    return {ids[index]: (number(own), number(energy), number(u95), number(inclusive))
+            for index, own, energy, u95, inclusive in zip(
+                columns["range"], columns["own_s"], columns["energy_j"], columns["u95_j"],
+                columns["inclusive_j"])}
 
 
 # ---- tables and files ----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 
@@ -10,18 +11,20 @@ import _joulemeter
 from . import _hooks
 from ._attribution import Attribution, attribute
 from ._bind import JoulemeterError
+from ._layer_device import open_profiler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Tuple
 
     from ._hooks import Call
-    from .highlevel import TorchProfiler
+    from ._layer_device import Gpu
 
 _NO_DATA = ("JM_NO_DATA",)
 _OURS = "(joulemeter)"  # time in which we work ourselves, where that costs the device's energy
 _LEAST_S = 2.0  # before then it is too early to say that more would not help
 _PATIENCE_S = 1.5  # from then on there is a line about progress
+_ENOUGH_REFRESHES = 10  # runs that last so long have readings of their own
 
 
 class Progress:
@@ -76,9 +79,9 @@ class LayerRun:
     Parameters
     ----------
     watch : Watch
-    on_gpu : bool
-        The model runs on a GPU.
-    device_index : int or str or None
+    gpu : Gpu or None
+        That the model runs on.
+    device_index : int, str or list
     net : bool
         Energies without the device's idle power.
     options : dict
@@ -89,19 +92,23 @@ class LayerRun:
     Attributes
     ----------
     profiler : TorchProfiler
+    device : str or None
+        Whose energy is told of.
     windows : list of (begin_ns, end_ns)
         The runs that energies are told of.
     runs : list of list of Call
         Their calls.
     all_windows : list of (begin_ns, end_ns)
         All runs of the whole model.
+    reason : str
+        Why the latest attribution knows of no energy.
     """
 
-    def __init__(self, watch: "_hooks.Watch", on_gpu: bool, device_index: Any, net: bool,
+    def __init__(self, watch: "_hooks.Watch", gpu: Optional["Gpu"], device_index: Any, net: bool,
                  options: Dict[str, Any], device: Optional[str] = None) -> None:
         self._wanted = device
         self.watch = watch
-        self._on_gpu = on_gpu
+        self._gpu = gpu
         self._device_index = device_index
         self._options = {"join": False, **options}
         self._net = net
@@ -109,17 +116,15 @@ class LayerRun:
         self.all_windows: List[Tuple[int, int]] = []
         self.runs: List[List["Call"]] = []
         self.attribution_s = 0.0  # what the latest attribution took
+        self.reason = ""
 
     def __enter__(self) -> LayerRun:
-        from .highlevel import TorchProfiler
-
-        self.profiler: "TorchProfiler" = TorchProfiler(
-            device_index=self._device_index, **self._options)
+        self.profiler, self.device = open_profiler(
+            self._gpu, self._device_index, self._wanted, self._options)
         try:
             recording = self.profiler.recording()
             assert recording is not None  # it does not join an outer session
             self.recording: "_joulemeter.Recording" = recording
-            self.device = self._find_device()
             self.sensors = Sensors(recording, self.device)
             self.watch.__enter__()
         except BaseException:
@@ -130,19 +135,6 @@ class LayerRun:
     def __exit__(self, *_: Any) -> None:
         self.watch.__exit__()
         self.profiler.close()
-
-    def _find_device(self) -> Optional[str]:
-        """The GPU where the model runs on one, or one is simulated; else what C chooses."""
-        names = [device["name"] for device in self.profiler.devices()]
-        if self._wanted is not None:
-            if self._wanted not in names:
-                raise LookupError(f"there is no device {self._wanted!r}: there are "
-                                  f"{', '.join(names) or 'none'}")
-            return self._wanted
-        gpus = [name for name in names if name.startswith("gpu")]
-        if gpus and (self._on_gpu or self._options.get("simulate")):
-            return gpus[0]
-        return next((name for name in names if name.startswith("cpu")), None)
 
     # ---- runs ----
 
@@ -182,8 +174,9 @@ class LayerRun:
 
     def attribute(self, method: str = "regression", calls: bool = False,
                   windows: Optional[List[Tuple[int, int]]] = None) -> Optional[Attribution]:
-        """None: nothing was read, or no layer ran."""
+        """None: nothing was read, or no layer ran; then there is a ``reason``."""
         begin = _joulemeter.now_ns()
+        self.reason = ""
         recording = self.profiler.recording()
         assert recording is not None
         try:
@@ -193,6 +186,7 @@ class LayerRun:
         except JoulemeterError as error:
             if error.status not in _NO_DATA:
                 raise
+            self.reason = str(error)
             return None
         finally:
             end = _joulemeter.now_ns()
@@ -200,6 +194,20 @@ class LayerRun:
             if not self.profiler.closed and (self.device or "cpu").startswith("cpu"):
                 self.profiler.add_range(_OURS, begin, end, _hooks._LAYER)
                 self.set_aside(begin, end)
+
+
+    def what_to_do(self, seconds: float, longer: Callable[[int], str]) -> str:
+        """What helps where no energy is known of so many seconds. ``longer`` is told how many times
+        as long would do."""
+        recording, refresh_s = self.recording, self.sensors.refresh_s
+        reads = self.device is not None and any(
+            recording.latest(quantity, device=self.device) is not None
+            for quantity in ("power", "power_average", "energy"))
+        if not reads or seconds <= 0 or seconds >= _ENOUGH_REFRESHES * refresh_s:
+            return "joulemeter doctor says which sensors there are, and what is missing"
+        times = math.ceil(_ENOUGH_REFRESHES * refresh_s / seconds)
+        return (f"{1e3 * seconds:.3g} ms are too short for the sensor of {self.device}, which "
+                f"refreshes every {1e3 * refresh_s:.3g} ms: {longer(times)}")
 
 
 def unsettled(found: Optional[Attribution], target: float) -> Optional[List[str]]:

@@ -21,17 +21,21 @@ def text(profiler: "LayerPowerProfiler") -> str:
     """All of it."""
     lines = ["=" * _WIDTH, "PROFILING SUMMARY", "=" * _WIDTH, ""]
     if not profiler.results:
-        return "\n".join([*lines, "Nothing has been profiled: call profile(inputs) first."])
+        why = profiler.reason or "call profile(inputs) first"
+        return "\n".join([*lines, f"Nothing has been profiled: {why}."])
     lines += [*_device(profiler), "", *_totals(profiler), ""]
     rows = _layers(profiler)
     for title, column, first in (("Power", "power_w", _POWER), ("Time", "time_s", _TIME),
                                  ("Energy", "energy_j", _ENERGY)):
         known = [row for row in rows if row[column] == row[column]]
-        if column == "power_w":  # of a group, or a bound, nobody knows the power of one
+        left_out: List[str] = []
+        if column == "power_w":
+            left_out = _without_power(known)
             known = [row for row in known if not row["bound_only"]]
-        if known:
+        if known or left_out:
             best = sorted(known, key=lambda row: -row[column])[:_TOP]
-            lines += [f"Top {_TOP} {title} Consumers:", *_table(best, first), ""]
+            lines += [f"Top {_TOP} {title} Consumers:", *(_table(best, first) if best else []),
+                      *left_out, ""]
     lines += _notes(profiler)
     return "\n".join(lines).rstrip()
 
@@ -133,6 +137,24 @@ def _table(rows: List[Dict[str, Any]], kinds: Tuple[str, ...]) -> List[str]:
     return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths)) for line in cells]
 
 
+def _without_power(rows: List[Dict[str, Any]]) -> List[str]:
+    """Why some layers are not among those with most power: nobody knows that of one of them."""
+    grouped = sum(row["bound_only"] and row["group"] is not None for row in rows)
+    bounds = sum(row["bound_only"] and row["group"] is None for row in rows)
+    lines = []
+    if grouped > 0:
+        lines.append(f"Left out: {_layers_text(grouped)} that cannot be told apart, of whose "
+                     "powers only that of each group is known")
+    if bounds > 0:
+        lines.append(f"Left out: {_layers_text(bounds)} of whose energy only bounds are known; "
+                     "more or longer runs would tell")
+    return lines
+
+
+def _layers_text(count: int) -> str:
+    return f"{count} layer{'' if count == 1 else 's'}"
+
+
 # ---- what to know of it ----
 
 
@@ -146,19 +168,23 @@ def _notes(profiler: "LayerPowerProfiler") -> List[str]:
     lines.append(f"Method: {profiler.method_used}{why}")
     found = profiler.attribution
     if found is None:
-        return lines
+        return [*lines, f"Energies are not known: {profiler.reason}"]
     if profiler.check is not None:
         check = profiler.check
         lines.append(
             f"Check: the whole took {_j(check['whole_j'])}, layers and gaps add up to "
-            f"{_j(check['sum_j'])}; the rest is "
-            f"{value_text(check['residual_j'], check['residual_u95_j'], 'J')}"
+            f"{_j(check['sum_j'])}; all runs as one stretch of time leave "
+            f"{value_text(check['residual_j'], check['residual_u95_j'], 'J')} unexplained"
             if check["residual_j"] == check["residual_j"] else
             "Check: the whole was too short to be measured")
     for group in found.groups[:_TOP]:
         lines.append(f"Cannot be told apart: {group['name']} ({_cell(group, 'energy')} together)")
     if found.diagnostics is None:
         lines.append("This method is for comparison only: no interval holds.")
+    elif found.diagnostics["within"] < found.diagnostics["needed"]:
+        lines.append(f"Only {found.diagnostics['within']} readings saw the layers run: some "
+                     f"{found.diagnostics['needed']} are needed to tell them apart. More num_runs, or "
+                     "method \"replay\", know more.")
     elif found.diagnostics.get("locked"):
         lines.append("The runs keep step with the sensor: method \"dither\" or \"replay\" knows more.")
     if found.net:

@@ -9,12 +9,14 @@
 
 from __future__ import annotations
 
+import operator
 import random
 
 from . import _hooks
 from ._core import _warn
 from ._keep import Kept
 from ._keras_layers import is_keras
+from ._layer_device import OWN, of_torch
 from ._layer_metrics import LayerMetrics, frame_of, metrics_of, save, stats_of
 from ._layer_run import LayerRun, Progress, unsettled
 
@@ -44,8 +46,9 @@ class LayerPowerProfiler:
     model : torch.nn.Module or keras.Model
         Stays as it is: it is watched only while it is profiled. Of a Keras model calls are measured
         by :meth:`profile` alone, eagerly, passively or with dither.
-    device_index : int or str
-        The GPU that the model runs on, as PyTorch counts them.
+    device_index : int or str, optional
+        The GPU that the model runs on, as PyTorch counts them. It is found by itself; one that is
+        not the model's raises ValueError when it is profiled.
     method : str
         "passive": what the runs give. "dither": further runs with random gaps between them.
         "replay": each layer also runs alone, with the input that it had in the model, in bursts
@@ -73,8 +76,9 @@ class LayerPowerProfiler:
     results : list of LayerMetrics
         Of the latest profiling, as are all that follow.
     attribution : Attribution or None
-        Energies of each layer over all runs, groups, residual and diagnostics. None: no sensor of
-        power or energy was read.
+        Energies of each layer over all runs, groups, residual and diagnostics. None: nothing is
+        known, and ``reason`` says why.
+    reason : str
     report : Report
         The recording: tables, figures, ``save``.
     method_used : str
@@ -87,7 +91,7 @@ class LayerPowerProfiler:
         Of :meth:`profile_generation`.
     """
 
-    def __init__(self, model: Any, device_index: Union[None, int, str] = 0, method: str = "auto", *,
+    def __init__(self, model: Any, device_index: Union[None, int, str] = OWN, method: str = "auto", *,
                  target_rel_u95: float = 0.05, max_seconds: float = 30.0, net: bool = False,
                  device: Optional[str] = None, progress: Optional[bool] = None,
                  **options: Any) -> None:
@@ -116,6 +120,7 @@ class LayerPowerProfiler:
         self.report: Optional[Report] = None
         self.method_used = ""
         self.choice = ""
+        self.reason = ""
         self.check: Optional[Dict[str, float]] = None
         self.tokens: List[Dict[str, Any]] = []
         self.phases: List[Dict[str, Any]] = []
@@ -143,7 +148,7 @@ class LayerPowerProfiler:
         list of LayerMetrics
             A row for each call of a layer in each run.
         """
-        num_runs = _count(num_runs)
+        num_runs = self._count("num_runs", num_runs)
         forward, kept = self._forward(inputs)
         with kept:
             layers = []
@@ -154,7 +159,7 @@ class LayerPowerProfiler:
                                  _hooks.device_of(self._inner).type)
             elif warmup:
                 forward()
-            with self._open() as run:
+            with self._open(self._inner) as run:
                 self._several(run, forward, num_runs)
                 self._more_data(run, forward, layers)
                 run.settle()
@@ -184,11 +189,13 @@ class LayerPowerProfiler:
         from ._tokens import tell
 
         self._needs_torch("profile_generation")
-        generate = generator(self.model, inputs, _hooks.device_of(self._inner), generate_kwargs)
-        with Kept(self._inner):
+        max_new_tokens = self._count("max_new_tokens", max_new_tokens)
+        inner = self._generating()
+        generate = generator(inner, inputs, _hooks.device_of(inner), generate_kwargs)
+        with Kept(inner):
             if warmup:
                 generate(min(max_new_tokens, 4))
-            with self._open() as run:
+            with self._open(inner) as run:
                 run.prepare(len(run.watch.parts) * (max_new_tokens + 1))
                 self._choose_runs("generation goes on from token to token")
                 run.run(lambda: generate(max_new_tokens))
@@ -220,10 +227,10 @@ class LayerPowerProfiler:
             take that no layer made (of the loss, say) is none of them.
         """
         self._needs_torch("profile_training")
-        num_runs = _count(num_runs)
+        num_runs = self._count("num_runs", num_runs)
         if warmup:
             step()
-        with self._open(training=True) as run:
+        with self._open(self._inner, training=True) as run:
             self._choose_runs("each step changes the model")
             self._several(run, step, num_runs)
             run.settle()
@@ -248,22 +255,45 @@ class LayerPowerProfiler:
             raise NotImplementedError(f"{method} is for models of PyTorch: of a Keras model "
                                       "profile(inputs) measures the layers' calls")
 
-    def _open(self, training: bool = False) -> LayerRun:
+    def _count(self, name: str, number: Any) -> int:
+        """Of runs or tokens: how long it lasts, which a warning may come back to."""
+        try:
+            count = operator.index(number)
+        except TypeError:  # 1.9 runs are not 1 run
+            count = 0
+        if count < 1:
+            raise ValueError(f"{name} must be a whole number, 1 or more, not {number!r}")
+        self._asked = (name, count)
+        return count
+
+    def _generating(self) -> Any:
+        """The module whose layers ``generate`` runs."""
+        inner = getattr(self._inner, "_orig_mod", None)
+        if inner is None:
+            return self._inner
+        self._tell("generate() of a compiled model runs the model as it was before, whose layers are "
+                   "measured: to compile what generates, use model.compile()")
+        return inner
+
+    def _tell(self, text: str) -> None:
+        (self._options.get("on_warning") or _warn)(text)
+
+    def _open(self, inner: Any, training: bool = False) -> LayerRun:
         self._forget()
-        warn = self._options.get("on_warning") or _warn
         watch: _hooks.Watch
         if self._is_keras:
-            from ._keras_layers import KerasWatch, has_gpu
+            from ._keras_layers import KerasWatch, gpu_of
 
-            watch, on_gpu = KerasWatch(self.model), has_gpu(self.model)
-            if on_gpu:
-                warn("of a Keras model on a GPU it is known when layers were launched, not when the "
-                     "GPU ran them: energies of short layers are not to be trusted")
+            watch, gpu = KerasWatch(self.model), gpu_of(self.model)
+            if gpu is not None:
+                self._tell(
+                    "of a Keras model on a GPU it is known when layers were launched, not when the "
+                    "GPU ran them: energies of short layers are not to be trusted")
         else:
-            watch = _hooks.Watch(self._inner, training)
-            on_gpu = _hooks.device_of(self._inner).type == "cuda"
-            _hooks.warn_of_compiled(watch.parts, warn)
-        return LayerRun(watch, on_gpu, self.device_index, self.net, self._options, self.device)
+            watch = _hooks.Watch(inner, training)
+            gpu = of_torch(_hooks.device_of(inner))
+            _hooks.warn_of_compiled(watch.parts, self._tell)
+        return LayerRun(watch, gpu, self.device_index, self.net, self._options, self.device)
 
     def _choose_runs(self, why: str) -> None:
         """The method where layers cannot be run alone."""
@@ -271,7 +301,7 @@ class LayerPowerProfiler:
             self.method_used = "passive"
             self.choice = f"{why}, so that layers are not run alone"
             if self.method == "replay":
-                _warn(f"{self.choice}: the method is passive")
+                self._tell(f"{self.choice}: the method is passive")
         else:
             self.method_used = self.method
 
@@ -300,7 +330,7 @@ class LayerPowerProfiler:
         if self.method == "replay" and not layers:
             self.method_used = "passive"
             self.choice = "no layer can be run alone"
-            _warn(f"{self.choice}: the method is passive")
+            self._tell(f"{self.choice}: the method is passive")
         if self.method != "auto":
             return
         refresh = run.sensors.refresh_s
@@ -335,7 +365,8 @@ class LayerPowerProfiler:
         finally:
             progress.done()
         if failed:
-            _warn(f"these layers cannot be run alone, and are known from runs of the whole model "
+            self._tell(
+                f"these layers cannot be run alone, and are known from runs of the whole model "
                   f"only: {', '.join(failed[:5])}{' ...' if len(failed) > 5 else ''}")
 
     def _finish(self, run: LayerRun) -> List[LayerMetrics]:
@@ -348,10 +379,26 @@ class LayerPowerProfiler:
         assert recording is not None
         self.report = Report(recording, run.device, "layers")
         if self.attribution is None:
-            _warn("no sensor of power or energy was read while the layers ran: times are known, "
-                  "energies are not (joulemeter doctor says what is missing)")
+            self._tell_why(run)
         self.results = metrics_of(recording, self.attribution, run.runs, self.method_used)
         return self.results
+
+    def _tell_why(self, run: LayerRun) -> None:
+        """No energy is known."""
+        seconds = sum(end - begin for begin, end in run.windows) * 1e-9
+        name, count = self._asked
+
+        def longer(times: int) -> str:
+            return f"{name}={times * count} or so would do"
+
+        if not any(run.runs):
+            self.reason = "no layer of the model was called"
+            self._tell(f"nothing is known of layers: {self.reason}; was it a copy of it, or what it "
+                       "was before it was compiled?")
+            return
+        self.reason = run.reason
+        self._tell(f"times of layers are known, energies are not: {run.reason}; "
+                   f"{run.what_to_do(seconds, longer)}")
 
     def _check(self, run: LayerRun) -> None:
         """The parts against the whole, over all runs of the whole model: the longer, the sharper."""
@@ -399,12 +446,6 @@ class LayerPowerProfiler:
     def __repr__(self) -> str:
         state = f"{len(self.results)} calls" if self.results else "nothing profiled"
         return f"<LayerPowerProfiler of {type(self._inner).__name__}, {self.method}: {state}>"
-
-
-def _count(runs: Any) -> int:
-    if int(runs) < 1:
-        raise ValueError("num_runs must be 1 or more")
-    return int(runs)
 
 
 def _share_of_short(runs: List[List["Call"]], seconds: float) -> float:

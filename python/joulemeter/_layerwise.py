@@ -7,6 +7,7 @@ import time
 
 from . import _hooks
 from ._core import _warn
+from ._layer_device import OWN, of_torch
 from ._tools import Tool
 
 TYPE_CHECKING = False
@@ -32,8 +33,9 @@ class LayerwiseMeasurementTool(Tool):
         its name and type, whether it was trained or only run, its calls, and the mean energies of
         a call (J) with their expanded 95 % uncertainties: all of it, forward, and backward. See
         Notes for the rest.
-    gpu_num : int or str
-        The GPU that the network runs on. Where the machine has none, energies are those of the CPU.
+    gpu_num : int or str, optional
+        The GPU that the network runs on, as PyTorch counts them. It is found by itself; ``start()``
+        refuses one that is not the network's. Energies of a network on the CPU are the CPU's.
     **options
         Further options of :func:`joulemeter.profile`, such as ``simulate``.
 
@@ -64,7 +66,7 @@ class LayerwiseMeasurementTool(Tool):
         "leaf", "group", "source", "started (UTC)",
     )
 
-    def __init__(self, out_file, gpu_num: Gpus = 0, **options: Any) -> None:
+    def __init__(self, out_file, gpu_num: Gpus = OWN, **options: Any) -> None:
         super().__init__(out_file, gpu_num, **options)
         self._run: Optional[LayerRun] = None
         self.attribution: Optional[Attribution] = None
@@ -77,8 +79,8 @@ class LayerwiseMeasurementTool(Tool):
             raise RuntimeError("start() was called twice without stop()")
         inner = _hooks.unwrapped(model)
         self._open_file()
-        run = LayerRun(_hooks.Watch(inner, True), _hooks.device_of(inner).type == "cuda",
-                       self.gpu_num, False, self._options)
+        run = LayerRun(_hooks.Watch(inner, True), of_torch(_hooks.device_of(inner)), self.gpu_num,
+                       False, self._options)
         _hooks.warn_of_compiled(run.watch.parts, _warn)
         run.__enter__()
         run.watch.flush_when(_MOST_CALLS, self._flush)
@@ -101,12 +103,13 @@ class LayerwiseMeasurementTool(Tool):
             found = run.attribute(windows=[(self._first_ns, last_ns)])
             self.attribution = found
             rows = self._rows(run, found)
+            why = "" if rows else self._why_none(run, last_ns)
         finally:
             run.__exit__()
         if rows:
             self._open_file().append(*rows)
         else:
-            _warn("no layer ran between start() and stop(), or no sensor was read: no row is written")
+            _warn(f"no row is written: {why}")
 
     def close(self) -> None:
         """As ``stop()``, if it runs."""
@@ -126,6 +129,13 @@ class LayerwiseMeasurementTool(Tool):
         if self._run is not None:
             self._take(self._run)
             self._run.watch.clock.start()
+
+    def _why_none(self, run: "LayerRun", last_ns: int) -> str:
+        if not self._calls:
+            return "no layer ran between start() and stop()"
+        to_do = run.what_to_do((last_ns - self._first_ns) * 1e-9,
+                               lambda times: f"{times} times as long would do")
+        return f"{run.reason}; {to_do}"
 
     def _rows(self, run: "LayerRun", found: Optional[Attribution]) -> List[Row]:
         if found is None:
@@ -152,10 +162,11 @@ class LayerwiseMeasurementTool(Tool):
         sums = {key: sum(of[key] for of in both) / calls  # what is uncertain of both is one gain
                 for key in ("energy_j", "energy_u95_j", "time_s")}
         groups = sorted({of["group"] for of in both if of["group"]})
+        sources = dict.fromkeys(one for of in both for one in of["provenance"].split("+"))
         return [part.name, part.module_type, mode, float(calls), sums["energy_j"],
                 sums["energy_u95_j"], each(forward, "energy_j"), each(forward, "energy_u95_j"),
                 each(backward, "energy_j"), each(backward, "energy_u95_j"), sums["time_s"],
-                "yes" if part.is_leaf else "no", "; ".join(groups), forward["provenance"],
+                "yes" if part.is_leaf else "no", "; ".join(groups), "+".join(sources),
                 self._started]
 
     def __repr__(self) -> str:

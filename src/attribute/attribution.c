@@ -37,57 +37,39 @@ static void close_attributing(jmi_attributing *a) {
     jmi_layout_free(&a->layout);
     jmi_calls_free(&a->calls);
     free(a->windows);
-    free(a->hulls);
-    free(a->told_s);
+    free(a->group);
+    jmi_stretch_free(&a->told);
+    jmi_stretch_free(&a->joined);
 }
 
 /* ---- how the parts add up ---- */
 
-/* Net of idle, less than nothing is possible; otherwise an inferred power that is negative is none.
- */
-void jmi_attribute_finish(jm_energy *e, bool net) {
-    jmi_energy_finish(e, 0);
-    if (net) {
-        e->lower_j = e->energy_j - e->u95_j;
-    } else if (e->energy_j < 0) {
-        e->energy_j = e->mean_power_w = 0;
-        e->upper_j = jmi_max(e->upper_j, 0);
-    }
+static jm_energy sum_of(const jmi_attributing *a, const double *time_s) {
+    double all_s = 0;
+    for (size_t i = 0; i < a->fit.count; i++) all_s += time_s[i];
+    return jmi_terms_energy(&a->terms, jmi_fit_sum(&a->fit, time_s),
+                            sqrt(jmi_fit_variance(&a->fit, time_s)), all_s);
 }
 
-/* Powers may come from readings of other times than that of the whole. */
-uint32_t jmi_attribute_provenance(const jmi_attributing *a) {
-    uint32_t from = a->whole.provenance & ~(uint32_t)JM_BOUND_ONLY;
-    for (size_t v = 0; from == 0 && v < a->views.count; v++)
-        from |= a->views.view[v].track.provenance;
-    return from;
-}
-
-static jm_energy sum_of(const jmi_attributing *a, const double *factors) {
-    double time_s = 0;
-    for (size_t i = 0; i < a->fit.count; i++) time_s += factors[i];
-    jm_energy e = {.energy_j = jmi_fit_sum(&a->fit, factors),
-                   .u_random_j = sqrt(jmi_fit_variance(&a->fit, factors)),
-                   .duration_s = time_s,
-                   .measured = a->whole.measured,
-                   .provenance = jmi_attribute_provenance(a)};
-    e.u_systematic_j = jmi_views_systematic(&a->views, e.energy_j, time_s);
-    jmi_attribute_finish(&e, false);
-    return e;
+/* Idle power is the same in both, and cancels. */
+static void hold_against(const jmi_attributing *a, jm_attribution_info *info) {
+    const jmi_stretch *s = jmi_attribute_checked(a);
+    info->residual_j = s->energy.energy_j - jmi_fit_sum(&a->fit, s->time_s);
+    info->residual_u95_j =
+        1.96 * hypot(s->energy.u_random_j, sqrt(jmi_fit_variance(&a->fit, s->time_s)));
 }
 
 /* Classes that began before a window run in it all the same: the sum holds them too. */
 static int add_up(const jmi_attributing *a, jm_attribution_info *info, jm_error *error) {
     double *gaps = jmi_alloc(a->fit.count, sizeof *gaps);
     if (gaps == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for gaps");
-    for (size_t i = a->layout.classes; i < a->fit.count; i++) gaps[i] = a->told_s[i];
-    info->whole = a->whole;
-    info->sum = sum_of(a, a->told_s);
+    for (size_t i = a->layout.classes; i < a->fit.count; i++) gaps[i] = a->told.time_s[i];
+    info->whole = jmi_terms_net(&a->terms, &a->told.energy);
+    info->sum = sum_of(a, a->told.time_s);
     info->gap = sum_of(a, gaps);
-    info->residual_j = info->whole.energy_j - info->sum.energy_j;
-    info->residual_u95_j = 1.96 * hypot(info->whole.u_random_j, info->sum.u_random_j);
-    info->idle_w = a->net ? a->idle.power_w : (double)NAN;
-    info->idle_u95_w = a->net ? a->idle.u95_w : (double)NAN;
+    hold_against(a, info);
+    info->idle_w = a->terms.net ? a->terms.idle.power_w : (double)NAN;
+    info->idle_u95_w = a->terms.net ? a->terms.idle.u95_w : (double)NAN;
     free(gaps);
     return JM_OK;
 }
@@ -112,9 +94,10 @@ static void describe(const jmi_attributing *a, jm_attribution *out) {
     out->simulated = device.simulated;
     out->modelled = (a->views.view[0].track.provenance & JM_FROM_MODEL) != 0;
     out->method = a->options.method;
-    out->net = a->net;
+    out->terms = a->terms;
     out->info.device = a->device;
-    out->info.category = a->category;
+    out->info.category = a->calls.category;
+    out->info.categories = a->calls.categories;
 }
 
 static int attribute(jmi_attributing *a, jm_attribution *out, jm_error *error) {
@@ -126,11 +109,14 @@ static int attribute(jmi_attributing *a, jm_attribution *out, jm_error *error) {
     for (size_t v = 0; status == JM_OK && v < a->views.count; v++)
         status = jmi_ticks_refine(&a->views.view[v].track, a->recording, error);
     if (status == JM_OK) status = jmi_attribute_whole(a, error);
+    if (status == JM_OK) status = jmi_attribute_terms(a, error);
     if (status == JM_OK)
         status = a->options.method == JM_ATTRIBUTION_REGRESSION ? jmi_attribute_regress(a, error)
                                                                 : jmi_attribute_simply(a, error);
     if (status == JM_OK && a->options.method == JM_ATTRIBUTION_REGRESSION)
         status = jmi_attribute_direct(a, error);
+    if (status == JM_OK && a->options.method == JM_ATTRIBUTION_REGRESSION)
+        status = jmi_attribute_resolve(a, error);
     if (status != JM_OK) return status;
     describe(a, out);
     status = add_up(a, &out->info, error);
@@ -217,18 +203,8 @@ int jm_attribution_sum(const jm_attribution *a, const uint32_t *parts, size_t co
         time_s += a->share_s[parts[i]];
     }
     jmi_fit fit = {.count = a->columns, .power_w = a->power_w, .cov_w2 = a->cov_w2};
-    jm_energy e = {.energy_j = jmi_fit_sum(&fit, factors),
-                   .u_random_j = sqrt(jmi_fit_variance(&fit, factors)),
-                   .duration_s = time_s,
-                   .measured = a->info.whole.measured,
-                   .provenance = a->provenance};
-    e.u_systematic_j = hypot(a->gain_u * e.energy_j, a->offset_u_w * time_s);
-    if (a->net) {
-        e.energy_j -= a->info.idle_w * time_s;
-        e.u_random_j = hypot(e.u_random_j, a->info.idle_u95_w / 1.96 * time_s);
-        e.u_systematic_j = a->gain_u * fabs(e.energy_j);
-    }
-    jmi_attribute_finish(&e, a->net);
+    jm_energy e = jmi_terms_energy(&a->terms, jmi_fit_sum(&fit, factors),
+                                   sqrt(jmi_fit_variance(&fit, factors)), time_s);
     if (1.96 * e.u_random_j > a->usual_w * time_s) e.provenance |= JM_BOUND_ONLY;
     free(factors);
     *energy = e;

@@ -5,13 +5,30 @@
 #include "attribute/fit.h"
 #include "energy/views.h"
 
+/* How sure an energy is that is a power for so long, and what it is net of. */
+typedef struct jmi_terms {
+    double gain_u, offset_u_w; /* of the device's sensors, as in jmi_views */
+    double measured;
+    uint32_t provenance, flags;
+    jm_idle idle; /* taken off, if `net` */
+    bool net;
+} jmi_terms;
+
+/* Windows, with what ran in them and what was measured of them. */
+typedef struct jmi_stretch {
+    jm_window *windows;
+    size_t count;
+    double *time_s; /* of all columns, in the windows */
+    double length_s;
+    jm_energy energy; /* gross */
+} jmi_stretch;
+
 /* What parts are made of. */
 typedef struct jmi_attributing {
     const jm_recording *recording;
     jm_attribution_options options;
     jm_energy_options energy;
     uint32_t device;
-    jm_category category;
     jmi_calls calls;
     jmi_layout layout;
     jmi_views views;             /* of the device, without what ranges say of it */
@@ -19,22 +36,21 @@ typedef struct jmi_attributing {
     double *later_w[JMI_SHIFTS]; /* of each column: what an error of that does; NULL: nothing */
     jmi_normal normals[JMI_SHIFTS];
     jmi_fit fit;
-    double widened;     /* factor of its variances, as readings err alike */
-    double differ;      /* how calls of a class differ in power, relatively */
-    jm_window *windows; /* between warm-ups, where no other windows were asked for */
-    jm_window *hulls;   /* of each window, from its first call to the end of its last one */
-    size_t hull_count;
-    double *told_s; /* of all columns: time in the hulls */
-    double hull_s;
-    jm_energy whole;
-    jm_idle idle;
-    bool net;
+    uint64_t within, needed; /* readings while any class ran, and so many as to tell them apart */
+    double widened;          /* factor of its variances, as readings err alike */
+    double differ;           /* how calls of a class differ in power, relatively */
+    jm_window *windows;      /* between warm-ups, where no other windows were asked for */
+    jmi_stretch told;        /* of each window, from its first call to the end of its last one */
+    jmi_stretch joined;      /* those that are hardly apart as one; empty: none are */
+    jmi_terms terms;
+    uint32_t *group; /* of each column of classes, or JM_NO_GROUP; NULL: they are not told apart */
+    size_t group_count;
 } jmi_attributing;
 
 struct jm_attribution {
     jm_attribution_info info;
     jm_attribution_method method;
-    bool simulated, modelled, net;
+    bool simulated, modelled;
     char *device;
     jm_part *parts, *groups; /* names are ours */
     size_t part_count, group_count;
@@ -45,16 +61,19 @@ struct jm_attribution {
     double *power_w, *cov_w2; /* of columns */
     uint32_t *column;         /* of each part, with the time that it has of it */
     double *share_s;
-    double gain_u, offset_u_w, usual_w;
-    uint32_t provenance;
+    jmi_terms terms;
+    double usual_w;
 };
 
 /* ---- steps, in their order ---- */
 
 /* Which device, which ranges. */
 int jmi_attribute_choose(jmi_attributing *a, jm_error *error);
-/* Hulls, their composition and their energy. */
+/* What is told of, its composition and its energy. */
 int jmi_attribute_whole(jmi_attributing *a, jm_error *error);
+void jmi_stretch_free(jmi_stretch *stretch);
+/* That against which the sum of the parts is held. */
+const jmi_stretch *jmi_attribute_checked(const jmi_attributing *a);
 /* How much later than described each view's readings lie. */
 int jmi_attribute_shift(jmi_attributing *a, jm_error *error);
 /* Powers of the classes. */
@@ -67,12 +86,22 @@ int jmi_attribute_direct(jmi_attributing *a, jm_error *error);
 /* For comparison: powers by what the device drew while anything ran, or by readings at begins and
  * ends. */
 int jmi_attribute_simply(jmi_attributing *a, jm_error *error);
+/* Which classes can be told apart, and then powers of all that are possible. */
+int jmi_attribute_resolve(jmi_attributing *a, jm_error *error);
+/* Is enough known of a column's power to tell more than bounds? */
+bool jmi_attribute_told(const jmi_attributing *a, size_t column);
+/* Mean and standard deviation of one power within what the device can draw. */
+void jmi_attribute_cut(const jmi_attributing *a, double *mean_w, double *sd_w);
+/* Mean power of the classes, by their time. */
+double jmi_attribute_usual(const jmi_attributing *a);
 /* How much the readings could tell. */
 void jmi_attribute_diagnose(const jmi_attributing *a, jm_attribution_info *info);
-/* Interval and mean power of an energy, from its parts. */
-void jmi_attribute_finish(jm_energy *e, bool net);
-/* Where the powers come from: JM_FROM_*. */
-uint32_t jmi_attribute_provenance(const jmi_attributing *a);
+/* The terms on which powers become energies. */
+int jmi_attribute_terms(jmi_attributing *a, jm_error *error);
+/* An energy from its estimate (gross), the standard deviation of that, and its time. */
+jm_energy jmi_terms_energy(const jmi_terms *terms, double energy_j, double sd_j, double time_s);
+/* Takes idle power off an energy that was measured, or else leaves it. */
+jm_energy jmi_terms_net(const jmi_terms *terms, const jm_energy *gross);
 /* Parts, groups and calls. */
 int jmi_attribute_parts(jmi_attributing *a, jm_attribution *out, jm_error *error);
 

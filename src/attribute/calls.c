@@ -77,6 +77,7 @@ typedef struct reading {
     } * lines;
     size_t line_count, line_capacity;
     uint32_t bucket[BUCKETS];
+    uint64_t of_category[32]; /* calls */
 } reading;
 
 static bool is_line(const struct line *l, const jm_range *range) {
@@ -88,7 +89,7 @@ static bool is_line(const struct line *l, const jm_range *range) {
 static bool thread_of(reading *r, const jm_range *range, uint32_t *thread) {
     uint32_t mixed = (range->pid * 31 + range->thread) * 31 + range->stream;
     uint32_t *bucket = &r->bucket[mixed % BUCKETS];
-    for (uint32_t i = *bucket; i != 0; i = r->lines[i - 1].next) {
+    for (uint32_t i = r->lines != NULL ? *bucket : 0; i != 0; i = r->lines[i - 1].next) {
         *thread = i - 1;
         if (is_line(&r->lines[i - 1], range)) return true;
     }
@@ -124,7 +125,7 @@ static bool class_of(reading *r, const jm_range *range, uint32_t *cls) {
 }
 
 static bool is_wanted(const jmi_call_filter *f, const jm_range *range, const char *device) {
-    if ((f->categories >> range->category & 1) == 0 || range->end_ns <= range->begin_ns)
+    if ((f->categories >> range->category & 1) == 0 || range->end_ns < range->begin_ns)
         return false;
     if (range->device[0] != '\0' && strcmp(range->device, device) != 0) return false;
     return f->prefix == NULL || strncmp(range->name, f->prefix, strlen(f->prefix)) == 0;
@@ -142,6 +143,9 @@ static bool add_call(reading *r, const jm_range *range, uint64_t index) {
         !jmi_reserve(&c->list, &c->capacity, c->count + 1, sizeof *c->list))
         return false;
     c->list[c->count++] = call;
+    c->categories |= 1u << range->category;
+    if (++r->of_category[range->category] > r->of_category[c->category])
+        c->category = range->category;
     return true;
 }
 

@@ -45,7 +45,9 @@ typedef struct jmi_calls {
     size_t piece_count, piece_capacity;
     jmi_class *classes;
     size_t class_count, class_capacity;
-    bool nested; /* some call lies in another */
+    bool nested;          /* some call lies in another */
+    uint32_t categories;  /* of the ranges that they are: a set of 1u << jm_category */
+    jm_category category; /* that of most of them */
 } jmi_calls;
 
 /* Which ranges are calls. */

@@ -7,15 +7,6 @@
 
 /* ---- device ---- */
 
-static uint32_t device_named(const jm_recording *recording, const char *name) {
-    for (uint32_t i = 0; i < jm_recording_device_count(recording); i++) {
-        jm_device device = {.size = sizeof device};
-        if (jm_recording_device(recording, i, &device) == JM_OK && strcmp(device.name, name) == 0)
-            return i;
-    }
-    return UINT32_MAX;
-}
-
 /* The one device that ranges name; UINT32_MAX: none. */
 static int named_by_ranges(const jmi_attributing *a, uint32_t *device, jm_error *error) {
     uint64_t count = jm_recording_range_count(a->recording);
@@ -32,7 +23,7 @@ static int named_by_ranges(const jmi_attributing *a, uint32_t *device, jm_error 
                             range.device);
         name = range.device;
     }
-    if (name != NULL) *device = device_named(a->recording, name);
+    if (name != NULL) *device = jmi_device_named(a->recording, name);
     return JM_OK;
 }
 
@@ -79,7 +70,7 @@ static int choose_device(jmi_attributing *a, jm_error *error) {
 
 /* ---- ranges ---- */
 
-static int choose_category(jmi_attributing *a, jm_error *error) {
+static int choose_categories(jmi_attributing *a, jm_error *error) {
     static const jm_category usual[] = {JM_CATEGORY_LAYER, JM_CATEGORY_KERNEL, JM_CATEGORY_NVTX};
     uint64_t seen[32] = {0}, count = jm_recording_range_count(a->recording);
     for (uint64_t i = 0; i < count; i++) {
@@ -89,18 +80,19 @@ static int choose_category(jmi_attributing *a, jm_error *error) {
     }
     for (size_t i = 0; a->options.categories == 0 && i < JMI_COUNT(usual); i++)
         if (seen[usual[i]] > 0) a->options.categories = 1u << usual[i];
-    for (int c = 0; c < 32; c++)
-        if (a->options.categories >> c & 1) {
-            a->category = (jm_category)c;
-            if (seen[c] > 0) return JM_OK;
-        }
+    int missing = 0;
+    for (int c = 0; c < 32; c++) {
+        if ((a->options.categories >> c & 1) == 0) continue;
+        if (seen[c] > 0) return JM_OK;
+        missing = c;
+    }
     if (a->options.categories == 0)
         return jmi_fail(error, JM_NO_DATA,
                         "there are no ranges of layers, kernels or NVTX in the recording");
     if ((a->options.categories & (a->options.categories - 1)) != 0) /* several */
         return jmi_fail(error, JM_NO_DATA, "there is no such range in the recording");
     return jmi_fail(error, JM_NO_DATA, "there is no range of category %s",
-                    jm_category_name((int)a->category));
+                    jm_category_name(missing));
 }
 
 /* ---- windows ---- */
@@ -161,7 +153,7 @@ static bool any_told(const jmi_calls *calls) {
 }
 
 int jmi_attribute_choose(jmi_attributing *a, jm_error *error) {
-    int status = choose_category(a, error);
+    int status = choose_categories(a, error);
     if (status == JM_OK) status = choose_device(a, error);
     if (status == JM_OK && a->options.window_count == 0) status = leave_out_warmups(a, error);
     if (status != JM_OK) return status;
@@ -173,76 +165,5 @@ int jmi_attribute_choose(jmi_attributing *a, jm_error *error) {
     }
     if (status == JM_OK && !jmi_layout_make(&a->layout, &a->calls, JMI_MOST_CLASSES))
         status = jmi_fail(error, JM_MEMORY, "out of memory for classes");
-    return status;
-}
-
-/* ---- the whole ---- */
-
-static size_t window_of(const jmi_attributing *a, int64_t t) {
-    size_t low = 0, high = a->options.window_count;
-    while (low + 1 < high) {
-        size_t middle = low + (high - low) / 2;
-        if (a->options.windows[middle].begin_ns <= t)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* Of each window from its first call to the end of its last one; those without calls fall away. */
-static bool find_hulls(jmi_attributing *a) {
-    size_t count = a->options.window_count > 0 ? a->options.window_count : 1, kept = 0;
-    a->hulls = jmi_alloc(count, sizeof *a->hulls);
-    if (a->hulls == NULL) return false;
-    for (size_t i = 0; i < count; i++) a->hulls[i] = (jm_window){INT64_MAX, INT64_MIN};
-    for (size_t i = 0; i < a->calls.count; i++) {
-        const jmi_call *call = &a->calls.list[i];
-        if (!call->told) continue;
-        jm_window *hull = &a->hulls[window_of(a, call->begin_ns)];
-        if (call->begin_ns < hull->begin_ns) hull->begin_ns = call->begin_ns;
-        if (call->end_ns > hull->end_ns) hull->end_ns = call->end_ns;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (a->hulls[i].end_ns <= a->hulls[i].begin_ns) continue;
-        if (kept > 0 && a->hulls[i].begin_ns < a->hulls[kept - 1].end_ns)
-            a->hulls[i].begin_ns = a->hulls[kept - 1].end_ns; /* a call that outlasts its window */
-        if (a->hulls[i].end_ns > a->hulls[i].begin_ns) a->hulls[kept++] = a->hulls[i];
-    }
-    a->hull_count = kept;
-    return true;
-}
-
-static bool compose(jmi_attributing *a) {
-    double *x = jmi_alloc(a->layout.width, sizeof *x);
-    a->told_s = jmi_alloc(a->layout.width, sizeof *a->told_s);
-    if (x == NULL || a->told_s == NULL) {
-        free(x);
-        return false;
-    }
-    size_t hint = 0;
-    for (size_t i = 0; i < a->hull_count; i++) {
-        a->hull_s += (double)(a->hulls[i].end_ns - a->hulls[i].begin_ns) * 1e-9;
-        jmi_layout_times(&a->layout, a->hulls[i].begin_ns, a->hulls[i].end_ns, &hint, x, NULL);
-    }
-    for (size_t i = 0; i < a->layout.width; i++) a->told_s[i] = x[i] * 1e-9;
-    free(x);
-    return true;
-}
-
-int jmi_attribute_whole(jmi_attributing *a, jm_error *error) {
-    enum { MANY = 200000 };
-    if (!find_hulls(a) || !compose(a))
-        return jmi_fail(error, JM_MEMORY, "out of memory for windows");
-    if (a->hull_count == 0)
-        return jmi_fail(error, JM_NO_DATA, "no such range begins in the windows asked for");
-    jm_energy_options options = a->energy;
-    if (a->calls.count > MANY) options.no_activity = true; /* long windows do not need it */
-    int status =
-        jm_energy_sum(a->recording, a->device, a->hulls, a->hull_count, &options, &a->whole, error);
-    if (status != JM_OK || !a->options.net) return status;
-    a->idle = (jm_idle){.size = sizeof a->idle};
-    status = jm_energy_idle(a->recording, a->device, &a->idle, error);
-    a->net = status == JM_OK;
     return status;
 }

@@ -1,6 +1,6 @@
 /* How much the readings could tell of the parts. */
 #include "attribute/attribution.h"
-#include "attribute/dense.h"
+#include "base/dense.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -99,7 +99,9 @@ static double condition_of(const jmi_attributing *a) {
     for (size_t i = 0; good && i < n; i++)
         for (size_t k = 0; k <= i; k++)
             m[i * n + k] = m[i * n + k] / (scale[i] * scale[k]) + (i == k ? 1e-12 : 0);
-    for (int way = 0; good && way < 2; way++) { /* first the matrix, then its inverse */
+    for (size_t i = 0; good && i < n; i++)
+        if (!(m[i * n + i] > 1e-9)) m[i * n + i] = 1; /* calls of no duration: nothing to tell */
+    for (int way = 0; good && way < 2; way++) {       /* first the matrix, then its inverse */
         if (way == 1) good = jmi_dense_cholesky(m, n);
         for (size_t i = 0; i < n; i++) v[i] = 1 + 0.1 * (double)(i * 7 % 13);
         double length = 0;
@@ -131,6 +133,8 @@ void jmi_attribute_diagnose(const jmi_attributing *a, jm_attribution_info *info)
         if (a->fit.noise_w[v] < least) info->noise_w = least = a->fit.noise_w[v];
         if (fabs(a->shift_ns[v]) > fabs(info->shift_s * 1e9)) info->shift_s = a->shift_ns[v] * 1e-9;
     }
+    info->within = a->within;
+    info->needed = a->needed;
     info->effective = (double)info->readings / a->widened;
     info->condition = condition_of(a);
 }

@@ -1,55 +1,11 @@
 /* From powers to energies: of parts, of groups of them, and of each call. */
 #include "attribute/attribution.h"
-#include "attribute/groups.h"
+#include "attribute/nesting.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- one energy ---- */
-
-/* Mean and standard deviation of a normal distribution cut off at both ends. */
-static void cut_off(double *mean, double *sd, double low, double high) {
-    const double root = 0.39894228040143268; /* 1 / sqrt(2 pi) */
-    double s = *sd;
-    if (!(s > 0)) {
-        *mean = fmin(fmax(*mean, low), high);
-        return;
-    }
-    double a = (low - *mean) / s, b = (high - *mean) / s;
-    if (a < -5 && b > 5) return;
-    double in = 0.5 * (erfc(-b / sqrt(2)) - erfc(-a / sqrt(2)));
-    double pa = root * exp(-a * a / 2), pb = root * exp(-b * b / 2);
-    if (!(in > 1e-9)) { /* far outside: at the nearer end */
-        *sd = fmin(s, (high - low) / sqrt(12));
-        *mean = fmin(fmax(*mean, low), high);
-        return;
-    }
-    double shift = (pa - pb) / in;
-    double change = 1 + ((isfinite(a) ? a * pa : 0) - (isfinite(b) ? b * pb : 0)) / in;
-    *mean += s * shift;
-    *sd = s * sqrt(fmax(change - shift * shift, 0));
-}
-
-/* An energy from its estimate (gross) and standard deviation; idle power for `time_s` is taken off
- * where that was asked for. */
-static jm_energy energy_of(const jmi_attributing *a, double energy_j, double sd_j, double time_s) {
-    jm_energy e = {.energy_j = energy_j,
-                   .u_random_j = sd_j,
-                   .duration_s = time_s,
-                   .measured = a->whole.measured,
-                   .provenance = jmi_attribute_provenance(a),
-                   .flags = a->whole.flags & (uint32_t)(JM_ENERGY_CONFLICT | JM_ENERGY_RESET)};
-    e.u_systematic_j = jmi_views_systematic(&a->views, energy_j, time_s);
-    if (a->net) {
-        e.energy_j -= a->idle.power_w * time_s;
-        e.u_random_j = hypot(sd_j, a->idle.u95_w / 1.96 * time_s);
-        e.u_systematic_j = a->views.gain_u * fabs(e.energy_j); /* the offset cancels */
-    }
-    jmi_attribute_finish(&e, a->net);
-    return e;
-}
 
 static double sd_of(const jmi_attributing *a, size_t column) {
     return sqrt(fmax(a->fit.cov_w2[column * a->fit.count + column], 0));
@@ -61,79 +17,6 @@ static double floor_of(const jmi_attributing *a) {
 
 static double ceiling_of(const jmi_attributing *a) {
     return a->views.view[0].track.ceiling_w;
-}
-
-/* ---- time of each class within each other one ---- */
-
-/* Own time, shared, of all calls within those of a class that are told of: a row of the fit's
- * columns for each class that has any other call in it, for such of least own time are lumped
- * together but not what runs within them. */
-typedef struct nesting {
-    double **time_s; /* of each class; NULL: nothing lies in it */
-    size_t count;
-} nesting;
-
-/* What is open while calls are gone through in their order. */
-typedef struct around {
-    uint32_t *call; /* outermost first */
-    size_t calls;
-    uint32_t *cls; /* of those that are told of, each once */
-    size_t classes;
-    uint32_t *open; /* of each class: so many */
-} around;
-
-static void close_nesting(const jmi_attributing *a, nesting *n) {
-    for (size_t i = 0; n->time_s != NULL && i < a->calls.class_count; i++) free(n->time_s[i]);
-    free(n->time_s);
-    n->time_s = NULL;
-}
-
-static void step_out(const jmi_attributing *a, around *s, uint32_t parent) {
-    while (s->calls > 0 && s->call[s->calls - 1] != parent) {
-        const jmi_call *last = &a->calls.list[s->call[--s->calls]];
-        if (last->told && --s->open[last->cls] == 0) s->classes--;
-    }
-}
-
-static void step_in(const jmi_attributing *a, around *s, uint32_t call) {
-    const jmi_call *c = &a->calls.list[call];
-    s->call[s->calls++] = call;
-    if (c->told && s->open[c->cls]++ == 0) s->cls[s->classes++] = c->cls;
-}
-
-/* A call adds its own time to all classes that are open around it, to each once. */
-static bool add_to_classes(jmi_attributing *a, nesting *n, const around *s, const jmi_call *c) {
-    for (size_t i = 0; i < s->classes; i++) {
-        uint32_t outer = s->cls[i];
-        if (outer != c->cls && n->time_s[outer] == NULL) {
-            n->time_s[outer] = jmi_alloc(n->count, sizeof **n->time_s);
-            if (n->time_s[outer] == NULL) return false;
-            /* until now it had its own time only */
-            n->time_s[outer][a->layout.column[outer]] = a->calls.classes[outer].inclusive_share_s;
-        }
-        if (n->time_s[outer] != NULL) n->time_s[outer][a->layout.column[c->cls]] += c->share_s;
-        a->calls.classes[outer].inclusive_s += c->own_s;
-        a->calls.classes[outer].inclusive_share_s += c->share_s;
-    }
-    return true;
-}
-
-static bool find_nesting(jmi_attributing *a, nesting *n) {
-    size_t count = a->calls.count, classes = a->calls.class_count;
-    around s = {.call = jmi_alloc(count, sizeof *s.call),
-                .cls = jmi_alloc(classes, sizeof *s.cls),
-                .open = jmi_alloc(classes, sizeof *s.open)};
-    *n = (nesting){.count = a->fit.count, .time_s = jmi_alloc(classes, sizeof *n->time_s)};
-    bool good = s.call != NULL && s.cls != NULL && s.open != NULL && n->time_s != NULL;
-    for (uint32_t i = 0; good && i < count; i++) {
-        step_out(a, &s, a->calls.list[i].parent);
-        step_in(a, &s, i);
-        good = add_to_classes(a, n, &s, &a->calls.list[i]);
-    }
-    free(s.call);
-    free(s.cls);
-    free(s.open);
-    return good;
 }
 
 /* ---- parts ---- */
@@ -152,14 +35,31 @@ static double variation(const jmi_attributing *a, const jmi_class *cls) {
     return (a->differ > 0 ? sqrt(both) : durations) / sqrt(n);
 }
 
+/* Of a class with all that runs within it. */
+static jm_energy inclusive_of(const jmi_attributing *a, const jmi_within *w, double time_s) {
+    double energy_j = 0, variance = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const double *row = &a->fit.cov_w2[w->inner[i].column * a->fit.count];
+        energy_j += w->inner[i].time_s * a->fit.power_w[w->inner[i].column];
+        for (size_t k = 0; k < w->count; k++)
+            variance += w->inner[i].time_s * w->inner[k].time_s * row[w->inner[k].column];
+    }
+    double mean = time_s > 0 ? energy_j / time_s : 0;
+    double sd = time_s > 0 ? sqrt(fmax(variance, 0)) / time_s : 0;
+    if (time_s > 0 && a->options.method == JM_ATTRIBUTION_REGRESSION)
+        jmi_attribute_cut(a, &mean, &sd);
+    return jmi_terms_energy(&a->terms, mean * time_s, sd * time_s, time_s);
+}
+
 /* A part of the classes' list; of a lumped column a share. */
-static jm_part part_of(const jmi_attributing *a, const nesting *n, uint32_t number) {
+static jm_part part_of(const jmi_attributing *a, const jmi_nesting *n, uint32_t number) {
     const jmi_class *cls = &a->calls.classes[number];
-    const double *times = n->time_s[number];
+    const jmi_within *within = &n->of[number];
     size_t column = a->layout.column[number];
     double mean = a->fit.power_w[column], sd = sd_of(a, column), t = cls->share_s;
-    if (a->options.method == JM_ATTRIBUTION_REGRESSION)
-        cut_off(&mean, &sd, floor_of(a), ceiling_of(a));
+    bool told =
+        a->group == NULL || (a->group[column] == JM_NO_GROUP && jmi_attribute_told(a, column));
+    if (!told) jmi_attribute_cut(a, &mean, &sd); /* the others are cut off together */
     jm_part p = {.size = sizeof p,
                  .name = cls->name,
                  .group = JM_NO_GROUP,
@@ -168,11 +68,9 @@ static jm_part part_of(const jmi_attributing *a, const nesting *n, uint32_t numb
                  .inclusive_time_s = cls->inclusive_s,
                  .seen_s = cls->all_s};
     sd = hypot(sd, variation(a, cls) * mean);
-    p.energy = energy_of(a, mean * t, sd * t, t);
+    p.energy = jmi_terms_energy(&a->terms, mean * t, sd * t, t);
     p.inclusive = p.energy;
-    if (times != NULL)
-        p.inclusive = energy_of(a, jmi_fit_sum(&a->fit, times),
-                                sqrt(jmi_fit_variance(&a->fit, times)), cls->inclusive_share_s);
+    if (within->count > 0) p.inclusive = inclusive_of(a, within, cls->inclusive_share_s);
     p.power_w = t > 0 ? p.energy.energy_j / t : (double)NAN;
     p.power_u95_w = t > 0 ? p.energy.u95_j / t : (double)NAN;
     return p;
@@ -181,7 +79,7 @@ static jm_part part_of(const jmi_attributing *a, const nesting *n, uint32_t numb
 /* Of a member of a group: the group's energy less what the others take at least, and at most. */
 static void bound(const jmi_attributing *a, jm_part *p, const jm_part *group) {
     double t = p->energy.duration_s, others = group->energy.duration_s - t;
-    double idle = a->net ? a->idle.power_w : 0;
+    double idle = a->terms.net ? a->terms.idle.power_w : 0;
     double low = floor_of(a) - idle, high = ceiling_of(a) - idle;
     p->energy.provenance |= JM_BOUND_ONLY;
     p->energy.lower_j = fmax(low * t, group->energy.lower_j - high * others);
@@ -190,8 +88,7 @@ static void bound(const jmi_attributing *a, jm_part *p, const jm_part *group) {
     p->energy.energy_j = fmin(fmax(p->energy.energy_j, p->energy.lower_j), p->energy.upper_j);
     p->energy.u95_j =
         fmax(p->energy.upper_j - p->energy.energy_j, p->energy.energy_j - p->energy.lower_j);
-    p->power_w = group->power_w;
-    p->power_u95_w = group->power_u95_w;
+    if (!(p->inclusive.duration_s > t)) p->inclusive = p->energy;
 }
 
 static char *group_name(const jm_part *first, size_t members) {
@@ -222,8 +119,8 @@ static jm_part group_of(const jmi_attributing *a, const jm_attribution *out, con
     double time_s = 0;
     for (size_t i = 0; i < a->fit.count; i++) time_s += factors[i];
     g.name = group_name(&out->parts[most], members);
-    g.energy = energy_of(a, jmi_fit_sum(&a->fit, factors), sqrt(jmi_fit_variance(&a->fit, factors)),
-                         time_s);
+    g.energy = jmi_terms_energy(&a->terms, jmi_fit_sum(&a->fit, factors),
+                                sqrt(jmi_fit_variance(&a->fit, factors)), time_s);
     g.inclusive = g.energy;
     g.inclusive_time_s = g.time_s;
     g.power_w = time_s > 0 ? g.energy.energy_j / time_s : (double)NAN;
@@ -231,68 +128,77 @@ static jm_part group_of(const jmi_attributing *a, const jm_attribution *out, con
     return g;
 }
 
-/* Mean power of the classes, by their time. */
-static double usual_power(const jmi_attributing *a) {
-    double energy_j = 0, time_s = 0;
-    for (size_t i = 0; i < a->layout.classes; i++) {
-        energy_j += a->told_s[i] * a->fit.power_w[i];
-        time_s += a->told_s[i];
+/* Numbers of groups by their members: one that is left alone, as the others ran in no window that
+ * is told of, has the power of all of them, and is none. */
+static bool number_groups(const jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
+    size_t *members = jmi_alloc(a->group_count, sizeof *members);
+    uint32_t *number = jmi_alloc(a->group_count, sizeof *number);
+    bool good = members != NULL && number != NULL;
+    for (size_t i = 0; good && i < out->part_count; i++) {
+        if (a->calls.classes[cls[i]].share_s > 0)
+            out->parts[i].group = a->group[a->layout.column[cls[i]]];
+        if (out->parts[i].group != JM_NO_GROUP) members[out->parts[i].group]++;
     }
-    return time_s > 0 ? energy_j / time_s : 0;
-}
-
-/* Numbers of groups for columns; a column that holds several classes is a group anyway. */
-static bool find_groups(const jmi_attributing *a, uint32_t *group, size_t *count) {
-    size_t n = a->layout.classes;
-    double *usual = jmi_alloc(n, sizeof *usual), *cov = jmi_alloc(n * n, sizeof *cov);
-    double *time_s = jmi_alloc(n, sizeof *time_s);
-    bool good = usual != NULL && cov != NULL && time_s != NULL;
-    for (size_t i = 0; good && i < a->calls.class_count; i++)
-        time_s[a->layout.column[i]] += a->calls.classes[i].share_s;
-    for (size_t i = 0; good && i < n; i++) {
-        usual[i] = time_s[i] * usual_power(a);
-        for (size_t k = 0; k < n; k++)
-            cov[i * n + k] = time_s[i] * time_s[k] * a->fit.cov_w2[i * a->fit.count + k];
+    for (size_t g = 0; good && g < a->group_count; g++)
+        number[g] = members[g] > 1 ? (uint32_t)out->group_count++ : JM_NO_GROUP;
+    for (size_t i = 0; good && i < out->part_count; i++) {
+        jm_part *p = &out->parts[i];
+        if (p->group == JM_NO_GROUP) continue;
+        if (number[p->group] == JM_NO_GROUP) p->energy.provenance |= JM_BOUND_ONLY;
+        p->group = number[p->group];
     }
-    if (good) *count = jmi_groups_find(usual, cov, n, group);
-    good = good && *count != SIZE_MAX;
-    if (good && a->layout.lumped && group[n - 1] == JM_NO_GROUP)
-        group[n - 1] = (uint32_t)(*count)++;
-    free(usual);
-    free(cov);
-    free(time_s);
+    free(members);
+    free(number);
     return good;
 }
 
+/* The members' estimates make up the group's: what they lack is shared by their time. */
+static void even_out(jm_attribution *out, uint32_t group) {
+    const jm_energy *whole = &out->groups[group].energy;
+    double lacks_w = whole->energy_j; /* J until it is divided by the time */
+    if (!(whole->duration_s > 0)) return;
+    for (size_t i = 0; i < out->part_count; i++)
+        if (out->parts[i].group == group) lacks_w -= out->parts[i].energy.energy_j;
+    lacks_w /= whole->duration_s;
+    for (size_t i = 0; i < out->part_count; i++)
+        if (out->parts[i].group == group)
+            out->parts[i].energy.energy_j += lacks_w * out->parts[i].energy.duration_s;
+}
+
 static bool make_groups(const jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
-    uint32_t *group = jmi_alloc(a->layout.classes, sizeof *group);
     double *factors = jmi_alloc(a->fit.count, sizeof *factors);
-    size_t count = 0;
-    bool good = group != NULL && factors != NULL && find_groups(a, group, &count);
-    if (good) out->groups = jmi_alloc(count, sizeof *out->groups);
+    bool good = factors != NULL && number_groups(a, out, cls);
+    size_t count = out->group_count;
+    out->group_count = 0;
+    out->groups = jmi_alloc(count, sizeof *out->groups);
     good = good && out->groups != NULL;
-    for (size_t i = 0; good && i < out->part_count; i++)
-        out->parts[i].group = group[a->layout.column[cls[i]]];
     for (uint32_t g = 0; good && g < count; g++) {
         out->groups[g] = group_of(a, out, cls, g, factors);
         out->group_count++;
         good = out->groups[g].name != NULL;
+        even_out(out, g);
     }
     for (size_t i = 0; good && i < out->part_count; i++)
         if (out->parts[i].group != JM_NO_GROUP)
             bound(a, &out->parts[i], &out->groups[out->parts[i].group]);
-    free(group);
     free(factors);
     return good;
 }
 
 /* Whatever is within as much as is usual says nothing: no estimate. */
+static void bound_wide(jm_energy *e, double usual_w) {
+    if (1.96 * e->u_random_j > usual_w * e->duration_s) e->provenance |= JM_BOUND_ONLY;
+}
+
 static void bound_wide_ones(const jmi_attributing *a, jm_attribution *out) {
-    double usual_w = usual_power(a);
+    double usual_w = jmi_attribute_usual(a);
     for (size_t i = 0; i < out->part_count; i++) {
         jm_part *p = &out->parts[i];
-        if (p->group == JM_NO_GROUP && 1.96 * p->energy.u_random_j > usual_w * p->energy.duration_s)
-            p->energy.provenance |= JM_BOUND_ONLY;
+        if (p->group == JM_NO_GROUP) bound_wide(&p->energy, usual_w);
+        if (p->inclusive.duration_s > p->energy.duration_s)
+            bound_wide(&p->inclusive, usual_w);
+        else
+            p->inclusive.provenance |= p->energy.provenance & JM_BOUND_ONLY;
     }
 }
 
@@ -302,7 +208,7 @@ static void bound_wide_ones(const jmi_attributing *a, jm_attribution *out) {
 static double power_of(const jmi_attributing *a, const jm_part *part, uint32_t number) {
     const jmi_class *cls = &a->calls.classes[number];
     if (cls->share_s > 0) return part->energy.energy_j / cls->share_s;
-    return a->fit.power_w[a->layout.column[number]] - (a->net ? a->idle.power_w : 0);
+    return a->fit.power_w[a->layout.column[number]] - (a->terms.net ? a->terms.idle.power_w : 0);
 }
 
 /* Of each call with all within it, which may lie outside of the windows. */
@@ -406,10 +312,7 @@ static bool own_texts(const jmi_attributing *a, jm_attribution *out, const uint3
 
 /* What sums of parts need. */
 static bool keep_powers(jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
-    out->usual_w = usual_power(a);
-    out->gain_u = a->views.gain_u;
-    out->offset_u_w = a->views.offset_u_w;
-    out->provenance = jmi_attribute_provenance(a);
+    out->usual_w = jmi_attribute_usual(a);
     out->columns = a->fit.count;
     out->power_w = a->fit.power_w;
     out->cov_w2 = a->fit.cov_w2;
@@ -425,11 +328,12 @@ static bool keep_powers(jmi_attributing *a, jm_attribution *out, const uint32_t 
 }
 
 int jmi_attribute_parts(jmi_attributing *a, jm_attribution *out, jm_error *error) {
-    nesting n;
+    jmi_nesting n;
     uint32_t *cls = jmi_alloc(a->calls.class_count, sizeof *cls);
     uint32_t *part_of_class = jmi_alloc(a->calls.class_count, sizeof *part_of_class);
     out->parts = jmi_alloc(a->calls.class_count, sizeof *out->parts);
-    bool good = find_nesting(a, &n) && cls != NULL && part_of_class != NULL && out->parts != NULL;
+    bool good = jmi_nesting_find(&n, &a->calls, &a->layout) && cls != NULL &&
+                part_of_class != NULL && out->parts != NULL;
     for (uint32_t i = 0; good && i < a->calls.class_count; i++) {
         if (a->calls.classes[i].calls == 0) continue;
         cls[out->part_count] = i;
@@ -446,7 +350,7 @@ int jmi_attribute_parts(jmi_attributing *a, jm_attribution *out, jm_error *error
     }
     if (out->parts != NULL && cls != NULL) good = own_texts(a, out, cls) && good;
     good = good && keep_powers(a, out, cls);
-    close_nesting(a, &n);
+    jmi_nesting_free(&n);
     free(cls);
     free(part_of_class);
     return good ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory for parts");

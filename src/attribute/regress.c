@@ -58,6 +58,70 @@ static void add_lag(jmi_attributing *a) {
     }
 }
 
+/* ---- too few readings ---- */
+
+/* Readings that saw classes run, of the view that has most of them. */
+static uint64_t count_within(const jmi_attributing *a, double *x) {
+    uint64_t most = 0;
+    for (size_t v = 0; v < a->views.count; v++) {
+        jmi_rows rows = {.layout = &a->layout, .track = track_of(a, v), .shift_ns = a->shift_ns[v]};
+        double y, weight;
+        uint64_t within = 0;
+        while (jmi_rows_next(&rows, x, &y, &weight)) {
+            double ran = 0;
+            for (size_t i = 0; i < a->layout.classes; i++) ran += x[i];
+            within += ran > 0.02;
+        }
+        if (within > most) most = within;
+    }
+    return most;
+}
+
+/* What each class draws is not known, within what is possible; what all of them took together is,
+ * as well as that of the gaps is. */
+static void forget_apart(jmi_attributing *a) {
+    jmi_fit *fit = &a->fit;
+    const double *time_s = a->told.time_s;
+    size_t n = fit->count, classes = a->layout.classes;
+    double range_w = track_of(a, 0)->ceiling_w - track_of(a, 0)->floor_w, variance = 0;
+    double all_s = 0, square_s2 = 0, gap_s = 0, energy_j = 0;
+    for (size_t i = 0; i < classes; i++) {
+        all_s += time_s[i];
+        square_s2 += time_s[i] * time_s[i];
+        energy_j += time_s[i] * fit->power_w[i];
+    }
+    if (!(all_s > 0)) return;
+    for (size_t i = classes; i < n; i++) gap_s += time_s[i];
+    for (size_t i = 0; i < classes; i++)
+        for (size_t k = 0; k < classes; k++)
+            variance += time_s[i] * time_s[k] * fit->cov_w2[i * n + k];
+    variance += gap_s * gap_s * range_w * range_w / 12;
+    for (size_t i = 0; i < classes; i++) {
+        fit->power_w[i] = energy_j / all_s;
+        for (size_t k = 0; k < n; k++) {
+            double apart = (i == k ? 1 : 0) - (k < classes ? time_s[i] * time_s[k] / square_s2 : 0);
+            double together = k < classes ? variance / (all_s * all_s) : 0;
+            fit->cov_w2[i * n + k] = range_w * range_w / 12 * apart + together;
+            fit->cov_w2[k * n + i] = fit->cov_w2[i * n + k];
+        }
+    }
+}
+
+/* With few readings the sensor's noise, its lag and the edges of what it saw are not known, and a
+ * fit of as many powers goes through all of them. (./dev accuracy: intervals hold from there on.)
+ */
+static bool keep_to_readings(jmi_attributing *a) {
+    enum { LEAST = 20, OF_EACH = 4, MOST = 32 };
+    double *x = jmi_alloc(a->layout.width, sizeof *x);
+    if (x == NULL) return false;
+    a->within = count_within(a, x);
+    if (a->layout.classes > 1) /* one has nothing to be told apart from */
+        a->needed = LEAST + OF_EACH * (a->layout.classes < MOST ? a->layout.classes : MOST);
+    if (a->within < a->needed) forget_apart(a);
+    free(x);
+    return true;
+}
+
 /* ---- the regression ---- */
 
 static int sum_views(jmi_attributing *a, jm_error *error) {
@@ -83,13 +147,14 @@ static double first_noise(const jmi_attributing *a, size_t view) {
 /* The parts sum to the whole, as well as that is known; what it was known from are mostly the same
  * readings, so it counts for half of what it could. */
 static jmi_whole_row whole_row(const jmi_attributing *a, double *x) {
+    const jmi_stretch *s = jmi_attribute_checked(a);
+    const jm_energy *e = &s->energy;
     jmi_whole_row row = {.x = NULL};
-    if (a->whole.provenance & JM_BOUND_ONLY || !(a->whole.measured > 0.5) || !(a->hull_s > 0))
-        return row;
-    for (size_t i = 0; i < a->layout.width; i++) x[i] = a->told_s[i] / a->hull_s;
+    if (e->provenance & JM_BOUND_ONLY || !(e->measured > 0.5) || !(s->length_s > 0)) return row;
+    for (size_t i = 0; i < a->layout.width; i++) x[i] = s->time_s[i] / s->length_s;
     row.x = x;
-    row.power_w = a->whole.energy_j / a->hull_s;
-    row.u_w = jmi_max(1.41 * a->whole.u_random_j / a->hull_s, 0.002 * row.power_w);
+    row.power_w = e->energy_j / s->length_s;
+    row.u_w = jmi_max(1.41 * e->u_random_j / s->length_s, 0.002 * row.power_w);
     return row;
 }
 
@@ -122,6 +187,7 @@ int jmi_attribute_regress(jmi_attributing *a, jm_error *error) {
     widen(a);
     add_lag(a);
     a->differ = jmi_attribute_differ(a);
+    if (!keep_to_readings(a)) return jmi_fail(error, JM_MEMORY, "out of memory for classes");
     return status;
 }
 
@@ -146,8 +212,8 @@ double jmi_shown_at(jmi_shown_power *shown, int64_t t_ns) {
 /* ---- simple ways ---- */
 
 static void by_time(jmi_attributing *a) {
-    double power = a->whole.energy_j / a->hull_s;
-    double u = a->whole.u_random_j / a->hull_s;
+    double power = a->told.energy.energy_j / a->told.length_s;
+    double u = a->told.energy.u_random_j / a->told.length_s;
     for (size_t i = 0; i < a->fit.count; i++) {
         a->fit.power_w[i] = power;
         for (size_t k = 0; k < a->fit.count; k++) a->fit.cov_w2[i * a->fit.count + k] = u * u;
@@ -174,7 +240,7 @@ static bool by_boundary(jmi_attributing *a) {
 }
 
 int jmi_attribute_simply(jmi_attributing *a, jm_error *error) {
-    if (!(a->whole.measured > 1e-9))
+    if (!(a->told.energy.measured > 1e-9))
         return jmi_fail(error, JM_NO_DATA, "no reading lies within the time of the ranges");
     a->fit = (jmi_fit){.count = a->layout.width};
     a->fit.power_w = jmi_alloc(a->fit.count, sizeof *a->fit.power_w);

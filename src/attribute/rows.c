@@ -1,6 +1,6 @@
 #include "attribute/rows.h"
 
-#include "attribute/dense.h"
+#include "base/dense.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Do a gauge's readings lie later than its description says? By the misfit of powers that are
  * fitted anew for each lag: with those of a wrong one, no other would look better. */
 #include "attribute/attribution.h"
-#include "attribute/dense.h"
+#include "base/dense.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -18,7 +18,10 @@
 
 /* Writes a sentence into error (if not NULL) and returns status, so that callers can
  * `return jmi_fail(error, JM_INVALID, "...")`. */
-int jmi_fail(jm_error *error, int status, const char *format, ...) JMI_PRINTF(3, 4);
+int(jmi_fail)(jm_error *error, int status, const char *format, ...) JMI_PRINTF(3, 4);
+#ifdef __clang_analyzer__ /* it does not look into other files */
+#define jmi_fail(error, status, ...) ((jmi_fail)(error, status, __VA_ARGS__), (status))
+#endif
 /* Likewise with ": " and the text of errno; the status follows from errno (EACCES, ENOENT ...). */
 int jmi_fail_errno(jm_error *error, int errnum, const char *format, ...) JMI_PRINTF(3, 4);
 int jmi_status_of_errno(int errnum);

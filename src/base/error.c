@@ -27,7 +27,7 @@ const char *jm_status_text(int status) {
     }
 }
 
-int jmi_fail(jm_error *error, int status, const char *format, ...) {
+int(jmi_fail)(jm_error *error, int status, const char *format, ...) {
     if (error == NULL) return status;
     va_list args;
     va_start(args, format);

@@ -2,6 +2,7 @@
 #include "options.h"
 #include "output.h"
 #include "terminal.h"
+#include "tree.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,10 +13,10 @@
 typedef struct settings {
     const char *by, *device, *method, *phase;
     uint32_t top;
-    bool net, json, csv, calls;
+    bool net, json, csv, calls, tree, flame;
 } settings;
 
-enum { DEFAULT_TOP = 20, CATEGORIES = 32 };
+enum { DEFAULT_TOP = 20, DEFAULT_TREE = 50, CATEGORIES = 32 };
 
 /* ---- options ---- */
 
@@ -144,9 +145,14 @@ static bool has_inner(const jm_attribution *a) {
 static void print_parts(output *out, const jm_attribution *a, const jm_attribution_info *info,
                         uint32_t top, size_t width) {
     bool inclusive = has_inner(a);
-    const char *header[] = {
-        jm_category_name((int)info->category), "calls", "time", "power", "energy", "share",
-        inclusive ? "with inner" : NULL};
+    bool several = (info->categories & (info->categories - 1)) != 0;
+    const char *header[] = {several ? "range" : jm_category_name((int)info->category),
+                            "calls",
+                            "time",
+                            "power",
+                            "energy",
+                            "share",
+                            inclusive ? "with inner" : NULL};
     uint32_t count = jm_attribution_part_count(a), shown = count < top ? count : top;
     grid table;
     grid_open(&table, inclusive ? 7 : 6);
@@ -190,32 +196,44 @@ static void print_trust(output *out, const jm_attribution_info *info,
         output_add(out,
                    "! The parts do not add up: what they draw here is not what they draw where "
                    "they were measured.\n");
-    if (info->locked)
+    if (info->within < info->needed)
+        output_add(out,
+                   "! Only %llu readings saw the parts run: some %llu are needed to tell them "
+                   "apart. Run longer,\n  or each part alone for a while (method replay in "
+                   "Python).\n",
+                   (unsigned long long)info->within, (unsigned long long)info->needed);
+    else if (info->locked)
         output_add(out,
                    "! Readings fall on the same place of every iteration: vary the time between "
                    "iterations,\n  or run each part alone for a while (method dither or replay "
                    "in Python).\n");
 }
 
-static void print_text(output *out, const jm_attribution *a, const jm_recording *recording,
-                       const settings *set, jm_attribution_method method) {
-    jm_attribution_info info = JM_ATTRIBUTION_INFO_INIT;
+static void print_head(output *out, const jm_attribution_info *info,
+                       const jm_recording *recording) {
     jm_device device = {.size = sizeof device};
     char whole[64], gap[64], gap_time[64], idle[64];
-    jm_attribution_get(a, &info);
-    jm_recording_device(recording, info.device, &device);
-    size_t width = terminal_width(STDOUT_FILENO);
+    jm_recording_device(recording, info->device, &device);
     output_add(out, "%s", device.name);
     output_add(out, "%s", device.model[0] != '\0' ? "  " : "");
     grid_add_text(out, device.model, 60);
-    output_add(out, "%s\n", device.simulated ? "  (simulated)" : "");
-    output_add(out, "whole: %s; gaps: %s in %s\n", energy_text(&info.whole, whole, sizeof whole),
-               energy_text(&info.gap, gap, sizeof gap),
-               time_text(info.gap.duration_s, gap_time, sizeof gap_time));
-    if (!isnan(info.idle_w))
+    bool modelled = (info->whole.provenance & JM_FROM_MODEL) != 0;
+    output_add(out, "%s\n", device.simulated ? "  (simulated)" : modelled ? "  (modelled)" : "");
+    output_add(out, "whole: %s; gaps: %s in %s\n", energy_text(&info->whole, whole, sizeof whole),
+               energy_text(&info->gap, gap, sizeof gap),
+               time_text(info->gap.duration_s, gap_time, sizeof gap_time));
+    if (!isnan(info->idle_w))
         output_add(out, "net of idle power: %s\n",
-                   jm_value_text(info.idle_w, info.idle_u95_w, "W", idle, sizeof idle));
+                   jm_value_text(info->idle_w, info->idle_u95_w, "W", idle, sizeof idle));
     output_add(out, "\n");
+}
+
+static void print_text(output *out, const jm_attribution *a, const jm_recording *recording,
+                       const settings *set, jm_attribution_method method) {
+    jm_attribution_info info = JM_ATTRIBUTION_INFO_INIT;
+    size_t width = terminal_width(STDOUT_FILENO);
+    jm_attribution_get(a, &info);
+    print_head(out, &info, recording);
     print_parts(out, a, &info, set->top > 0 ? set->top : DEFAULT_TOP, width);
     print_groups(out, a);
     print_trust(out, &info, method);
@@ -256,13 +274,41 @@ static void print_csv(output *out, const jm_attribution *a) {
     }
 }
 
+/* ---- stacks ---- */
+
+static int print_stacks(output *out, const jm_attribution *a, const jm_recording *recording,
+                        const settings *set) {
+    jm_attribution_info info = JM_ATTRIBUTION_INFO_INIT;
+    jm_device device = {.size = sizeof device};
+    jm_stacks *stacks = NULL;
+    jm_error error = {0};
+    if (jm_stacks_make(&stacks, a, recording, &error) != JM_OK)
+        return cli_fail_error(&cli_attribute, &error);
+    jm_attribution_get(a, &info);
+    jm_recording_device(recording, info.device, &device);
+    if (set->flame) {
+        tree_folded(out, stacks, device.name, &info.gap);
+    } else if (set->csv) {
+        tree_csv(out, stacks);
+    } else {
+        print_head(out, &info, recording);
+        tree_text(out, stacks, &info.whole, set->top > 0 ? set->top : DEFAULT_TREE,
+                  terminal_width(STDOUT_FILENO));
+    }
+    jm_stacks_free(stacks);
+    return CLI_OK;
+}
+
 /* ---- the command ---- */
 
 static int print(const jm_attribution *a, const jm_recording *recording, const settings *set,
                  jm_attribution_method method) {
     output out;
+    int code = CLI_OK;
     output_open(&out);
-    if (set->json || set->calls) {
+    if (set->tree || set->flame) {
+        code = print_stacks(&out, a, recording, set);
+    } else if (set->json || set->calls) {
         jm_error error = {0};
         char *json = NULL;
         if (jm_attribution_json(a, set->calls, &json, &error) != JM_OK)
@@ -274,7 +320,8 @@ static int print(const jm_attribution *a, const jm_recording *recording, const s
     } else {
         print_text(&out, a, recording, set, method);
     }
-    return output_close(&out, &cli_attribute);
+    int closed = output_close(&out, &cli_attribute);
+    return code == CLI_OK ? closed : code;
 }
 
 static int attribute(const jm_recording *recording, const settings *set) {
@@ -322,7 +369,13 @@ static int run(int argc, char **argv) {
         {0, "method", OPTION_TEXT, &set.method, "NAME",
          "regression (default); for comparison\ntime_share or boundary", 0, 0, NULL},
         {0, "net", OPTION_FLAG, &set.net, NULL, "take the device's idle power off", 0, 0, NULL},
-        {'n', "top", OPTION_COUNT, &set.top, "ROWS", "of the table (default 20)", 1, 1e6, NULL},
+        {'t', "tree", OPTION_FLAG, &set.tree, NULL, "each range below the one that it is in", 0, 0,
+         NULL},
+        {0, "flame", OPTION_FLAG, &set.flame, NULL,
+         "folded stacks, own energy in mJ: for\nflamegraph.pl, inferno, speedscope.app", 0, 0,
+         NULL},
+        {'n', "top", OPTION_COUNT, &set.top, "ROWS", "of the table (default 20; of the tree 50)", 1,
+         1e6, NULL},
         {'j', "json", OPTION_FLAG, &set.json, NULL, "one JSON object", 0, 0, NULL},
         {0, "calls", OPTION_FLAG, &set.calls, NULL, "JSON with the energy of every call", 0, 0,
          NULL},
@@ -337,6 +390,11 @@ static int run(int argc, char **argv) {
                                       : "one recording at a time: joulemeter attribute FILE.jm");
     if (set.csv && (set.json || set.calls))
         return cli_fail(&cli_attribute, CLI_USAGE, "--csv and --json exclude each other");
+    if ((set.tree && (set.json || set.calls)) ||
+        (set.flame && (set.json || set.calls || set.csv || set.tree)))
+        return cli_fail(&cli_attribute, CLI_USAGE,
+                        set.flame ? "--flame and other forms of output exclude each other"
+                                  : "--tree and --json exclude each other");
     jm_recording *recording = NULL;
     jm_error error = {0};
     if (jm_recording_open(&recording, argv[1], &error) != JM_OK)

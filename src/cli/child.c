@@ -181,8 +181,10 @@ static void reap(child *c) {
     }
 }
 
-/* The terminal sends its signals to the whole foreground group: the command has them already. */
+/* The terminal sends its signals to the whole foreground group: the command has them already. Only
+ * that it has hung up it tells the leader of the session alone. */
 static bool from_terminal(const struct signalfd_siginfo *info) {
+    if (info->ssi_signo == SIGHUP && getsid(0) == getpid()) return false;
     return info->ssi_code == SI_KERNEL;
 }
 
@@ -248,6 +250,11 @@ static bool read_stat(const char *pid, pid_t *parent, char *name, size_t size) {
     return true;
 }
 
+/* The guard of a limit has yet to give it back, and ends when it has. */
+static bool is_guard(const char *name) {
+    return strcmp(name, "jm-limit-guard") == 0;
+}
+
 unsigned child_left_behind(char *names, size_t size) {
     names[0] = '\0';
     if (waitpid(-1, NULL, WNOHANG) != 0) return 0; /* no child at all: the usual case */
@@ -259,7 +266,9 @@ unsigned child_left_behind(char *names, size_t size) {
         pid_t parent;
         char name[64];
         if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
-        if (!read_stat(entry->d_name, &parent, name, sizeof name) || parent != getpid()) continue;
+        if (!read_stat(entry->d_name, &parent, name, sizeof name) || parent != getpid() ||
+            is_guard(name))
+            continue;
         if (count++ < 3 && used < size)
             used += (size_t)snprintf(names + used, size - used, "%s%s", used > 0 ? ", " : "", name);
     }

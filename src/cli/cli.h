@@ -29,7 +29,8 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_run, cli_repeat, cli_compare, cli_devices, cli_doctor, cli_calibrate,
-    cli_show, cli_attribute, cli_plot, cli_report, cli_export, cli_sql, cli_completion;
+    cli_show, cli_attribute, cli_estimate, cli_plot, cli_report, cli_export, cli_sql, cli_limit,
+    cli_log, cli_config, cli_completion;
 
 /* Ends with NULL. */
 extern const cli_command *const cli_commands[];

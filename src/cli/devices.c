@@ -86,9 +86,8 @@ static void print_sensors(output *out, const jm_recording *recording, uint32_t d
     grid_close(&table);
 }
 
-static void print_all(output *out, const jm_probe *probe, bool verbose) {
-    const jm_recording *recording = jm_probe_recording(probe);
-    (void)verbose;
+static void print_all(output *out, const probed *found) {
+    const jm_recording *recording = jm_probe_recording(found->probe);
     size_t width = terminal_width(STDOUT_FILENO);
     uint32_t count = jm_recording_device_count(recording);
     for (uint32_t i = 0; i < count; i++) {
@@ -124,9 +123,8 @@ static void json_sensors(output *out, const jm_recording *recording, uint32_t de
     }
 }
 
-static void json_all(output *out, const jm_probe *probe, bool verbose) {
-    const jm_recording *recording = jm_probe_recording(probe);
-    (void)verbose;
+static void json_all(output *out, const probed *found) {
+    const jm_recording *recording = jm_probe_recording(found->probe);
     output_add(out, "[");
     for (uint32_t i = 0; i < jm_recording_device_count(recording); i++) {
         jm_device device = {.size = sizeof device};

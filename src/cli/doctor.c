@@ -82,47 +82,86 @@ static void print_verdict(const page *p, const jm_recording *recording) {
         output_add(p->out, "Nothing here measures energy; runs are recorded without joules.\n");
 }
 
-static void print_all(output *out, const jm_probe *probe, bool verbose) {
+/* ---- limits: whether they can be set ---- */
+
+/* NULL where there is no GPU whose limits could be; the findings before these say why. */
+static jm_limits *open_limits(const jm_session_options *session) {
+    jm_limits_options options = JM_LIMITS_OPTIONS_INIT;
+    jm_limits *limits = NULL;
+    options.gpus = session->gpus;
+    options.simulate = session->simulate;
+    jm_limits_open(&limits, &options, NULL);
+    return limits;
+}
+
+static void print_title(const page *p, const char *interface) {
+    output_add(p->out, "%s%s%s\n", p->color ? "\033[1m" : "", interface, p->color ? "\033[0m" : "");
+}
+
+static void print_limits(const page *p, const jm_session_options *session) {
+    jm_limits *limits = open_limits(session);
+    jm_finding finding = {.size = sizeof finding};
+    for (uint32_t i = 0; i < jm_limits_count(limits); i++) {
+        if (jm_limits_access(limits, i, &finding) != JM_OK) continue;
+        if (i == 0) print_title(p, finding.interface);
+        print_finding(p, &finding);
+    }
+    jm_limits_close(limits, NULL);
+}
+
+static void print_all(output *out, const probed *found) {
     page all = {.out = out,
                 .width = terminal_width(STDOUT_FILENO),
                 .color = terminal_has_color(STDOUT_FILENO),
-                .verbose = verbose};
+                .verbose = found->verbose};
     const page *p = &all;
     const char *interface = "";
-    uint32_t count = jm_probe_finding_count(probe);
+    uint32_t count = jm_probe_finding_count(found->probe);
     for (uint32_t i = 0; i < count; i++) {
         jm_finding finding = {.size = sizeof finding};
-        if (jm_probe_finding(probe, i, &finding) != JM_OK) continue;
+        if (jm_probe_finding(found->probe, i, &finding) != JM_OK) continue;
         if (strcmp(interface, finding.interface) != 0) {
             interface = finding.interface;
-            output_add(p->out, "%s%s%s\n", p->color ? "\033[1m" : "", interface,
-                       p->color ? "\033[0m" : "");
+            print_title(p, interface);
         }
         print_finding(p, &finding);
     }
+    print_limits(p, found->session);
     if (count > 0) output_add(p->out, "\n");
-    print_verdict(p, jm_probe_recording(probe));
+    print_verdict(p, jm_probe_recording(found->probe));
 }
 
-static void print_json(output *out, const jm_probe *probe, bool verbose) {
-    (void)verbose;
-    output_add(out, "[");
-    for (uint32_t i = 0; i < jm_probe_finding_count(probe); i++) {
-        jm_finding finding = {.size = sizeof finding};
-        if (jm_probe_finding(probe, i, &finding) != JM_OK) continue;
-        const char *const facts[][2] = {
-            {"interface", finding.interface}, {"device", finding.device},
-            {"what", finding.what},           {"status", jm_status_name(finding.status)},
-            {"message", finding.message},     {"remedy", finding.remedy}};
-        output_add(out, "%s\n  {", i > 0 ? "," : "");
-        for (size_t f = 0; f < CLI_COUNT(facts); f++) {
-            output_add(out, "\"%s\": ", facts[f][0]);
-            output_json(out, facts[f][1]);
-            output_add(out, ", ");
-        }
-        output_add(out, "\"works\": %s, \"cost_s\": %.9g}",
-                   finding.status == JM_OK ? "true" : "false", (double)finding.cost_ns / 1e9);
+static void json_finding(output *out, const jm_finding *finding, bool first) {
+    const char *const facts[][2] = {
+        {"interface", finding->interface}, {"device", finding->device},
+        {"what", finding->what},           {"status", jm_status_name(finding->status)},
+        {"message", finding->message},     {"remedy", finding->remedy}};
+    output_add(out, "%s\n  {", first ? "" : ",");
+    for (size_t f = 0; f < CLI_COUNT(facts); f++) {
+        output_add(out, "\"%s\": ", facts[f][0]);
+        output_json(out, facts[f][1]);
+        output_add(out, ", ");
     }
+    output_add(out, "\"works\": %s, \"cost_s\": %.9g}", finding->status == JM_OK ? "true" : "false",
+               (double)finding->cost_ns / 1e9);
+}
+
+static void print_json(output *out, const probed *found) {
+    jm_finding finding = {.size = sizeof finding};
+    bool first = true;
+    output_add(out, "[");
+    for (uint32_t i = 0; i < jm_probe_finding_count(found->probe); i++) {
+        if (jm_probe_finding(found->probe, i, &finding) != JM_OK) continue;
+        json_finding(out, &finding, first);
+        first = false;
+    }
+    jm_limits *limits = open_limits(found->session);
+    for (uint32_t i = 0; i < jm_limits_count(limits); i++) {
+        if (jm_limits_access(limits, i, &finding) != JM_OK) continue;
+        json_finding(out, &finding, first);
+        first = false;
+    }
+    jm_limits_close(limits, NULL);
     output_add(out, "\n]\n");
 }
 
@@ -134,9 +173,9 @@ const cli_command cli_doctor = {
     "doctor",
     "[OPTIONS]",
     "say what can be measured here, and what would mend the rest",
-    "Every way of reading every quantity is tried once. What does not work comes\n"
-    "with the least that would mend it. What is missing is no error: the exit code\n"
-    "is 0.\n",
+    "Every way of reading every quantity is tried once, and whether power limits can\n"
+    "be set is found out. What does not work comes with the least that would mend\n"
+    "it. What is missing is no error: the exit code is 0.\n",
     "  joulemeter doctor\n"
     "  joulemeter doctor --json | jq '.[] | select(.works | not)'\n",
     run};

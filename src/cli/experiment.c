@@ -1,15 +1,13 @@
 #include "experiment.h"
 
+#include "hidden.h"
 #include "output.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- names of recordings ---- */
 
@@ -198,12 +196,7 @@ static int make_room(experiment *e) {
         if (e->groups[g].trials == NULL) return ENOMEM;
     }
     if (e->set.show_output) return 0;
-    int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int errors = memfd_create("stderr of the command", MFD_CLOEXEC);
-    if (nothing < 0 || errors < 0) return errno;
-    e->streams[0] = e->streams[1] = nothing;
-    e->streams[2] = errors;
-    return 0;
+    return hidden_open(e->streams);
 }
 
 /* Groups are compared round by round. How many rounds are left. */
@@ -259,7 +252,6 @@ void experiment_close(experiment *e) {
     free(e->groups);
     free(e->devices);
     free(e->set.measuring.gpus);
-    if (e->streams[2] > 0) close(e->streams[2]);
-    if (e->streams[0] > 0) close(e->streams[0]);
+    hidden_close(e->streams);
     *e = (experiment){0};
 }

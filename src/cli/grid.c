@@ -99,15 +99,19 @@ static const char *cell(const grid *g, size_t row, size_t column) {
     return text == NULL ? "" : text;
 }
 
-/* Narrows the widest columns until the row fits. */
-static void fit(size_t *widths, size_t columns, size_t width) {
+/* Narrows the widest columns of names until the row fits. A number that is cut off is another one:
+ * those are whole, and where they alone do not fit the row is longer. */
+static void fit(const grid *g, size_t *widths, size_t width) {
+    enum { LEAST = 8 };
     size_t total = 0;
-    for (size_t c = 0; c < columns; c++) total += widths[c] + 2;
+    for (size_t c = 0; c < g->columns; c++) total += widths[c] + 2;
     while (total > width + 2) {
-        size_t widest = 0;
-        for (size_t c = 1; c < columns; c++)
-            if (widths[c] >= widths[widest]) widest = c;
-        if (widths[widest] <= 8) return;
+        size_t widest = SIZE_MAX;
+        for (size_t c = 0; c < g->columns; c++)
+            if (!g->right[c] && widths[c] > LEAST &&
+                (widest == SIZE_MAX || widths[c] >= widths[widest]))
+                widest = c;
+        if (widest == SIZE_MAX) return;
         widths[widest]--;
         total--;
     }
@@ -140,7 +144,7 @@ size_t grid_width(const grid *g) {
 void grid_write(const grid *g, output *out, size_t width, bool color) {
     size_t *widths = natural_widths(g);
     if (widths == NULL) return;
-    fit(widths, g->columns, width);
+    fit(g, widths, width);
     for (size_t r = 0; r < g->rows; r++) {
         if (r == 0 && color) output_add(out, "\033[2m");
         for (size_t c = 0; c < g->columns; c++) {

@@ -20,7 +20,8 @@ void grid_row(grid *g, const char *const *cells);
 void grid_right(grid *g, size_t column);
 /* Columns of the terminal that the rows take if nothing is cut off. */
 size_t grid_width(const grid *g);
-/* Adds the rows to out; what does not fit into `width` columns is cut off with a sign. */
+/* Adds the rows to out; what does not fit into `width` columns is cut off with a sign, but not in
+ * columns that are aligned to the right, which are numbers. */
 void grid_write(const grid *g, output *out, size_t width, bool color);
 void grid_close(grid *g);
 

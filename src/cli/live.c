@@ -1,5 +1,6 @@
 #include "live.h"
 
+#include "grid.h"
 #include "terminal.h"
 
 #include <math.h>
@@ -18,19 +19,29 @@ void live_begin(live *l) {
     l->begin_ns = l->counted_ns = jm_now_ns();
 }
 
+/* Bytes of at most so many columns of a text; no character is cut in two. */
+static size_t bytes_of(const char *text, size_t columns) {
+    size_t bytes = 0;
+    for (; text[bytes] != '\0'; bytes++) {
+        bool begins = ((unsigned char)text[bytes] >> 6) != 2;
+        if (begins && columns-- == 0) break;
+    }
+    return bytes;
+}
+
 /* ESC 7 and ESC 8 keep the cursor where the command's output has it. */
 static void draw(live *l, const char *text) {
     size_t width = terminal_width(STDERR_FILENO);
-    size_t length = strlen(text);
+    size_t length = grid_text_columns(text);
     size_t room = l->shown > length ? l->shown : length;
     if (room + 1 >= width) {
         room = width - 2;
         if (length > room) length = room;
     }
-    char line[256];
+    char line[512];
     int size = snprintf(line, sizeof line, "\0337\r\033[%zuC\033[K%s%*s%.*s%s\0338",
                         width - room - 1, l->color ? "\033[2m" : "", (int)(room - length), "",
-                        (int)length, text, l->color ? "\033[0m" : "");
+                        (int)bytes_of(text, length), text, l->color ? "\033[0m" : "");
     l->shown = length;
     if (size > 0 && write(STDERR_FILENO, line, (size_t)size) < 0) l->on = false;
 }

@@ -9,9 +9,9 @@
 #include <string.h>
 
 const cli_command *const cli_commands[] = {
-    &cli_run,    &cli_repeat,    &cli_compare,    &cli_show, &cli_attribute,
-    &cli_plot,   &cli_report,    &cli_export,     &cli_sql,  &cli_devices,
-    &cli_doctor, &cli_calibrate, &cli_completion, NULL};
+    &cli_run,    &cli_repeat,    &cli_compare, &cli_show,   &cli_attribute,  &cli_estimate,
+    &cli_plot,   &cli_report,    &cli_export,  &cli_sql,    &cli_log,        &cli_devices,
+    &cli_doctor, &cli_calibrate, &cli_limit,   &cli_config, &cli_completion, NULL};
 
 int cli_fail(const cli_command *command, int code, const char *format, ...) {
     char *text = NULL;
@@ -134,6 +134,10 @@ static void fill_standard_descriptors(void) {
 int main(int argc, char **argv) {
     fill_standard_descriptors();
     setlocale(LC_CTYPE, "");
+    /* The name that RCSL's users know. */
+    const char *slash = strrchr(argv[0] != NULL ? argv[0] : "", '/');
+    if (argc > 0 && strcmp(slash != NULL ? slash + 1 : argv[0], "gpu_profiler") == 0)
+        return cli_estimate.run(argc, argv);
     if (argc < 2 || argv[1][0] == '\0') {
         print_usage();
         return CLI_USAGE;

@@ -90,6 +90,15 @@ static int set_list(const cli_option *option, const char *text) {
     return PARSE_DONE;
 }
 
+static int add_word(const cli_command *command, const cli_option *option, const char *text) {
+    cli_words *words = option->value;
+    if (words->count == CLI_COUNT(words->word))
+        return cli_fail(command, CLI_USAGE, "--%s may come %zu times, not more often", option->name,
+                        words->count);
+    words->word[words->count++] = text;
+    return PARSE_DONE;
+}
+
 /* The first of two values. */
 static int set_pair(const cli_command *command, const cli_option *option, const char *text) {
     cli_pairs *pairs = option->value;
@@ -107,6 +116,7 @@ static int set_value(const cli_command *command, const cli_option *option, const
     case OPTION_FLAG: *(bool *)option->value = true; break;
     case OPTION_OPTIONAL: *(const char **)option->value = text == NULL ? "" : text; break;
     case OPTION_TEXT: *(const char **)option->value = text; break;
+    case OPTION_WORDS: return add_word(command, option, text);
     case OPTION_LIST: return set_list(option, text);
     case OPTION_SECONDS: return set_seconds(command, option, text);
     case OPTION_NUMBER: return set_number(command, option, text);

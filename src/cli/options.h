@@ -8,6 +8,7 @@ typedef enum option_kind {
     OPTION_FLAG,     /* bool: --quiet */
     OPTION_TEXT,     /* const char *: --output FILE */
     OPTION_OPTIONAL, /* const char *: --json or --json=FILE; "" without a value */
+    OPTION_WORDS,    /* cli_words: may come again, each word as it is */
     OPTION_LIST,     /* char **, heap: may come again, joined by commas */
     OPTION_SECONDS,  /* double: 20ms, 0.5s, 2m, or a plain number of seconds */
     OPTION_NUMBER,   /* double, a unit such as W may follow */
@@ -20,6 +21,12 @@ typedef struct cli_pairs {
     const char *first[8], *second[8];
     size_t count;
 } cli_pairs;
+
+/* Values of an option that may come again. */
+typedef struct cli_words {
+    const char *word[64];
+    size_t count;
+} cli_words;
 
 typedef struct cli_option {
     char letter; /* 0: none */

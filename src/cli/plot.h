@@ -61,7 +61,7 @@ bool is_json_file(const char *path);
 experiment_figures *experiment_figures_open(const cli_command *command, const char *path);
 /* Names and titles of the figures that there are, ended by NULL. */
 extern const char *const experiment_figure_names[], *const experiment_figure_titles[];
-/* Ratios are there only where programs were compared. */
+/* Ratios are there only where programs were compared, the curve only where limits were tuned. */
 bool experiment_figure_there(const experiment_figures *experiment, const char *name);
 int experiment_figure_make(const experiment_figures *experiment, const char *name,
                            jm_figure **figure, jm_error *error);

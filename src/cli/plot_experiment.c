@@ -1,17 +1,22 @@
-/* The JSON that `repeat` and `compare` export, as runs and ratios for figures. */
+/* The JSON that `repeat` and `compare` export, as runs and ratios for figures; and that of `limit
+ * tune`, which has one of its own. */
 #include "plot.h"
+#include "plot_json.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const experiment_figure_names[] = {"runs_energy", "runs_time", "runs_power", "ratios",
-                                               NULL};
+const char *const experiment_figure_names[] = {"runs_energy", "runs_time", "runs_power",
+                                               "ratios",      "tuning",    NULL};
 
-const char *const experiment_figure_titles[] = {
-    "Energy of each run", "Time of each run", "Mean power of each run", "Ratio to the first", NULL};
+const char *const experiment_figure_titles[] = {"Energy of each run",
+                                                "Time of each run",
+                                                "Mean power of each run",
+                                                "Ratio to the first",
+                                                "Energy and time by what was tuned",
+                                                NULL};
 
 struct experiment_figures {
     json_t *root;
@@ -20,6 +25,7 @@ struct experiment_figures {
     jm_comparison *comparisons;
     const char **names; /* of what is compared */
     size_t comparison_count;
+    tuning_figure *tuning; /* NULL: these are runs */
     bool simulated, modelled;
 };
 
@@ -31,7 +37,7 @@ bool is_json_file(const char *path) {
     return c == '{';
 }
 
-static double number_of(const json_t *object, const char *key) {
+double number_of(const json_t *object, const char *key) {
     const json_t *value = json_object_get(object, key);
     return json_is_number(value) ? json_number_value(value) : (double)NAN;
 }
@@ -114,6 +120,12 @@ static bool take_all(experiment_figures *e) {
     return true;
 }
 
+static bool take_tuning(experiment_figures *e) {
+    e->tuning = tuning_figure_of(e->root);
+    e->simulated = json_is_true(json_object_get(e->root, "simulated"));
+    return e->tuning != NULL;
+}
+
 experiment_figures *experiment_figures_open(const cli_command *command, const char *path) {
     json_error_t wrong;
     experiment_figures *e = calloc(1, sizeof *e);
@@ -121,17 +133,21 @@ experiment_figures *experiment_figures_open(const cli_command *command, const ch
     e->root = json_load_file(path, 0, &wrong);
     if (e->root == NULL)
         cli_fail(command, CLI_USAGE, "%s: line %d: %s", path, wrong.line, wrong.text);
-    else if (take_all(e))
+    else if (take_tuning(e) || take_all(e))
         return e;
     else
-        cli_fail(command, CLI_USAGE,
-                 "%s holds no runs: make it with `joulemeter repeat` or `compare` and --json=FILE",
-                 path);
+        cli_fail(
+            command, CLI_USAGE,
+            "%s holds no runs: make it with `joulemeter repeat`, `compare` or `limit tune` and "
+            "--json=FILE",
+            path);
     experiment_figures_close(e);
     return NULL;
 }
 
 bool experiment_figure_there(const experiment_figures *e, const char *name) {
+    if (strcmp(name, "tuning") == 0 || e->tuning != NULL)
+        return e->tuning != NULL && strcmp(name, "tuning") == 0;
     return e->comparison_count > 0 || strcmp(name, "ratios") != 0;
 }
 
@@ -139,7 +155,9 @@ int experiment_figure_make(const experiment_figures *e, const char *name, jm_fig
                            jm_error *error) {
     int which = 0, status;
     while (which < 3 && strcmp(name, experiment_figure_names[which]) != 0) which++;
-    if (which < 3)
+    if (e->tuning != NULL)
+        status = tuning_figure_make(e->tuning, figure, error);
+    else if (which < 3)
         status = jm_figure_runs(figure, e->groups, e->group_count, (jm_run_value)which, error);
     else
         status = jm_figure_ratios(figure, e->names, e->comparisons, e->comparison_count, error);
@@ -156,6 +174,7 @@ void experiment_figures_close(experiment_figures *e) {
         free((void *)(uintptr_t)e->groups[i].name);
         free((void *)(uintptr_t)e->groups[i].runs);
     }
+    tuning_figure_free(e->tuning);
     free(e->groups);
     free(e->comparisons);
     free(e->names);

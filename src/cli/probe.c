@@ -11,7 +11,8 @@ static int print(const cli_command *command, const jm_session_options *session, 
     if (jm_probe_open(&probe, session, &error) != JM_OK) return cli_fail_error(command, &error);
     output out;
     output_open(&out);
-    printer(&out, probe, verbose);
+    const probed found = {session, probe, verbose};
+    printer(&out, &found);
     jm_probe_free(probe);
     return output_close(&out, command);
 }

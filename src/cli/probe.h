@@ -5,7 +5,14 @@
 #include "cli.h"
 #include "output.h"
 
-typedef void (*probe_printer)(output *out, const jm_probe *probe, bool verbose);
+/* What was asked for, and what came out. */
+typedef struct probed {
+    const jm_session_options *session;
+    const jm_probe *probe;
+    bool verbose;
+} probed;
+
+typedef void (*probe_printer)(output *out, const probed *found);
 
 /* The whole command; `with_verbose`: it has --verbose. */
 int probe_command(const cli_command *command, int argc, char **argv, bool with_verbose,

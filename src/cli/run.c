@@ -1,5 +1,7 @@
 #include "child.h"
 #include "command.h"
+#include "footprint.h"
+#include "inject.h"
 #include "live.h"
 #include "output.h"
 #include "terminal.h"
@@ -15,13 +17,17 @@ typedef struct settings {
     const char *file;
     const char *json; /* NULL: none, "": stdout */
     measuring measuring;
+    injecting injecting;
     double baseline_s;
+    const char *project, *tag, *comment; /* of the logbook */
+    bool log, no_log;
     bool quiet;
     bool force;
 } settings;
 
 typedef struct job {
     settings set;
+    footprint footprint;
     char **argv; /* the command */
     char *path;
     char *text; /* the command as a line */
@@ -63,10 +69,14 @@ static void wait_for_last_readings(job *j, int64_t duration_ns) {
 }
 
 static int run_command(job *j) {
+    settings_list environment;
+    int code = injecting_environment(&j->set.injecting, &cli_run, j->session, &environment);
+    if (code != PARSE_DONE) return code;
     live_begin(&j->live);
     jm_range_id range = command_begin(j->session, j->text);
     int64_t begin = jm_now_ns();
-    int errnum = child_start(&j->child, j->path, j->argv, jm_session_environment(j->session));
+    int errnum = child_start(&j->child, j->path, j->argv, (const char *const *)environment.list);
+    settings_free(&environment);
     if (errnum != 0) {
         jm_end(j->session, range);
         return cli_fail(&cli_run, errnum == ENOENT ? CLI_NOT_FOUND : CLI_NOT_EXECUTABLE,
@@ -91,6 +101,7 @@ static int write_summary(const job *j, bool complete) {
     jm_report_options options = terminal_report_options(STDERR_FILENO);
     jm_error error = {0};
     char *text = NULL, names[160];
+    options.grid = footprint_shown(&j->footprint);
     if (jm_report_text(j->recording, &options, &text, &error) != JM_OK)
         return cli_fail(&cli_run, CLI_RUN_FAILED, "%s", error.message);
     fputs("\n", stderr); /* the command may have left its last line open */
@@ -110,9 +121,11 @@ static int write_summary(const job *j, bool complete) {
 }
 
 static int write_json(const job *j) {
+    jm_report_options options = JM_REPORT_OPTIONS_INIT;
     jm_error error = {0};
     char *text = NULL;
-    if (jm_report_json(j->recording, NULL, &text, &error) != JM_OK)
+    options.grid = footprint_shown(&j->footprint);
+    if (jm_report_json(j->recording, &options, &text, &error) != JM_OK)
         return cli_fail(&cli_run, CLI_RUN_FAILED, "%s", error.message);
     int errnum = j->set.json[0] == '\0' ? write_all(STDOUT_FILENO, text, strlen(text))
                                         : write_file(j->set.json, text, strlen(text));
@@ -120,6 +133,34 @@ static int write_json(const job *j) {
     if (errnum == 0 || (errnum == EPIPE && j->set.json[0] == '\0')) return CLI_OK;
     return cli_fail(&cli_run, CLI_RUN_FAILED, "cannot write the JSON to %s: %s",
                     j->set.json[0] == '\0' ? "standard output" : j->set.json, strerror(errnum));
+}
+
+static bool is_logged(const job *j) {
+    return j->set.log || (!j->set.no_log && setting_on(j->footprint.settings, "log"));
+}
+
+static int write_log(const job *j) {
+    jm_log_run log = JM_LOG_RUN_INIT;
+    jm_error error = {0};
+    jm_log_value values[4];
+    int64_t id = 0;
+    const jm_settings *all = j->footprint.settings;
+    const char *project = j->set.project, *tag = j->set.tag;
+    values[log.count++] =
+        (jm_log_value){"project", project != NULL ? project : setting_text(all, "project"), 0};
+    values[log.count++] = (jm_log_value){"tag", tag != NULL ? tag : setting_text(all, "tag"), 0};
+    values[log.count++] = (jm_log_value){"user", setting_text(all, "user"), 0};
+    values[log.count++] = (jm_log_value){"comment", j->set.comment, 0};
+    for (size_t i = 0; i < log.count; i++)
+        if (values[i].text == NULL) values[i].text = "";
+    log.grid = j->footprint.grid;
+    log.values = values;
+    if (jm_log_recording(setting_text(all, "log_path"), j->recording, &log, &id, &error) != JM_OK)
+        return cli_fail(&cli_run, CLI_RUN_FAILED, "this run is not in the logbook: %s",
+                        error.message);
+    if (!j->set.quiet)
+        fprintf(stderr, "\n  Logged; see it again with: joulemeter log show %lld\n", (long long)id);
+    return CLI_OK;
 }
 
 static int close_and_report(job *j) {
@@ -136,6 +177,10 @@ static int close_and_report(job *j) {
     if (j->set.json != NULL) {
         int written = write_json(j);
         if (code == CLI_OK) code = written;
+    }
+    if (is_logged(j)) {
+        int logged = write_log(j);
+        if (code == CLI_OK) code = logged;
     }
     return code;
 }
@@ -166,6 +211,21 @@ static int measure(job *j) {
     return code;
 }
 
+static int take_no_row(size_t columns, const jm_sql_value *values, void *user) {
+    (void)columns, (void)values, (void)user;
+    return 0;
+}
+
+static int check_logbook(const job *j) {
+    jm_log_filter filter = JM_LOG_FILTER_INIT;
+    jm_error error = {0};
+    filter.last = 1;
+    if (!is_logged(j) || jm_log_rows(setting_text(j->footprint.settings, "log_path"), JM_LOG_ALL,
+                                     &filter, take_no_row, NULL, &error) == JM_OK)
+        return PARSE_DONE;
+    return cli_fail(&cli_run, CLI_USAGE, "%s", error.message);
+}
+
 /* Said before the command runs for hours. */
 static int check_outputs(const settings *s) {
     int errnum = s->json != NULL && s->json[0] != '\0' ? check_writable(s->json) : 0;
@@ -193,6 +253,21 @@ static int parse(job *j, int argc, char **argv) {
         {'b', "idle-baseline", OPTION_SECONDS, &s->baseline_s, "TIME",
          "first measure idle power for TIME", 0, 3600, NULL},
         {'q', "quiet", OPTION_FLAG, &s->quiet, NULL, "no live line and no summary", 0, 0, NULL},
+        OPTION_NVTX(&s->injecting),
+        OPTION_NO_NVTX(&s->injecting),
+        OPTION_KERNELS(&s->injecting),
+        {0, "log", OPTION_FLAG, &s->log, NULL, "keep the figures in the logbook: joulemeter log", 0,
+         0, NULL},
+        {0, "no-log", OPTION_FLAG, &s->no_log, NULL, "do not, whatever the settings say", 0, 0,
+         NULL},
+        {0, "project", OPTION_TEXT, &s->project, "NAME", "logged: project that it belongs to", 0, 0,
+         NULL},
+        {0, "tag", OPTION_TEXT, &s->tag, "TAG", "logged: a tag", 0, 0, NULL},
+        {0, "comment", OPTION_TEXT, &s->comment, "TEXT", "logged: any text", 0, 0, NULL},
+        OPTION_COUNTRY(&j->footprint),
+        OPTION_INTENSITY(&j->footprint),
+        OPTION_PUE(&j->footprint),
+        OPTION_PRICE(&j->footprint),
         OPTION_TDP(&s->measuring),
         OPTION_SIMULATE(&s->measuring),
         {0}};
@@ -203,7 +278,12 @@ static int parse(job *j, int argc, char **argv) {
         return cli_fail(&cli_run, CLI_USAGE,
                         "there is no command to run: joulemeter run -- python train.py");
     j->argv = argv + 1;
-    return check_outputs(s);
+    if (s->log && s->no_log)
+        return cli_fail(&cli_run, CLI_USAGE, "choose one of --log and --no-log");
+    code = injecting_check(&s->injecting, &cli_run);
+    if (code == PARSE_DONE) code = footprint_open(&j->footprint, &cli_run);
+    if (code == CLI_OK) code = check_outputs(s);
+    return code == PARSE_DONE ? check_logbook(j) : code;
 }
 
 static int run(int argc, char **argv) {
@@ -218,6 +298,7 @@ static int run(int argc, char **argv) {
     free(j.text);
     free(j.path);
     free(j.set.measuring.gpus);
+    footprint_close(&j.footprint);
     /* The command's own failure counts for more than ours. */
     if (j.child.ended && (code == CLI_OK || j.child.status != 0)) child_leave_as(&j.child);
     return code;
@@ -235,5 +316,6 @@ const cli_command cli_run = {
     "  joulemeter run -o train.jm --idle-baseline 10 -- python train.py --epochs 3\n"
     "  joulemeter run --gpu 0,2 -i 10ms --json=energy.json -- ./bench\n"
     "  joulemeter run --quiet --json -- ./silent | jq .total.energy_j\n"
+    "  joulemeter run --log --project thesis --country FR -- python train.py\n"
     "  joulemeter run --simulate h100 -- sleep 5\n",
     run};

@@ -1,3 +1,4 @@
+#include "footprint.h"
 #include "options.h"
 #include "output.h"
 #include "sketch.h"
@@ -9,6 +10,7 @@
 typedef struct settings {
     bool json, plain;
     uint32_t top;
+    footprint footprint;
 } settings;
 
 static int make_text(const jm_recording *recording, const settings *set, output *out,
@@ -16,6 +18,7 @@ static int make_text(const jm_recording *recording, const settings *set, output 
     jm_report_options options = terminal_report_options(STDOUT_FILENO);
     char *text = NULL;
     options.top = set->top;
+    options.grid = footprint_shown(&set->footprint);
     int status = set->json ? jm_report_json(recording, &options, &text, error)
                            : jm_report_text(recording, &options, &text, error);
     if (status != JM_OK) return status;
@@ -45,6 +48,12 @@ static int run(int argc, char **argv) {
                                    "without the small figures beneath", 0, 0, NULL},
                                   {'n', "top", OPTION_COUNT, &set.top, "N",
                                    "rows of each table of ranges (default 10)", 1, 1e6, NULL},
+                                  {0, "carbon", OPTION_FLAG, &set.footprint.asked, NULL,
+                                   "say why, if no carbon is known", 0, 0, NULL},
+                                  OPTION_COUNTRY(&set.footprint),
+                                  OPTION_INTENSITY(&set.footprint),
+                                  OPTION_PUE(&set.footprint),
+                                  OPTION_PRICE(&set.footprint),
                                   {0}};
     int operands;
     int code = cli_parse(&cli_show, options, OPERANDS_MIXED, argc, argv, &operands);
@@ -53,7 +62,10 @@ static int run(int argc, char **argv) {
         return cli_fail(&cli_show, CLI_USAGE,
                         operands == 0 ? "which recording? joulemeter show FILE.jm"
                                       : "one recording at a time: joulemeter show FILE.jm");
-    return show(argv[1], &set);
+    code = footprint_open(&set.footprint, &cli_show);
+    if (code == CLI_OK) code = show(argv[1], &set);
+    footprint_close(&set.footprint);
+    return code;
 }
 
 const cli_command cli_show = {"show",
@@ -62,5 +74,6 @@ const cli_command cli_show = {"show",
                               NULL,
                               "  joulemeter show train.jm\n"
                               "  joulemeter show --top 50 train.jm\n"
+                              "  joulemeter show --country FR --pue 1.2 train.jm\n"
                               "  joulemeter show --json train.jm | jq .devices\n",
                               run};

@@ -1,19 +1,18 @@
 /* One measured run. */
 #include "experiment.h"
 
+#include "hidden.h"
 #include "output.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STEP = 160, TAIL = 4096, HELD = 1 << 20 }; /* bytes of a hidden command's stderr */
+enum { STEP = 160 };
 
 typedef struct ongoing {
     jm_session *session;
@@ -24,36 +23,13 @@ typedef struct ongoing {
 
 /* ---- what it wrote to stderr while hidden ---- */
 
-static void forget_errors(const experiment *e) {
-    if (e->set.show_output) return;
-    if (ftruncate(e->streams[2], 0) == 0) lseek(e->streams[2], 0, SEEK_SET);
-}
-
-/* A program that writes without end must not fill the memory: only the last is ever shown. */
-static void thin_out_errors(const experiment *e) {
-    struct stat info;
-    if (e->set.show_output || fstat(e->streams[2], &info) != 0) return;
-    if (info.st_blocks * 512 > HELD && info.st_size > HELD)
-        fallocate(e->streams[2], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                  info.st_size - HELD / 2);
-}
-
-/* The last lines; "" if there are none. */
 static void read_errors(const experiment *e, char *text, size_t size) {
     text[0] = '\0';
-    if (e->set.show_output) return;
-    off_t end = lseek(e->streams[2], 0, SEEK_END);
-    off_t begin = end > (off_t)size - 1 ? end - (off_t)size + 1 : 0;
-    ssize_t got = pread(e->streams[2], text, size - 1, begin);
-    if (got < 0) got = 0;
-    text[got] = '\0';
-    if (begin == 0) return;
-    const char *line = strchr(text, '\n');
-    if (line != NULL) memmove(text, line + 1, strlen(line));
+    if (!e->set.show_output) hidden_read(e->streams, text, size);
 }
 
 static int fail(const experiment *e, int status) {
-    char text[TAIL], how[64], step[STEP];
+    char text[HIDDEN_WORDS], how[64], step[STEP];
     int code = exit_code_of(status);
     experiment_step(e, step, sizeof step);
     read_errors(e, text, sizeof text);
@@ -94,7 +70,7 @@ static void show_progress(experiment *e, const trial *last) {
 
 static int run_command(experiment *e, const group *g, ongoing *o) {
     const trial *last = g->count > 0 ? &g->trials[g->count - 1] : NULL;
-    forget_errors(e);
+    if (!e->set.show_output) hidden_forget(e->streams);
     show_progress(e, last);
     o->begin_ns = jm_now_ns();
     o->range = command_begin(o->session, g->text);
@@ -109,7 +85,7 @@ static int run_command(experiment *e, const group *g, ongoing *o) {
     while ((event = child_wait(&e->child, jm_now_ns() + 500000000)) != CHILD_ENDED) {
         o->paused |= event == CHILD_CONTINUED;
         jm_session_check(o->session);
-        thin_out_errors(e);
+        if (!e->set.show_output) hidden_thin_out(e->streams);
         show_progress(e, last);
     }
     command_end(o->session, o->range, e->child.status);

@@ -56,7 +56,10 @@ static int idle_of(const jm_recording *recording, uint32_t device, jm_idle *idle
             jm_energy energy;
             jmi_views_window(views, &window, &energy);
             found.power_w = energy.mean_power_w;
-            found.u95_w = energy.duration_s > 0 ? energy.u95_j / energy.duration_s : 0;
+            if (energy.duration_s > 0) {
+                found.u95_w = energy.u95_j / energy.duration_s;
+                found.u_random_w = energy.u_random_j / energy.duration_s;
+            }
             *idle = found;
         }
         jmi_views_close(views);
@@ -79,6 +82,7 @@ static int idle_of_sum(const jm_recording *recording, uint32_t which, jm_idle *i
         if (status != JM_OK) return status;
         idle->power_w += part.power_w;
         idle->u95_w = hypot(idle->u95_w, part.u95_w);
+        idle->u_random_w = hypot(idle->u_random_w, part.u_random_w);
         idle->from_baseline &= part.from_baseline;
         any = true;
     }

@@ -190,8 +190,8 @@ static bool reserve(jmi_timeline *timeline, open_list *open, event **events, uin
     open->before = calloc(ranges + 1, sizeof *open->before);
     open->after = calloc(ranges + 1, sizeof *open->after);
     open->name = calloc(ranges + 1, 1);
-    timeline->t = malloc((2 * ranges + 2) * sizeof *timeline->t);
-    timeline->cls = malloc(2 * ranges + 2);
+    timeline->t = calloc(2 * ranges + 2, sizeof *timeline->t);
+    timeline->cls = calloc(2 * ranges + 2, 1);
     return *events && open->before && open->after && open->name && timeline->t && timeline->cls;
 }
 

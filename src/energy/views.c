@@ -80,6 +80,16 @@ static bool is_gpu(const jm_device *device) {
     return strncmp(device->name, "gpu", 3) == 0 && device->name[3] >= '0' && device->name[3] <= '9';
 }
 
+uint32_t jmi_device_named(const jm_recording *recording, const char *name) {
+    uint32_t count = jm_recording_device_count(recording);
+    for (uint32_t i = 0; i < count; i++) {
+        jm_device device = {.size = sizeof device};
+        if (jm_recording_device(recording, i, &device) == JM_OK && strcmp(device.name, name) == 0)
+            return i;
+    }
+    return UINT32_MAX;
+}
+
 bool jmi_device_is_part(const jm_recording *recording, uint32_t index, uint32_t which) {
     jm_device device = {.size = sizeof device};
     if (jm_recording_device(recording, index, &device) != JM_OK || !device.in_total) return false;

@@ -33,6 +33,8 @@ int jmi_views_open(jmi_views *v, const jm_recording *recording, uint32_t index,
  * session goes on. */
 int jmi_views_open_span(jmi_views *v, const jm_recording *recording, uint32_t index,
                         const jm_energy_options *options, const jm_window *span, jm_error *error);
+/* Index of a device by its name; UINT32_MAX: there is none. */
+uint32_t jmi_device_named(const jm_recording *recording, const char *name);
 /* Does device `index` belong to `which` (JM_DEVICE_TOTAL or JM_DEVICE_GPUS)? */
 bool jmi_device_is_part(const jm_recording *recording, uint32_t index, uint32_t which);
 void jmi_views_close(jmi_views *v);

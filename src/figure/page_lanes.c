@@ -1,6 +1,7 @@
 /* Where ranges lie: a lane for each thread and each stream, and rows in it as they nest. */
 #include "figure/page_boxes.h"
 
+#include "energy/views.h"
 #include "report/reader.h"
 
 #include <stdlib.h>
@@ -75,9 +76,10 @@ static int compare(const void *left, const void *right, void *user) {
 /* Sorts by lanes, numbers them, and counts those of the host. */
 static uint32_t number_lanes(jmi_boxes *boxes) {
     uint32_t of_host = 0;
-    if (boxes->count > 1) qsort_r(boxes->list, boxes->count, sizeof *boxes->list, compare, boxes);
+    if (boxes->list != NULL && boxes->count > 1)
+        qsort_r(boxes->list, boxes->count, sizeof *boxes->list, compare, boxes);
     boxes->lane_count = 0;
-    for (size_t i = 0; i < boxes->count; i++) {
+    for (size_t i = 0; boxes->list != NULL && i < boxes->count; i++) {
         jmi_box *b = &boxes->list[i];
         bool fresh = i == 0 || compare_lanes(boxes, b - 1, b) != 0;
         boxes->lane_count += fresh;

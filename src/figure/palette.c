@@ -24,7 +24,8 @@ const char *jm_figure_shade(double share, char text[8]) {
         {42, 120, 142}, {33, 145, 140}, {34, 168, 132}, {68, 191, 112},
         {122, 209, 81}, {189, 223, 38}, {253, 231, 37},
     };
-    const double last = JMI_COUNT(stops) - 1;
+    const size_t steps = JMI_COUNT(stops) - 1;
+    const double last = (double)steps;
     double at = last * (share > 0 ? fmin(share, 1) : 0);
     size_t i = (size_t)fmin(floor(at), last - 1);
     unsigned rgb[3];

@@ -180,9 +180,10 @@ static double draw_lattice(const lattice *l, const jmi_extent *e, jmi_mark *mark
     for (size_t i = 0; i < 2 * l->columns; i++) /* from left to right, whole and half in turn */
         for (size_t row = 0; row < l->rows; row++) {
             double shift = i % 2 == 0 ? 0 : 0.5;
-            double time_s = l->time_s[i % 2][i / 2 * l->rows + row];
+            size_t column = i / 2;
+            double time_s = l->time_s[i % 2][column * l->rows + row];
             if (!(time_s > 0)) continue;
-            JMI_PUT(mark, e->low_x + ((double)(i / 2) + shift) * l->width, l->width,
+            JMI_PUT(mark, e->low_x + ((double)column + shift) * l->width, l->width,
                     e->low_y + ((double)row + shift) * l->height, l->height * 2 / 3, time_s);
             most = fmax(most, time_s);
         }

@@ -27,7 +27,7 @@ static int check_range(const jm_tuner_options *o, jm_error *error) {
 }
 
 static int check_rest(const jm_tuner_options *o, jm_error *error) {
-    if (o->lever != JM_LEVER_LIMIT && o->lever != JM_LEVER_CLOCK)
+    if (o->lever != JM_LEVER_POWER && o->lever != JM_LEVER_CLOCK)
         return jmi_fail(error, JM_INVALID, "there is no lever %d", (int)o->lever);
     if (!(o->tolerance_pct >= 0 && o->tolerance_pct < 100))
         return jmi_fail(error, JM_INVALID, "a tolerance of %g %% is not within 0 to 100",
@@ -161,7 +161,7 @@ void jm_tuner_free(jm_tuner *tuner) {
 }
 
 jm_lever jm_tuner_lever(const jm_tuner *tuner) {
-    return tuner != NULL ? tuner->options.lever : JM_LEVER_LIMIT;
+    return tuner != NULL ? tuner->options.lever : JM_LEVER_POWER;
 }
 
 size_t jm_tuner_setting_count(const jm_tuner *tuner) {

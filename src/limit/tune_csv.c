@@ -40,7 +40,7 @@ int jm_tuner_trials_csv(const jm_tuner *tuner, char **csv, jm_error *error) {
     return jmi_text_take(&text, csv, error);
 }
 
-static void add_estimate(jmi_text *text, const jm_estimate *e) {
+static void add_estimate(jmi_text *text, const jm_interval *e) {
     cell(text, e->value, ",");
     cell(text, e->lower, ",");
     cell(text, e->upper, ",");

@@ -192,7 +192,7 @@ static double weight_of(const jm_tuner *tuner, const tune_model *m, double power
                         double setting) {
     double got = under(tuner, m, m->p0_w, m->dynamic_w, setting).power;
     double weight = -0.5 * jmi_tune_square(log(got / power_w) / 0.01);
-    double lowest = tuner->options.lever == JM_LEVER_LIMIT ? 0.93 * tuner->node[0] : INFINITY;
+    double lowest = tuner->options.lever == JM_LEVER_POWER ? 0.93 * tuner->node[0] : INFINITY;
     double p0_w = m->p0 * tuner->node[tuner->standard];
     if (p0_w > lowest) weight -= 0.5 * jmi_tune_square(log(p0_w / lowest) / 0.03);
     if (tuner->options.lever == JM_LEVER_CLOCK) return weight;
@@ -203,7 +203,7 @@ static double weight_of(const jm_tuner *tuner, const tune_model *m, double power
 }
 
 static void solve(const jm_tuner *tuner, tune_model *m, double power_w, double setting) {
-    bool limits = tuner->options.lever == JM_LEVER_LIMIT;
+    bool limits = tuner->options.lever == JM_LEVER_POWER;
     m->at_knee = power_at(m, m->knee);
     double unit = tuner->node[tuner->standard];
     /* of a board of which only clocks are known: static power is a third of that under load */

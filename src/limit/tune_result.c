@@ -17,14 +17,14 @@ static int ascending(const void *left, const void *right) {
 
 /* Of exp(draws), each of which has a normal error besides: the quantiles of the draws, widened by
  * the error's. `draws` is sorted. */
-static jm_estimate estimate_of(double draws[TUNE_DRAWS], double variance) {
+static jm_interval estimate_of(double draws[TUNE_DRAWS], double variance) {
     double mean = 0, half = Z95 * sqrt(fmax(variance, 0));
     for (size_t d = 0; d < TUNE_DRAWS; d++) mean += draws[d] / TUNE_DRAWS;
     qsort(draws, TUNE_DRAWS, sizeof *draws, ascending);
     size_t cut = TUNE_DRAWS / 40;
     double below = hypot(mean - fmin(draws[cut], mean), half);
     double above = hypot(fmax(draws[TUNE_DRAWS - 1 - cut], mean) - mean, half);
-    return (jm_estimate){exp(mean), exp(mean - below), exp(mean + above)};
+    return (jm_interval){exp(mean), exp(mean - below), exp(mean + above)};
 }
 
 /* A setting between two nodes: what is there is a mix of both. */

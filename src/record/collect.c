@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 256 }; /* messages for which the recording is locked at a time */
+enum {
+    BATCH = 256,             /* messages for which the recording is locked at a time */
+    LONG_WAIT_NS = 200000000 /* of all threads together: worth a warning */
+};
 /* Dead processes are looked for so often, and so often if lanes are wanted. */
 static const int64_t bury_ns = JMI_NS_PER_S;
 static const int64_t bury_wanted_ns = JMI_WANTED_NS;
@@ -42,6 +45,12 @@ void jmi_collector_free(jmi_collector *collector) {
 void jmi_collect_refuse(jmi_collector *collector, bool refuse) {
     pthread_mutex_lock(&collector->lock);
     collector->refuse = refuse;
+    pthread_mutex_unlock(&collector->lock);
+}
+
+void jmi_collect_hold(jmi_collector *collector, bool hold) {
+    pthread_mutex_lock(&collector->lock);
+    collector->hold = hold;
     pthread_mutex_unlock(&collector->lock);
 }
 
@@ -138,7 +147,9 @@ static bool drain_lane(jmi_collector *collector, size_t index, int batches) {
         state->active = true;
         state->foreign = (owner & JMI_OWNER_FOREIGN) != 0;
         state->pid = (uint32_t)(owner >> 32) & INT32_MAX;
+        state->tid = (uint32_t)owner;
         state->thread = collector->threads++;
+        if (collector->named_count > 0) jmi_thread_arrives(collector, state);
     }
     /* Before the head: what was published before the release must be seen. */
     uint32_t released = atomic_load_explicit(&lane->released, memory_order_acquire);
@@ -261,6 +272,10 @@ static bool drain_round(jmi_collector *collector) {
 
 static bool drain(jmi_collector *collector, int64_t until_ns) {
     collector->now_ns = jm_now_ns();
+    if (collector->hold) {
+        atomic_fetch_add_explicit(&collector->ring->header->holding, 1, memory_order_relaxed);
+        return false;
+    }
     bool more = true;
     while (more && (more = drain_round(collector)) && jm_now_ns() < until_ns) {
     }
@@ -307,6 +322,12 @@ static void take_counts(jmi_collector *collector) {
                                           wrong_categories(collector) + collector->refused;
     jmi_recording_unlock(collector->recording);
     warn_of_mistakes(collector);
+    uint64_t waited = atomic_load_explicit(&header->waited_ns, memory_order_relaxed);
+    if (waited > LONG_WAIT_NS)
+        jmi_recording_warn(
+            collector->recording, "waited",
+            "threads had to wait until what they said of ranges could be taken: they "
+            "mark more ranges than can be written");
     if (dropped > 0)
         jmi_recording_warn(collector->recording, "dropped",
                            "ranges or marks were lost because they came faster than they could be "
@@ -346,6 +367,7 @@ bool jmi_collect_try(jmi_collector *collector, int64_t until_ns) {
 void jmi_collect_finish(jmi_collector *collector, int64_t end_ns) {
     /* A process that goes on marking must not keep us here: what it says after a while is late. */
     int64_t limit = jm_now_ns() + 2 * JMI_NS_PER_S;
+    jmi_collect_hold(collector, false);
     while (jmi_collect(collector, limit) && jm_now_ns() < limit) {
     }
     pthread_mutex_lock(&collector->lock);

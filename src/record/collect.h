@@ -20,6 +20,9 @@ bool jmi_collect_try(jmi_collector *collector, int64_t until_ns);
 void jmi_collect_finish(jmi_collector *collector, int64_t end_ns);
 /* No room for more ranges: what comes is counted and dropped (or no longer). */
 void jmi_collect_refuse(jmi_collector *collector, bool refuse);
+/* Takes nothing until it is told to go on, and lets the writers know that it is there: they wait,
+ * because what they say would be lost. */
+void jmi_collect_hold(jmi_collector *collector, bool hold);
 /* Messages taken so far. */
 uint64_t jmi_collect_count(jmi_collector *collector);
 

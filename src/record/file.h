@@ -77,6 +77,9 @@ int jmi_recfile_open(jmi_recfile **file, const char *path, jm_error *error);
 /* Opens a database of ours read-only; also for jm_sql. */
 int jmi_recfile_open_db(sqlite3 **db, const char *path, jm_error *error);
 
+/* Hands the column names of a prepared query over, then each row. */
+int jmi_sql_rows(sqlite3_stmt *statement, jm_row_fn row, void *user, jm_error *error);
+
 /* "cannot write x.jm: database or disk is full", with a status that fits. */
 int jmi_recfile_fail(sqlite3 *db, jm_error *error, const char *what, const char *path);
 

@@ -5,7 +5,9 @@
 #include "record/session.h"
 
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct text {
     const char *bytes;
@@ -153,32 +155,44 @@ static bool in_time(const jmi_writer_lane *writer, const jm_range *range) {
     return false;
 }
 
-jm_range_id jm_begin_as(jm_session *session, jm_category category, const char *name,
-                        const char *attributes) {
-    jmi_writer_lane *writer = writer_of(session);
-    if (writer == NULL || !known(writer, category)) return 0;
-    message m = {.slot = {.t_ns = now_ns(), .kind = JMI_KIND_BEGIN, .category = (uint8_t)category}};
-    return send(writer, &m, name, attributes);
-}
-
-jm_range_id jm_begin(jm_session *session, const char *name) {
-    jmi_writer_lane *writer = writer_of(session);
-    if (writer == NULL) return 0;
+/* Ranges whose texts fit into one slot: nearly all. */
+static inline uint64_t begin_short(jmi_writer_lane *writer, uint8_t category, const char *name,
+                                   size_t length) {
     int64_t now = now_ns();
-    size_t length = name != NULL ? strnlen(name, JMI_SLOT_TEXT + 1) : 0;
-    if (length > JMI_SLOT_TEXT) return jm_begin_as(session, JM_CATEGORY_USER, name, NULL);
     if (!room(writer, 1)) return 0;
     jmi_slot *slot = &writer->slots[writer->head & (JMI_SLOTS - 1)];
     uint64_t id = writer->id_base | ++writer->counter;
     slot->t_ns = now;
     slot->id = id;
     slot->kind = JMI_KIND_BEGIN;
-    slot->category = JM_CATEGORY_USER;
+    slot->category = category;
     slot->name_length = (uint16_t)length;
     slot->attributes_length = 0;
     if (length > 0) memcpy(slot->text, name, length);
     publish(writer, 1);
     return id;
+}
+
+static inline uint64_t begin(jmi_writer_lane *writer, jm_category category, const char *name,
+                             const char *attributes) {
+    if (attributes == NULL || attributes[0] == '\0') {
+        size_t length = name != NULL ? strnlen(name, JMI_SLOT_TEXT + 1) : 0;
+        if (length <= JMI_SLOT_TEXT) return begin_short(writer, (uint8_t)category, name, length);
+    }
+    message m = {.slot = {.t_ns = now_ns(), .kind = JMI_KIND_BEGIN, .category = (uint8_t)category}};
+    return send(writer, &m, name, attributes);
+}
+
+jm_range_id jm_begin_as(jm_session *session, jm_category category, const char *name,
+                        const char *attributes) {
+    jmi_writer_lane *writer = writer_of(session);
+    if (writer == NULL || !known(writer, category)) return 0;
+    return begin(writer, category, name, attributes);
+}
+
+jm_range_id jm_begin(jm_session *session, const char *name) {
+    jmi_writer_lane *writer = writer_of(session);
+    return writer != NULL ? begin(writer, JM_CATEGORY_USER, name, NULL) : 0;
 }
 
 void jm_end(jm_session *session, jm_range_id range) {
@@ -232,12 +246,20 @@ int jm_session_set_info(jm_session *session, const char *key, const char *value)
     if (session == NULL || key == NULL || key[0] == '\0' || value == NULL) return JM_INVALID;
     if (strlen(key) > JMI_MAX_NAME || strlen(value) > JMI_MAX_ATTRIBUTES) return JM_INVALID;
     if (!session->joined && session->pid == (int32_t)jmi_ring_pid(session->ring))
-        return jm_recording_set_info(session->recording, key, value);
+        return session->set_own_info(session->recording, key, value);
     if (atomic_load(&session->ring->header->closed) != 0) return JM_CLOSED;
     jmi_writer_lane *writer = writer_of(session);
     if (writer == NULL) return JM_FULL;
     message m = {.slot = {.t_ns = now_ns(), .id = 1, .kind = JMI_KIND_INFO}};
     return send(writer, &m, key, value) != 0 ? JM_OK : JM_FULL;
+}
+
+void jm_session_name_thread(jm_session *session, uint32_t tid, const char *name) {
+    jmi_writer_lane *writer = writer_of(session);
+    if (writer == NULL || name == NULL) return;
+    if (tid == 0) tid = (uint32_t)syscall(SYS_gettid);
+    message m = {.slot = {.t_ns = now_ns(), .id = tid, .kind = JMI_KIND_THREAD}};
+    send(writer, &m, name, NULL);
 }
 
 void jm_mark(jm_session *session, const char *name, const char *attributes) {

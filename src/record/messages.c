@@ -103,6 +103,7 @@ static bool take_range(jmi_collector *collector, jmi_lane_state *state, size_t l
     const char *attributes = name + slot->name_length;
     row.attributes =
         jmi_text_locked(recording, attributes, strnlen(attributes, slot->attributes_length));
+    if (row.parent == JM_NO_PARENT) row.parent = 0;
     uint64_t index = UINT64_MAX;
     if (row.name != NULL && row.attributes != NULL) index = jmi_range_append(recording, &row);
     if (index == UINT64_MAX) {
@@ -176,6 +177,52 @@ static void take_info(jmi_collector *collector) {
     if (status == JM_MEMORY) refuse(collector);
 }
 
+/* ---- names of threads ---- */
+
+static void name_thread(jmi_collector *collector, uint32_t thread, const char *name) {
+    char key[32];
+    snprintf(key, sizeof key, "thread %u", thread);
+    int status = jmi_info_set(collector->recording, key, name, true);
+    if (status == JM_FULL) collector->surplus_facts++;
+    if (status == JM_MEMORY) refuse(collector);
+}
+
+static jmi_named_thread *find_named(jmi_collector *collector, uint32_t pid, uint32_t tid) {
+    for (size_t i = 0; i < collector->named_count; i++)
+        if (collector->named[i].pid == pid && collector->named[i].tid == tid)
+            return &collector->named[i];
+    return NULL;
+}
+
+/* One thread may name another, and before that one has said anything. */
+static void take_thread(jmi_collector *collector, const jmi_lane_state *state) {
+    const jmi_slot *slot = &collector->slot;
+    uint32_t tid = (uint32_t)slot->id;
+    collector->text[slot->name_length] = '\0';
+    if (collector->text[0] == '\0' || collector->refuse) return;
+    for (size_t i = 0; i < JMI_LANES; i++) {
+        const jmi_lane_state *other = &collector->lanes[i];
+        if (!other->active || other->pid != state->pid || other->tid != tid) continue;
+        name_thread(collector, other->thread, collector->text);
+        return;
+    }
+    jmi_named_thread *named = find_named(collector, state->pid, tid);
+    if (named == NULL && collector->named_count < JMI_MAX_NAMED)
+        named = &collector->named[collector->named_count++];
+    if (named == NULL) return;
+    *named = (jmi_named_thread){.pid = state->pid, .tid = tid};
+    snprintf(named->name, sizeof named->name, "%.63s", collector->text);
+}
+
+void jmi_thread_arrives(jmi_collector *collector, const jmi_lane_state *state) {
+    jmi_named_thread *named = find_named(collector, state->pid, state->tid);
+    if (named == NULL) return;
+    jmi_recording_lock(collector->recording);
+    name_thread(collector, state->thread, named->name);
+    jmi_recording_unlock(collector->recording);
+    *named = collector->named[--collector->named_count];
+}
+
 /* Times of honest writers are between the ring's making and now, but for those of ranges that they
  * did not time themselves. */
 static bool sane_time(jmi_collector *collector, const jmi_slot *slot) {
@@ -193,6 +240,7 @@ bool jmi_message_take(jmi_collector *collector, jmi_lane_state *state, size_t la
     case JMI_KIND_END: take_end(collector, state); return true;
     case JMI_KIND_MARK: take_mark(collector, state); return true;
     case JMI_KIND_INFO: take_info(collector); return true;
+    case JMI_KIND_THREAD: take_thread(collector, state); return true;
     default: return false;
     }
 }

@@ -156,7 +156,7 @@ int jmi_ring_create(jmi_ring **ring, jm_error *error) {
     int status = create(ring, sizes[0].lanes, sizes[0].file, &why);
     for (size_t i = 1; status != JM_OK && i < JMI_COUNT(sizes); i++)
         status = create(ring, sizes[i].lanes, sizes[i].file, &later);
-    if (status != JM_OK) return jmi_fail(error, why.status, "%s", why.message);
+    if (status != JM_OK || *ring == NULL) return jmi_fail(error, why.status, "%s", why.message);
     (*ring)->narrowed = why;
     return JM_OK;
 }
@@ -342,24 +342,42 @@ static bool has_room(jmi_writer_lane *writer, uint32_t need) {
 }
 
 /* Waits in short steps, 100 ms in all. Steps are what is counted: where the whole machine stands
- * still the collector has had no chance either, and gets up to half a second. */
-bool jmi_ring_wait(jmi_writer_lane *writer, uint32_t need) {
+ * still the collector has had no chance either, and gets up to half a second. While it says that it
+ * is there and only waits for the file to take what it has, that time begins anew. */
+static bool wait_for_room(jmi_writer_lane *writer, uint32_t need, int64_t begin_ns) {
     enum { STEP_US = 200, STEPS = 500, HELP_AFTER = 10 };
-    const int64_t limit_ns = 500 * 1000 * 1000;
+    const int64_t limit_ns = JMI_NS_PER_S / 2, longest_ns = 20 * JMI_NS_PER_S;
+    jmi_ring *ring = writer->ring;
+    _Atomic uint32_t *holding = &ring->header->holding;
+    bool can_help = ring->help != NULL && ring->owner_pid == getpid();
+    uint32_t held = atomic_load_explicit(holding, memory_order_relaxed);
+    int64_t deadline = begin_ns + limit_ns, now = begin_ns;
+    for (int i = 0, alone = 0; alone < STEPS && now < deadline && now - begin_ns < longest_ns;
+         i++, alone++) {
+        if (i % HELP_AFTER == 0) ring_doorbell(writer);
+        if (i >= HELP_AFTER && can_help) ring->help(ring->help_context);
+        if (has_room(writer, need)) return true;
+        usleep(STEP_US);
+        now = jm_now_ns();
+        uint32_t holds = atomic_load_explicit(holding, memory_order_relaxed);
+        if (holds == held) continue;
+        held = holds;
+        alone = 0;
+        deadline = now + limit_ns;
+    }
+    return false;
+}
+
+bool jmi_ring_wait(jmi_writer_lane *writer, uint32_t need) {
     if (has_room(writer, need)) {
         writer->stalled = false;
         return true;
     }
     if (writer->stalled) return false;
-    jmi_ring *ring = writer->ring;
-    bool can_help = ring->help != NULL && ring->owner_pid == getpid();
-    int64_t deadline = jm_now_ns() + limit_ns;
-    for (int i = 0; i < STEPS && jm_now_ns() < deadline; i++) {
-        if (i % HELP_AFTER == 0) ring_doorbell(writer);
-        if (i >= HELP_AFTER && can_help) ring->help(ring->help_context);
-        if (has_room(writer, need)) return true;
-        usleep(STEP_US);
-    }
-    writer->stalled = true;
-    return false;
+    int64_t begin = jm_now_ns();
+    bool room = wait_for_room(writer, need, begin);
+    atomic_fetch_add_explicit(&writer->ring->header->waited_ns, (uint64_t)(jm_now_ns() - begin),
+                              memory_order_relaxed);
+    writer->stalled = !room;
+    return room;
 }

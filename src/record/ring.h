@@ -19,7 +19,7 @@
 #define JMI_RING_MAGIC UINT64_C(0x676e69726d756f6a) /* "joumring" */
 
 enum {
-    JMI_RING_VERSION = 2,
+    JMI_RING_VERSION = 3,
     JMI_QUESTIONS = 16,     /* that may be asked at a time */
     JMI_RING_DEVICES = 256, /* that processes which join are told of */
     JMI_LANES = 512,        /* at most */
@@ -32,8 +32,9 @@ typedef enum jmi_kind {
     JMI_KIND_BEGIN = 1,
     JMI_KIND_END,
     JMI_KIND_MARK,
-    JMI_KIND_ADD, /* its text begins with a jmi_added */
-    JMI_KIND_INFO /* a fact: key as name, value as attributes */
+    JMI_KIND_ADD,   /* its text begins with a jmi_added */
+    JMI_KIND_INFO,  /* a fact: key as name, value as attributes */
+    JMI_KIND_THREAD /* a thread's name; id: the system's number of it */
 } jmi_kind;
 
 /* What a range that is handed over whole has beyond one that begins. */
@@ -122,6 +123,8 @@ typedef struct jmi_ring_header {
     _Atomic uint64_t cut;                 /* texts that were too long */
     _Atomic uint64_t wrong_time;          /* ranges that were not sent, for their times */
     _Atomic uint64_t wrong_category;      /* likewise, for their category */
+    _Atomic uint64_t waited_ns;           /* for room, all threads together */
+    alignas(64) _Atomic uint32_t holding; /* counts: the collector is there and asks to wait */
 } jmi_ring_header;
 
 typedef struct jmi_ring jmi_ring;

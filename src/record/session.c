@@ -49,32 +49,18 @@ static void help(void *context) {
 
 /* ---- environment ---- */
 
-static bool add_setting(jm_session *session, const char *setting) {
-    if (!jmi_reserve(&session->environment, &session->environment_capacity,
-                     session->environment_count + 2, sizeof *session->environment))
-        return false;
-    char *copy = jmi_strdup(setting);
-    if (copy == NULL) return false;
-    session->environment[session->environment_count++] = copy;
-    session->environment[session->environment_count] = NULL;
-    return true;
-}
-
 static bool make_environment(jm_session *session, const jmi_sensor_set *set) {
     struct stat info;
     char setting[128] = "";
-    const char *outer = getenv("JOULEMETER_SESSION");
-    if (session->joined && outer != NULL)
-        snprintf(setting, sizeof setting, "JOULEMETER_SESSION=%s", outer);
-    else if (session->ring->fd < 0)
+    if (session->ring->fd < 0)
         snprintf(setting, sizeof setting, "JOULEMETER_SESSION="); /* nor one further out */
     else if (fstat(session->ring->fd, &info) == 0)
         snprintf(setting, sizeof setting, "JOULEMETER_SESSION=%d:%llu:%d", session->ring->fd,
                  (unsigned long long)info.st_ino, (int)getpid());
-    if (!add_setting(session, setting)) return false;
+    if (!jmi_session_add_setting(session, setting)) return false;
     char **more = set != NULL ? set->environment : NULL;
     for (; more != NULL && *more != NULL; more++)
-        if (!add_setting(session, *more)) return false;
+        if (!jmi_session_add_setting(session, *more)) return false;
     return true;
 }
 
@@ -103,22 +89,6 @@ static bool list_devices(jm_session *session) {
     session->device_count = count;
     memcpy(session->ring->devices, session->devices, count * sizeof *session->devices);
     session->ring->header->device_count = count;
-    return true;
-}
-
-bool jmi_session_copy_devices(jm_session *session) {
-    uint32_t count = session->ring->header->device_count;
-    if (count > JMI_RING_DEVICES) count = JMI_RING_DEVICES;
-    session->devices = jmi_alloc(count, sizeof *session->devices);
-    if (session->devices == NULL) return false;
-    memcpy(session->devices, session->ring->devices, count * sizeof *session->devices);
-    for (uint32_t i = 0; i < count; i++) {
-        jmi_ring_device *entry = &session->devices[i];
-        entry->name[sizeof entry->name - 1] = entry->vendor[sizeof entry->vendor - 1] = '\0';
-        entry->model[sizeof entry->model - 1] = entry->uuid[sizeof entry->uuid - 1] = '\0';
-        entry->pci[sizeof entry->pci - 1] = entry->driver[sizeof entry->driver - 1] = '\0';
-    }
-    session->device_count = count;
     return true;
 }
 
@@ -164,10 +134,9 @@ static void free_session(jm_session *session) {
 }
 
 static jm_session *new_session(const jm_session_options *options) {
-    jm_session *session = jmi_alloc(1, sizeof *session);
+    jm_session *session = jmi_session_new();
     if (session == NULL) return NULL;
-    pthread_mutex_init(&session->telling, NULL);
-    session->pid = (int32_t)getpid();
+    session->set_own_info = jm_recording_set_info;
     session->on_warning = options->on_warning;
     session->user = options->user;
     return session;
@@ -281,26 +250,6 @@ int jmi_session_open_with(jm_session **session, const jm_session_options *option
     return JM_OK;
 }
 
-/* True: joined. False with JM_OK: there is no outer session, or none that can be joined. */
-static bool try_join(jm_session **session, const jm_session_options *options, jm_error *why) {
-    jmi_ring *ring;
-    why->status = jmi_join(&ring, why);
-    if (why->status != JM_OK) return false;
-    jm_session *fresh = new_session(options);
-    if (fresh == NULL) {
-        jmi_ring_free(ring);
-        return false;
-    }
-    fresh->ring = ring;
-    fresh->joined = true;
-    if (!make_environment(fresh, NULL) || !jmi_session_copy_devices(fresh)) {
-        free_session(fresh);
-        return false;
-    }
-    *session = fresh;
-    return true;
-}
-
 int jm_session_open(jm_session **session, const jm_session_options *options, jm_error *error) {
     if (session == NULL) return jmi_fail(error, JM_INVALID, "session is NULL");
     *session = NULL;
@@ -308,7 +257,8 @@ int jm_session_open(jm_session **session, const jm_session_options *options, jm_
     jm_error why = {.status = JM_NOT_FOUND};
     int status = jmi_session_options(&ours, options, error);
     if (status != JM_OK) return status;
-    if ((ours.flags & JM_SESSION_NO_JOIN) == 0 && try_join(session, &ours, &why)) return JM_OK;
+    if ((ours.flags & JM_SESSION_NO_JOIN) == 0 && jm_session_join(session, &why) == JM_OK)
+        return JM_OK;
     jmi_sensor_set *set = NULL;
     if ((ours.flags & JM_SESSION_NO_SAMPLER) == 0) status = jmi_sensors_open(&set, &ours, error);
     if (status == JM_OK) status = jmi_session_open_with(session, &ours, set, NULL, error);

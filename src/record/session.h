@@ -21,6 +21,8 @@ struct jm_session {
     uint32_t device_count;
     char **environment;
     size_t environment_count, environment_capacity;
+    /* jm_recording_set_info where the recording is ours: a joined session is linked without it. */
+    int (*set_own_info)(jm_recording *recording, const char *key, const char *value);
     jm_warning_fn on_warning;
     void *user;
     uint32_t warnings_told;
@@ -31,6 +33,11 @@ struct jm_session {
  * jm_calibrate. The set is the session's from now on, whatever is returned. */
 int jmi_session_open_with(jm_session **session, const jm_session_options *options,
                           jmi_sensor_set *set, const jmi_sampler_config *tuning, jm_error *error);
+
+/* A session without anything in it; NULL: out of memory. */
+jm_session *jmi_session_new(void);
+/* Adds to what jm_session_environment says; false: out of memory. */
+bool jmi_session_add_setting(jm_session *session, const char *setting);
 
 /* Checks options and fills in what is 0. */
 int jmi_session_options(jm_session_options *ours, const jm_session_options *theirs,

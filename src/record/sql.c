@@ -112,7 +112,7 @@ static int hand_over(sqlite3_stmt *statement, jm_sql_value *values, char *number
     return code == SQLITE_DONE ? JM_OK : fail_query(sqlite3_db_handle(statement), error);
 }
 
-static int run(sqlite3_stmt *statement, jm_row_fn row, void *user, jm_error *error) {
+int jmi_sql_rows(sqlite3_stmt *statement, jm_row_fn row, void *user, jm_error *error) {
     size_t columns = (size_t)sqlite3_column_count(statement);
     jm_sql_value *values = jmi_alloc(columns, sizeof *values);
     char *numbers = jmi_alloc(columns, NUMBER_BYTES);
@@ -135,7 +135,7 @@ int jm_sql(const char *path, const char *query, jm_row_fn row, void *user, jm_er
     sqlite3_set_authorizer(db, authorize, NULL);
     sqlite3_stmt *statement = NULL;
     status = prepare(db, query, &statement, error);
-    if (status == JM_OK) status = run(statement, row, user, error);
+    if (status == JM_OK) status = jmi_sql_rows(statement, row, user, error);
     sqlite3_finalize(statement);
     sqlite3_close(db);
     return status;

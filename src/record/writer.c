@@ -25,7 +25,8 @@ struct jmi_writer {
     bool failing;
     int64_t retry_at;
     int64_t room_at;
-    bool stopped; /* no room anywhere: samples and ranges are not kept */
+    _Atomic bool stopped; /* no room anywhere: samples and ranges are not kept */
+    bool holds;           /* the collector is held back; the sampler's */
     /* the thread */
     pthread_t thread;
     bool has_thread;
@@ -216,8 +217,17 @@ static bool start_thread(jmi_writer *writer) {
     return writer->has_thread;
 }
 
+/* Faster than any file: ranges stay where they are until there is room, and those who make more of
+ * them wait. Only the sampler comes here. */
+static void hold_back(jmi_writer *writer, bool hold) {
+    if (hold == writer->holds) return;
+    writer->holds = hold;
+    jmi_collect_hold(writer->config.collector, hold);
+}
+
 void jmi_writer_limits(jmi_writer *writer) {
     usage used = measure(writer);
+    hold_back(writer, beyond_reason(writer, &used) && !writer->stopped);
     if (!exceeds(writer, &used, writer->config.warn_at)) return;
     jmi_recording_warn(writer->config.recording, "limit",
                        "%.0f %% of a limit is used (%llu samples, %.1f MiB in memory): what "
@@ -226,8 +236,6 @@ void jmi_writer_limits(jmi_writer *writer) {
                        (double)used.bytes / 1048576,
                        writer->path != NULL ? writer->path : spill_folder(writer));
     if (!exceeds(writer, &used, 1)) return;
-    /* Faster than any file: better to lose some ranges, and say so, than all memory. */
-    if (beyond_reason(writer, &used)) jmi_collect_refuse(writer->config.collector, true);
     /* Only the sampler comes here, so there is no race for the thread. */
     if (!writer->has_thread && !start_thread(writer)) return;
     if (atomic_exchange(&writer->room_wanted, 1) == 0) ring_bell(writer);

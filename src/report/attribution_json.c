@@ -56,6 +56,8 @@ static json_t *groups_list(const jm_attribution *a) {
 static json_t *diagnostics_object(const jm_attribution_info *info) {
     json_t *object = json_object();
     jmi_json_set_count(object, "readings", info->readings);
+    jmi_json_set_count(object, "within", info->within);
+    jmi_json_set_count(object, "needed", info->needed);
     jmi_json_set_number(object, "effective", info->effective);
     jmi_json_set_number(object, "condition", info->condition);
     jmi_json_set_number(object, "noise_w", info->noise_w);
@@ -84,6 +86,13 @@ static json_t *calls_object(const jm_attribution *a) {
     return object;
 }
 
+static json_t *categories_list(uint32_t categories) {
+    json_t *list = json_array();
+    for (int c = 0; c < 32; c++)
+        if (categories >> c & 1) json_array_append_new(list, json_string(jm_category_name(c)));
+    return list;
+}
+
 int jm_attribution_json(const jm_attribution *a, bool calls, char **json, jm_error *error) {
     static const char *const methods[] = {"regression", "time_share", "boundary"};
     if (a == NULL || json == NULL)
@@ -94,16 +103,17 @@ int jm_attribution_json(const jm_attribution *a, bool calls, char **json, jm_err
     jmi_json_set_bool(object, "simulated", a->simulated);
     jmi_json_set_bool(object, "modelled", a->modelled);
     jmi_json_set_text(object, "by", jm_category_name((int)info->category));
+    json_object_set_new(object, "categories", categories_list(info->categories));
     jmi_json_set_text(object, "device", a->device);
     jmi_json_set_text(object, "method", methods[a->method]);
-    jmi_json_set_bool(object, "net", a->net);
+    jmi_json_set_bool(object, "net", a->terms.net);
     json_object_set_new(object, "whole", energy_object(&info->whole));
     json_object_set_new(object, "sum", energy_object(&info->sum));
     json_object_set_new(object, "gap", energy_object(&info->gap));
     jmi_json_set_number(object, "residual_j", info->residual_j);
     jmi_json_set_number(object, "residual_u95_j", info->residual_u95_j);
-    json_t *idle = a->net ? json_object() : json_null();
-    if (a->net) {
+    json_t *idle = a->terms.net ? json_object() : json_null();
+    if (a->terms.net) {
         jmi_json_set_number(idle, "power_w", info->idle_w);
         jmi_json_set_number(idle, "power_u95_w", info->idle_u95_w);
     }

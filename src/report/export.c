@@ -92,7 +92,7 @@ static int write_sensor(jmi_csv *csv, const jmi_summary *summary, uint32_t index
     return jmi_fail(error, status, "cannot read the samples of %s", sensor->source);
 }
 
-static int write_samples(jmi_csv *csv, const jmi_summary *summary, const jm_energy_options *options,
+static int write_samples(jmi_csv *csv, const jmi_summary *summary, const jm_report_options *options,
                          jm_error *error) {
     static const char *const names[] = {"t_unix_s", "t_s",     "device", "quantity", "unit",
                                         "value",    "since_s", "flags",  "source",   NULL};
@@ -106,7 +106,7 @@ static int write_samples(jmi_csv *csv, const jmi_summary *summary, const jm_ener
 
 /* ---- marks ---- */
 
-static int write_marks(jmi_csv *csv, const jmi_summary *summary, const jm_energy_options *options,
+static int write_marks(jmi_csv *csv, const jmi_summary *summary, const jm_report_options *options,
                        jm_error *error) {
     static const char *const names[] = {"t_unix_s",        "t_s", "name", "pid", "thread",
                                         "attributes_json", NULL};
@@ -132,7 +132,7 @@ static int write_marks(jmi_csv *csv, const jmi_summary *summary, const jm_energy
 
 /* ---- all files ---- */
 
-static int write_summary(jmi_csv *csv, const jmi_summary *summary, const jm_energy_options *options,
+static int write_summary(jmi_csv *csv, const jmi_summary *summary, const jm_report_options *options,
                          jm_error *error) {
     char *json = NULL;
     int status = jmi_json_write(summary, options, &json, error);
@@ -141,7 +141,7 @@ static int write_summary(jmi_csv *csv, const jmi_summary *summary, const jm_ener
     return status;
 }
 
-typedef int (*file_writer)(jmi_csv *, const jmi_summary *, const jm_energy_options *, jm_error *);
+typedef int (*file_writer)(jmi_csv *, const jmi_summary *, const jm_report_options *, jm_error *);
 
 /* A file of an export: what `write` makes of the recording, or one of the tables. */
 typedef struct export_file {
@@ -151,17 +151,17 @@ typedef struct export_file {
 } export_file;
 
 static int write_file(jmi_csv *csv, const export_file *file, const jmi_summary *summary,
-                      const jm_energy_options *energy, jm_error *error) {
-    if (file->write != NULL) return file->write(csv, summary, energy, error);
+                      const jm_report_options *ours, jm_error *error) {
+    if (file->write != NULL) return file->write(csv, summary, ours, error);
     jm_table_options options = JM_TABLE_OPTIONS_INIT;
-    options.energy = energy;
+    options.energy = ours->energy;
     return jmi_frame_write(csv, summary->recording, file->table, &options, error);
 }
 
 /* All files are written before the first gets its name: a full disk leaves old ones as they were.
  */
 static int write_files(const jmi_summary *summary, const char *dir, const export_file *files,
-                       size_t file_count, const jm_energy_options *options, jm_error *error) {
+                       size_t file_count, const jm_report_options *options, jm_error *error) {
     jmi_csv open[MOST_FILES];
     size_t count = 0;
     int status = JM_OK;
@@ -208,7 +208,7 @@ int jm_export(const jm_recording *recording, const char *dir, const jm_report_op
     if (status != JM_OK) return status;
     size_t count = choose_files(&summary, ours.tables, files);
     status = jmi_make_dirs(dir, error);
-    if (status == JM_OK) status = write_files(&summary, dir, files, count, ours.energy, error);
+    if (status == JM_OK) status = write_files(&summary, dir, files, count, &ours, error);
     jmi_summary_free(&summary);
     return status;
 }

@@ -159,6 +159,22 @@ char *jmi_format_interval(char *out, double lower, double upper, const char *uni
     return out;
 }
 
+char *jmi_format_within(char *out, double value, double lower, double upper, const char *unit,
+                        jmi_style style) {
+    char interval[JMI_FORMAT_SIZE];
+    bool bounded = isfinite(lower) && isfinite(upper) && upper > lower;
+    double half = (upper - lower) / 2;
+    if (!bounded) return jmi_format_short(out, value, unit, style);
+    if (fabs(upper - value - half) <= 0.05 * half)
+        return jmi_format_value(out, value, half, unit, style);
+    jmi_format_short(out, value, unit, style);
+    jmi_format_interval(interval, lower, upper, unit, style);
+    size_t used = strlen(out);
+    if (used + strlen(interval) + 4 <= JMI_FORMAT_SIZE)
+        snprintf(out + used, JMI_FORMAT_SIZE - used, " (%s)", interval);
+    return out;
+}
+
 static bool nothing_known(const jm_energy *energy) {
     return (energy->provenance & ~(uint32_t)JM_BOUND_ONLY) == 0 || isnan(energy->energy_j);
 }

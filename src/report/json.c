@@ -1,5 +1,6 @@
 #include "report/json.h"
 
+#include "report/carbon.h"
 #include "report/range_reader.h"
 
 #include <math.h>
@@ -208,13 +209,17 @@ json_t *jmi_json_summary(const jmi_summary *summary) {
     return root;
 }
 
-int jmi_json_write(const jmi_summary *summary, const jm_energy_options *options, char **text,
+int jmi_json_write(const jmi_summary *summary, const jm_report_options *options, char **text,
                    jm_error *error) {
     *text = NULL;
+    jmi_footprint footprint;
+    int status = jmi_footprint_make(&footprint, summary, options->grid, options->energy, error);
+    if (status != JM_OK) return status;
     json_t *root = json_object();
     set_head(root, summary);
+    jmi_footprint_json(&footprint, root);
     set_lists(root, summary);
-    int status = set_ranges(root, summary, options, error);
+    status = set_ranges(root, summary, options->energy, error);
     set_tail(root, summary);
     if (status == JM_OK)
         return jmi_json_dump(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15), text, error);
@@ -231,7 +236,7 @@ int jm_report_json(const jm_recording *recording, const jm_report_options *optio
     int status = jmi_report_options(&ours, options, error);
     if (status == JM_OK) status = jmi_summary_make(&summary, recording, ours.energy, error);
     if (status != JM_OK) return status;
-    status = jmi_json_write(&summary, ours.energy, json, error);
+    status = jmi_json_write(&summary, &ours, json, error);
     jmi_summary_free(&summary);
     return status;
 }

@@ -5,7 +5,7 @@
 #include "report/summary.h"
 
 /* The summary as one JSON object (docs/json.md). */
-int jmi_json_write(const jmi_summary *summary, const jm_energy_options *options, char **text,
+int jmi_json_write(const jmi_summary *summary, const jm_report_options *options, char **text,
                    jm_error *error);
 
 /* Likewise, without the list of ranges. */

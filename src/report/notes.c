@@ -3,6 +3,8 @@
 
 #include "report/text.h"
 
+#include <string.h>
+
 static void tell(const jmi_notes *p, bool heed, double share, const char *format, va_list args) {
     jmi_text text = {0};
     jmi_text_add_v(&text, format, args);
@@ -186,6 +188,26 @@ static void note_sampler(const jmi_notes *p) {
                (unsigned long long)stats->dropped);
 }
 
+static bool begins(const char *text, const char *with) {
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* What was to be recorded inside the program, and was not or not in full (inject/). */
+static void note_inside(const jmi_notes *p) {
+    const jm_recording *recording = p->summary->recording;
+    const char *kernels = jm_recording_info(recording, "kernels");
+    const char *nvtx = jm_recording_info(recording, "nvtx");
+    if (kernels != NULL && !begins(kernels, "recorded by"))
+        note_f(p, "!", "Kernels were %s.", kernels);
+    if (kernels == NULL && jm_recording_info(recording, "kernels wanted") != NULL)
+        note_f(p, "!", "No kernels were recorded: the command did not use CUDA.");
+    if (nvtx != NULL) note_f(p, "-", "NVTX ranges were %s.", nvtx);
+    const char *key, *value;
+    for (uint32_t i = 0; jm_recording_info_at(recording, i, &key, &value) == JM_OK; i++)
+        if (begins(key, "kernels lost"))
+            note_f(p, "!", "Kernels were lost%s: %s.", key + strlen("kernels lost"), value);
+}
+
 void jmi_notes_tell(const jmi_notes *p) {
     const jmi_summary *s = p->summary;
     for (uint32_t i = 0; i < jm_recording_warning_count(s->recording); i++)
@@ -204,5 +226,6 @@ void jmi_notes_tell(const jmi_notes *p) {
     note_bounds(p);
     note_idle(p);
     note_groups(p);
+    note_inside(p);
     note_sampler(p);
 }

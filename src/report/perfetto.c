@@ -119,9 +119,15 @@ static void name_devices(trace *t) {
 static void name_tracks(trace *t) {
     for (size_t i = 0; i < t->tracks.count; i++) {
         const jmi_trace_track *track = &t->tracks.list[i];
-        char name[64];
-        snprintf(name, sizeof name, "%s %u%s", track->device == UINT32_MAX ? "thread" : "stream",
-                 track->thread, track->lane > 0 ? ", overlapping" : "");
+        char number[32], name[160];
+        bool thread = track->device == UINT32_MAX;
+        snprintf(number, sizeof number, "%s %u", thread ? "thread" : "stream", track->thread);
+        const char *given = thread ? jm_recording_info(t->recording, number) : NULL;
+        const char *beside = track->lane > 0 ? ", overlapping" : "";
+        if (given != NULL)
+            snprintf(name, sizeof name, "%.90s (%s)%s", given, number, beside);
+        else
+            snprintf(name, sizeof name, "%s%s", number, beside);
         put_name(t, "thread_name", pid_of(track), track->number, name);
     }
 }

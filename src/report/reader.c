@@ -132,16 +132,6 @@ bool jmi_gauge_sensor(const jm_recording *recording, uint32_t device, jm_quantit
     return find_sensor(recording, device, rank_gauge, quantity, sensor);
 }
 
-uint32_t jmi_device_named(const jm_recording *recording, const char *name) {
-    uint32_t count = jm_recording_device_count(recording);
-    for (uint32_t i = 0; i < count; i++) {
-        jm_device device = {.size = sizeof device};
-        if (jm_recording_device(recording, i, &device) == JM_OK && strcmp(device.name, name) == 0)
-            return i;
-    }
-    return UINT32_MAX;
-}
-
 bool jmi_device_is(const char *name, const char *kind) {
     size_t length = strlen(kind);
     return strncmp(name, kind, length) == 0 && name[length] >= '0' && name[length] <= '9';

@@ -53,8 +53,6 @@ bool jmi_counter_sensor(const jm_recording *recording, uint32_t device, uint32_t
 bool jmi_gauge_sensor(const jm_recording *recording, uint32_t device, jm_quantity quantity,
                       uint32_t *sensor);
 
-/* Index of a device by its name; UINT32_MAX: there is none. */
-uint32_t jmi_device_named(const jm_recording *recording, const char *name);
 /* Is it "cpu0", for "cpu"? */
 bool jmi_device_is(const char *name, const char *kind);
 

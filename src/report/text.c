@@ -1,4 +1,5 @@
 #include "report/text.h"
+#include "report/carbon.h"
 
 #include "record/recording.h"
 
@@ -117,6 +118,12 @@ int jm_report_text(const jm_recording *recording, const jm_report_options *optio
     int status = jmi_report_options(&ours, options, error);
     if (status == JM_OK) status = jmi_summary_make(&summary, recording, ours.energy, error);
     if (status != JM_OK) return status;
+    jmi_footprint footprint;
+    status = jmi_footprint_make(&footprint, &summary, ours.grid, ours.energy, error);
+    if (status != JM_OK) {
+        jmi_summary_free(&summary);
+        return status;
+    }
     jmi_page p = {.summary = &summary, .options = &ours, .width = ours.width};
     p.style = (jmi_style){.utf8 = jmi_locale_is_utf8(), .color = ours.color};
     locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
@@ -124,6 +131,7 @@ int jm_report_text(const jm_recording *recording, const jm_report_options *optio
     if (summary.total.has_energy) p.style.reference = summary.total.energy.energy_j;
     write_head(&p);
     write_devices(&p);
+    jmi_footprint_text(&footprint, &p);
     jmi_page_ranges(&p);
     jmi_page_sensors(&p);
     jmi_page_notes(&p);

@@ -236,7 +236,7 @@ int jmi_polling_run(jmi_polling *polling, int64_t end_ns, bool slow,
         status = wait_for(job, polling, hooks);
     } else {
         jmi_polling_close(polling);
-        leave(job);
+        atomic_store(&job->users, 1);
     }
     leave(job);
     return status;

@@ -42,6 +42,9 @@ jmi_gpu *jmi_set_gpu(jmi_sensor_set *set, const jmi_gpu *gpu);
  * nor counted set->progress up in time ($JOULEMETER_DRIVER_TIMEOUT_S, 5 s); the set belongs to that
  * thread from then on. */
 int jmi_guard(jmi_sensor_set *set, int (*work)(jmi_sensor_set *set));
+/* Likewise for anything on the heap: `data` is the thread's if JM_HUNG is returned. `progress`:
+ * what it counts up as it gets on, or NULL. */
+int jmi_guard_call(int (*work)(void *data), void *data, _Atomic uint32_t *progress);
 enum { JMI_DRIVER_STACK = 8 << 20 }; /* of a thread that calls drivers: they may go deep */
 int64_t jmi_driver_timeout_ns(void);
 

@@ -152,7 +152,8 @@ int jmi_nvml_load(jmi_sensor_set *set, const jm_session_options *options, jm_err
     if (state == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
     set->nvml = state;
     set->nvml_close = close_state;
-    int status = jmi_nvml_api_load(&state->api, options->simulate != NULL ? library : NULL, &why);
+    int status =
+        jmi_nvml_api_load(&state->api, options->simulate != NULL ? library : set->library, &why);
     if (status != JM_OK) {
         if (options->simulate != NULL) return jmi_fail(error, status, "%s", why.message);
         report_library(set, status, why.message);

@@ -43,6 +43,15 @@ static const struct call {
          "nvmlDeviceGetCurrentClocksThrottleReasons"),
     CALL(enforced_limit, "nvmlDeviceGetEnforcedPowerLimit", "nvmlDeviceGetPowerManagementLimit"),
     CALL(limit_range, "nvmlDeviceGetPowerManagementLimitConstraints", NULL),
+    CALL(limit, "nvmlDeviceGetPowerManagementLimit", NULL),
+    CALL(default_limit, "nvmlDeviceGetPowerManagementDefaultLimit", NULL),
+    CALL(set_limit, "nvmlDeviceSetPowerManagementLimit", NULL),
+    CALL(max_clock, "nvmlDeviceGetMaxClockInfo", NULL),
+    CALL(memory_clocks, "nvmlDeviceGetSupportedMemoryClocks", NULL),
+    CALL(sm_clocks, "nvmlDeviceGetSupportedGraphicsClocks", NULL),
+    CALL(lock_clocks, "nvmlDeviceSetGpuLockedClocks", NULL),
+    CALL(unlock_clocks, "nvmlDeviceResetGpuLockedClocks", NULL),
+    CALL(persistence, "nvmlDeviceGetPersistenceMode", NULL),
 };
 
 static void look_up(jmi_nvml_api *api, const struct call *call) {

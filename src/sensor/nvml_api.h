@@ -123,6 +123,15 @@ typedef struct jmi_nvml_api {
     int (*throttle)(jmi_nvml_device device, unsigned long long *reasons);
     int (*enforced_limit)(jmi_nvml_device device, unsigned *milliwatts);
     int (*limit_range)(jmi_nvml_device device, unsigned *least, unsigned *most);
+    int (*limit)(jmi_nvml_device device, unsigned *milliwatts);
+    int (*default_limit)(jmi_nvml_device device, unsigned *milliwatts);
+    int (*set_limit)(jmi_nvml_device device, unsigned milliwatts);
+    int (*max_clock)(jmi_nvml_device device, int type, unsigned *megahertz);
+    int (*memory_clocks)(jmi_nvml_device device, unsigned *count, unsigned *megahertz);
+    int (*sm_clocks)(jmi_nvml_device device, unsigned memory, unsigned *count, unsigned *megahertz);
+    int (*lock_clocks)(jmi_nvml_device device, unsigned least, unsigned most);
+    int (*unlock_clocks)(jmi_nvml_device device);
+    int (*persistence)(jmi_nvml_device device, unsigned *mode);
     bool simulated; /* the library is joulemeter's simulated GPU */
 } jmi_nvml_api;
 

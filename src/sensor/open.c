@@ -31,7 +31,8 @@ static int find_gpus(jmi_sensor_set *set, const jm_session_options *options, boo
         return JM_OK;
     }
     jmi_selection selection = {.gpus = options->gpus};
-    if (options->simulate == NULL) { /* CUDA knows nothing of simulated GPUs */
+    if (options->simulate == NULL &&
+        set->library == NULL) { /* CUDA knows nothing of simulated GPUs */
         selection.cuda_visible = getenv("CUDA_VISIBLE_DEVICES");
         selection.cuda_order = getenv("CUDA_DEVICE_ORDER");
     }
@@ -54,12 +55,18 @@ static int probe_all(jmi_sensor_set *set, const jm_session_options *options, jm_
     return JM_OK;
 }
 
-static int fill_set(jmi_sensor_set *set, const jm_session_options *options, bool hung,
-                    jm_error *error) {
+static int set_basics(jmi_sensor_set *set, const jm_session_options *options) {
     set->texts = jmi_intern_new();
     if (set->texts == NULL) return JM_MEMORY;
     const char *root = options->root != NULL ? options->root : getenv("JOULEMETER_ROOT");
     if (root != NULL && root[0] != '\0') set->root = jmi_set_text(set, root);
+    return JM_OK;
+}
+
+static int fill_set(jmi_sensor_set *set, const jm_session_options *options, bool hung,
+                    jm_error *error) {
+    int basics = set_basics(set, options);
+    if (basics != JM_OK) return basics;
     set->pid = options->pid != 0 ? options->pid : (int32_t)getpid();
     set->calibrations = jmi_calibration_cache_load(NULL);
     const char *note = jmi_calibration_cache_note(set->calibrations);
@@ -75,10 +82,8 @@ static int fill_set(jmi_sensor_set *set, const jm_session_options *options, bool
     return status == JM_OK ? probe_all(set, options, error) : status;
 }
 
-static int open_set(jmi_sensor_set **result, const jm_session_options *options, bool hung,
-                    jm_error *error) {
-    jmi_sensor_set *set = jmi_alloc(1, sizeof *set);
-    int status = set != NULL ? fill_set(set, options, hung, error) : JM_MEMORY;
+/* Hands the set over, or lets go of it. */
+static int finish(jmi_sensor_set **result, jmi_sensor_set *set, int status, jm_error *error) {
     if (status == JM_MEMORY) jmi_fail(error, JM_MEMORY, "out of memory while opening sensors");
     if (status == JM_HUNG) { /* the thread that hangs has the set now */
         jmi_simulate_close(set->simulation);
@@ -92,6 +97,13 @@ static int open_set(jmi_sensor_set **result, const jm_session_options *options, 
     return JM_OK;
 }
 
+static int open_set(jmi_sensor_set **result, const jm_session_options *options, bool hung,
+                    jm_error *error) {
+    jmi_sensor_set *set = jmi_alloc(1, sizeof *set);
+    int status = set != NULL ? fill_set(set, options, hung, error) : JM_MEMORY;
+    return finish(result, set, status, error);
+}
+
 int jmi_sensors_open(jmi_sensor_set **result, const jm_session_options *options, jm_error *error) {
     *result = NULL;
     jm_session_options ours;
@@ -99,4 +111,15 @@ int jmi_sensors_open(jmi_sensor_set **result, const jm_session_options *options,
     if (status == JM_OK) status = open_set(result, &ours, false, error);
     if (status == JM_HUNG) status = open_set(result, &ours, true, error);
     return status;
+}
+
+int jmi_gpus_open(jmi_sensor_set **result, const jm_session_options *options, const char *library,
+                  jm_error *error) {
+    *result = NULL;
+    jmi_sensor_set *set = jmi_alloc(1, sizeof *set);
+    int status = set != NULL ? set_basics(set, options) : JM_MEMORY;
+    if (status == JM_OK && library != NULL) set->library = jmi_set_text(set, library);
+    if (status == JM_OK) status = find_gpus(set, options, false, error);
+    if (status == JM_HUNG) jmi_fail(error, JM_HUNG, "NVIDIA's driver does not answer");
+    return finish(result, set, status, error);
 }

@@ -61,6 +61,7 @@ typedef struct jmi_sensor_set {
     struct jmi_calibration_cache *calibrations;
     _Atomic uint32_t progress; /* of what may hang: see jmi_guard */
     void *simulation;          /* state file of simulated GPUs */
+    const char *library;       /* loaded in place of NVML's; NULL: none */
     bool cpu_measured;         /* something measures the CPUs: no model is needed */
     bool abandoned;            /* a driver hangs: leave alone what its thread may still touch */
     bool failed;               /* memory ran out while the set was filled */
@@ -69,6 +70,10 @@ typedef struct jmi_sensor_set {
 /* Probes every interface that the options allow. Fails only for wrong options (unknown GPU, bad
  * simulation text) and lack of memory: hardware that is missing becomes a finding. */
 int jmi_sensors_open(jmi_sensor_set **result, const jm_session_options *options, jm_error *error);
+/* Lists GPUs and selects among them, and probes nothing. `library`: loaded in place of NVML's, or
+ * NULL. JM_HUNG: the driver does not answer. */
+int jmi_gpus_open(jmi_sensor_set **result, const jm_session_options *options, const char *library,
+                  jm_error *error);
 void jmi_sensors_close(jmi_sensor_set *set);
 /* Lets go of a source whose driver hangs: marks it so that close does not call the driver. */
 void jmi_sensors_abandon(jmi_sensor_set *set, size_t source);

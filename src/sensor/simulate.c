@@ -156,10 +156,23 @@ int jmi_simulate_open(jmi_sensor_set *set, const char *spec, char *library, size
     return status;
 }
 
+/* Notes of limits lie beside the boards that they are of, and end with them. */
+static void remove_boards(const struct simulation *simulation) {
+    char folder[PATH_MAX + 8], file[PATH_MAX + 300];
+    char **names;
+    unlink(simulation->state);
+    snprintf(folder, sizeof folder, "%s.limits", simulation->state);
+    if (jmi_list_dir(folder, "", &names) != JM_OK) return;
+    for (size_t i = 0; names[i] != NULL; i++)
+        if (jmi_path(file, sizeof file, NULL, "%s/%s", folder, names[i])) unlink(file);
+    jmi_list_free(names);
+    rmdir(folder);
+}
+
 void jmi_simulate_close(void *data) {
     struct simulation *simulation = data;
     if (simulation == NULL) return;
-    if (simulation->state[0] != '\0' && simulation->owner == getpid()) unlink(simulation->state);
+    if (simulation->state[0] != '\0' && simulation->owner == getpid()) remove_boards(simulation);
     if (simulation->library != NULL) dlclose(simulation->library);
     free(simulation);
 }

@@ -1,6 +1,6 @@
 /* Powers by regression: against a direct computation, and how often their intervals hold. */
-#include "attribute/dense.h"
 #include "attribute/fit.h"
+#include "base/dense.h"
 #include "helpers.h"
 
 enum { MOST_WIDTH = 16 };

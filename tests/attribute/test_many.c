@@ -17,6 +17,14 @@ static long peak_kb(void) {
     return usage.ru_maxrss;
 }
 
+/* From now on the peak is that of what follows (proc(5), clear_refs). */
+static void forget_peak(void) {
+    FILE *file = fopen("/proc/self/clear_refs", "w");
+    if (file == NULL) return;
+    fputs("5\n", file);
+    fclose(file);
+}
+
 static double slowness(void) {
     const char *text = getenv("JOULEMETER_TEST_SLOWNESS");
     return text != NULL ? atof(text) : 1;
@@ -48,6 +56,7 @@ static void a_million_ranges(void **state) {
     jm_attribution_options options = JM_ATTRIBUTION_OPTIONS_INIT;
     options.windows = windows;
     options.window_count = WINDOWS;
+    forget_peak();
     long before_kb = peak_kb();
     double begin_s = cpu_s();
     told t = tell_well(the_world.recording, &options);
@@ -105,6 +114,68 @@ static void a_thousand_layers(void **state) {
     world_close();
 }
 
+/* What is left of those of least time, which share a column, may be one that is told of, or none.
+ */
+static void few_of_those_of_least_time(void **state) {
+    (void)state;
+    enum { LONG = 511 };
+    for (int of_no_time = 0; of_no_time < 5; of_no_time++) {
+        world_open(13);
+        for (int i = 0; i < LONG + 2; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "layer%d", i);
+            world_call(name, 10e-3, 200);
+        }
+        jm_window window = {at(0), at(5.1)}; /* the last three are not told of */
+        for (int i = 0; i < of_no_time; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "view%d", i);
+            add_range(the_world.recording, JM_CATEGORY_LAYER, name, 1, 1);
+        }
+        world_draw(1, 80);
+        world_sense(world_gpu("gpu0"), 0.1, 0.1);
+        jm_attribution_options options = JM_ATTRIBUTION_OPTIONS_INIT;
+        for (int windows = 0; windows < 2; windows++) {
+            options.windows = windows ? &window : NULL;
+            options.window_count = (size_t)windows;
+            told t = tell_well(the_world.recording, &options);
+            assert_int_equal(t.part_count, (windows ? 510 : LONG + 2) + of_no_time);
+            told_free(&t);
+        }
+        world_close();
+    }
+}
+
+/* Each request has a name of its own, and steps of the same few names in it. */
+static void a_name_for_each_outer_range(void **state) {
+    (void)state;
+    enum { MANY = 100000 };
+    world_open(12);
+    world_draw(50, 200);
+    world_sense(world_gpu("gpu0"), 0.1, 0.1);
+    for (int i = 0; i < MANY; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "request%d", i);
+        double begin_s = 50.0 * i / MANY, step_s = 50.0 / MANY;
+        add_range(the_world.recording, JM_CATEGORY_LAYER, name, begin_s, begin_s + step_s * 0.9);
+        for (int k = 0; k < 3; k++)
+            add_range(the_world.recording, JM_CATEGORY_LAYER, k % 2 ? "read" : "write",
+                      begin_s + step_s * (0.1 + 0.2 * k), begin_s + step_s * (0.25 + 0.2 * k));
+    }
+    forget_peak();
+    long before_kb = peak_kb();
+    told t = tell_well(the_world.recording, NULL);
+    long grown_kb = peak_kb() - before_kb;
+    printf("%ld MB\n", grown_kb / 1024);
+#ifndef JM_SANITIZED
+    assert_true(grown_kb < 250 * 1024);
+#endif
+    assert_int_equal(t.part_count, MANY + 2);
+    close_to(part_named(&t, "request7")->inclusive_time_s, 0.9 * 50.0 / MANY, 1e-6, "request7");
+    told_free(&t);
+    world_close();
+}
+
 /* A program that never ends its ranges: all lie in each other, until the end. */
 static void ranges_that_never_end(void **state) {
     (void)state;
@@ -154,10 +225,9 @@ static void a_thread_for_each_range(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_million_ranges), /* first: memory is that of its peak */
-        cmocka_unit_test(a_thousand_layers),
-        cmocka_unit_test(ranges_that_never_end),
-        cmocka_unit_test(a_thread_for_each_range),
+        cmocka_unit_test(a_million_ranges),           cmocka_unit_test(a_thousand_layers),
+        cmocka_unit_test(few_of_those_of_least_time), cmocka_unit_test(a_name_for_each_outer_range),
+        cmocka_unit_test(ranges_that_never_end),      cmocka_unit_test(a_thread_for_each_range),
     };
     return cmocka_run_group_tests_name("attribute: many", tests, NULL, NULL);
 }

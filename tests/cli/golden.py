@@ -56,7 +56,7 @@ def read_blocks(path):
 
 
 def normalise(text, numbers, folder):
-    text = text.replace(folder, "DIR")
+    text = text.replace(folder, "DIR").replace(os.path.dirname(folder), "HOME")
     if numbers:
         text = re.sub("[\u2581-\u258f]+", "▒", text)
         text = NUMBER.sub("N", text)
@@ -83,7 +83,8 @@ def run_block(block, environment, folder):
 
 def make_environment(joulemeter, folder):
     environment = {key: os.environ[key] for key in
-                   ("JOULEMETER_SIMGPU_LIBRARY", "ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")
+                   ("JOULEMETER_LIMITD", "JOULEMETER_SIMGPU_LIBRARY", "ASAN_OPTIONS",
+                    "TSAN_OPTIONS", "UBSAN_OPTIONS")
                    if key in os.environ}
     bin_folder = Path(folder) / "bin"
     root = Path(folder) / "root"

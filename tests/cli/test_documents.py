@@ -10,16 +10,22 @@ from pathlib import Path
 from common import JOULEMETER
 
 PROJECT = Path(__file__).resolve().parents[2]
-COMMANDS = ("run", "repeat", "compare", "show", "attribute", "plot", "report", "export", "sql", "devices", "doctor", "calibrate", "completion")
+COMMANDS = ("run", "repeat", "compare", "show", "attribute", "estimate", "plot", "report", "export", "sql", "log",
+            "devices", "doctor", "calibrate", "limit", "config", "completion")
+
+
+PARTS = {"estimate": ("train", "collect"), "limit": ("show", "set", "reset", "tune")}  # commands of a command
 
 
 def help_of(command):
-    return subprocess.run([JOULEMETER, command, "--help"], capture_output=True, text=True,
+    return subprocess.run([JOULEMETER, *command.split(), "--help"], capture_output=True, text=True,
                           check=True, env=os.environ | {"LC_ALL": "C.UTF-8"}).stdout
 
 
 def options_of(command):
-    return re.findall(r"^ +(?:-\w, )? *--([\w-]+)", help_of(command).split("Examples:")[0], re.M)
+    texts = [help_of(command), *(help_of(f"{command} {part}") for part in PARTS.get(command, ()))]
+    return [option for text in texts
+            for option in re.findall(r"^ +(?:-\w, )? *--([\w-]+)", text.split("Examples:")[0], re.M)]
 
 
 class Documents(unittest.TestCase):
@@ -29,7 +35,8 @@ class Documents(unittest.TestCase):
         self.assertEqual(re.findall(r"^  (\w+)  ", text, re.M), list(COMMANDS))
 
     def test_help_fits_80_columns(self):
-        for command in COMMANDS:
+        parts = [f"{command} {part}" for command, parts in PARTS.items() for part in parts]
+        for command in [*COMMANDS, *parts]:
             for line in help_of(command).splitlines():
                 self.assertLessEqual(len(line), 80, line)
 
@@ -48,7 +55,7 @@ class Documents(unittest.TestCase):
                      if shutil.which(tool[0])), None)
         if tool is None:
             self.skipTest("neither mandoc nor groff is installed")
-        for page in sorted((PROJECT / "man").glob("*.[13]")):
+        for page in sorted((PROJECT / "man").glob("*.[138]")):
             done = subprocess.run([*tool, page], capture_output=True, text=True, check=False)
             self.assertEqual(done.stdout + done.stderr, "", page.name)
 
@@ -98,8 +105,20 @@ class Documents(unittest.TestCase):
         self.assertIn("true", self.complete("joulemeter", "repeat", "-c", "stable", "tru"))
         self.assertIn("true", self.complete("joulemeter", "compare", "-n", "3", "tru"))
         self.assertEqual(self.complete("joulemeter", "compare", "false", "--see"), ["--seed"])
+        self.assertEqual(self.complete("joulemeter", "estimate", "-m", "p"), ["peak"])
+        self.assertEqual(self.complete("joulemeter", "estimate", "tr"), ["train"])
+        self.assertEqual(self.complete("joulemeter", "estimate", "collect", "--lau"), ["--launches"])
+        self.assertEqual(self.complete("joulemeter", "log", "ex"), ["export"])
+        self.assertEqual(self.complete("joulemeter", "log", "export", "po"), ["powermeter"])
+        self.assertEqual(self.complete("joulemeter", "log", "totals", "--by", "m"), ["month"])
+        self.assertEqual(self.complete("joulemeter", "config", "set", "carbon.co"), ["carbon.country"])
+        self.assertIn("true", self.complete("joulemeter", "run", "--project", "x", "tru"))
         self.assertIn("meson.build", self.complete("joulemeter", "show", "meson.b"))
         self.assertIn("meson.build", self.complete("joulemeter", "run", "cat", "meson.b"))
+        self.assertEqual(self.complete("joulemeter", "limit", "s"), ["show", "set"])
+        self.assertEqual(self.complete("joulemeter", "limit", "set", "--k"), ["--keep"])
+        self.assertEqual(self.complete("joulemeter", "limit", "set", "7"), ["70%"])
+        self.assertIn("true", self.complete("joulemeter", "limit", "set", "250", "--", "tru"))
 
 
 if __name__ == "__main__":

@@ -122,10 +122,10 @@ class Runs(RepeatTest):
 
 class Comparisons(RepeatTest):
     def test_verdicts(self):
-        for _ in range(3):  # beside other programs, under a sanitizer, starting one takes long
+        for _ in range(4):  # beside other programs, starting one takes long now and then
             found = self.json_of("compare", "-n", "5", "sleep 0.3", "sleep 0.2", "sleep 0.6")
             less, more = found["comparisons"]
-            if less["energy"]["verdict"] == "less" or SLOWNESS == 1:
+            if (less["energy"]["verdict"], more["energy"]["verdict"]) == ("less", "more"):
                 break
         self.assertEqual((less["energy"]["verdict"], more["energy"]["verdict"]), ("less", "more"))
         self.assertLess(abs(less["energy"]["ratio"] - 2 / 3), 0.05 * SLOWNESS)

@@ -97,57 +97,12 @@ static void coverage_has_its_interval(void **state) {
     assert_int_equal(jm_figure_coverage(&figure, points, 2, 1.5, &error), JM_INVALID);
 }
 
-static jm_tuner *tuned(jm_lever lever, jm_error *error) {
-    jm_tuner *tuner;
-    jm_tuner_options options = JM_TUNER_OPTIONS_INIT;
-    options.lever = lever;
-    options.lowest = 100;
-    options.highest = 300;
-    options.step = 50;
-    fixture_ok(jm_tuner_open(&tuner, &options, error), error);
-    const jm_trial trials[] = {{sizeof(jm_trial), 300, 1, 1, 0.001, 280, 0.3, NAN, false},
-                               {sizeof(jm_trial), 150, 1, 1.2, 0.001, 178, 0.2, NAN, false}};
-    for (size_t i = 0; i < 2; i++) fixture_ok(jm_tuner_tell(tuner, &trials[i], error), error);
-    return tuner;
-}
-
-static void tuning_shows_the_curve_and_what_was_measured(void **state) {
-    (void)state;
-    jm_figure *figure;
-    jm_error error = {0};
-    jm_tuner *tuner = tuned(JM_LEVER_LIMIT, &error);
-    fixture_ok(jm_figure_tuning(&figure, tuner, &error), &error);
-    jm_figure_mark energy = mark_of(figure, JM_MARK_LINE, 0),
-                   time = mark_of(figure, JM_MARK_LINE, 1);
-    jm_figure_mark band = mark_of(figure, JM_MARK_AREA, 0);
-    jm_figure_mark points = mark_of(figure, JM_MARK_POINT, 0);
-    assert_int_equal(energy.count, 5);
-    assert_true(energy.x[0] == 100 && energy.x[4] == 300);
-    assert_true(time.y[0] > time.y[1] && time.y[1] > 110 && fabs(time.y[4] - 100) < 0.01);
-    for (size_t i = 0; i < 5; i++)
-        assert_true(band.low[i] <= energy.y[i] && band.high[i] >= energy.y[i]);
-    assert_int_equal(points.count, 2);
-    assert_true(points.x[0] == 150 && fabs(points.y[0] - 100 * 178.0 / 280) < 1);
-    assert_string_equal(info_of(figure).x.label, "power limit (W)");
-    jm_figure_free(figure);
-    jm_tuner_free(tuner);
-    tuner = tuned(JM_LEVER_CLOCK, &error);
-    fixture_ok(jm_figure_tuning(&figure, tuner, &error), &error);
-    assert_string_equal(info_of(figure).x.label, "highest clock (MHz)");
-    jm_figure_free(figure);
-    assert_int_equal(jm_figure_tuning(NULL, tuner, &error), JM_INVALID);
-    jm_tuner_free(tuner);
-    assert_int_equal(jm_figure_tuning(&figure, NULL, &error), JM_INVALID);
-    assert_null(figure);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_are_points_with_their_median),
         cmocka_unit_test(ratios_stand_beside_one),
         cmocka_unit_test(limits_are_relative_to_the_highest),
         cmocka_unit_test(coverage_has_its_interval),
-        cmocka_unit_test(tuning_shows_the_curve_and_what_was_measured),
     };
     return cmocka_run_group_tests_name("figure: runs", tests, NULL, NULL);
 }

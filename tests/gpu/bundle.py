@@ -17,7 +17,7 @@ README = """\
 | file | what |
 |---|---|
 | `checks.txt` | a line for each check: pass, FAIL, skip, note |
-| `results.json` | environment, survey, observer's effect, calibration, energies, layers, overhead; without UUID and host name |
+| `results.json` | environment, survey, observer's effect, calibration, energies, layers, kernels, overhead; without UUID and host name |
 | `nvml-calls.csv` | what each NVML call returns and how long it takes, idle and under load |
 | `nvml-changes.csv.gz` | changes of each reading under dense polling |
 | `layers.csv` | energy of each layer of a model by each method, and of the layer alone in a loop |
@@ -139,6 +139,7 @@ def write_results(work, out):
         "calibration": findings.load_json(work / "calibration.json"),
         "overhead": attempt(findings.overhead, work),
         "layers": findings.load_json(work / "layers.json"),
+        "kernels": findings.load_json(work / "kernels.json"),
         "energies": {},
     }
     (results["layers"] or {}).pop("table", None)  # layers.csv has it

@@ -296,6 +296,59 @@ def examples(folder):
               f"compute {compute.get('energy_j')} J in {compute.get('time_s')} s")
 
 
+# ---- kernels ----------------------------------------------------------------------------------
+
+def kernel_times(found):
+    times = found["times"]
+    both = {n: (times["ours"][n], us) for n, us in times["theirs"].items() if n in times["ours"]}
+    told = ", ".join(f"{name[:40]} {a:.2f} and {b:.2f} us" for name, (a, b) in both.items())
+    check(both and all(abs(a / b - 1) < 0.01 for a, b in both.values()),
+          "times of kernels are those of torch.profiler", told or times["error"] or "none in both")
+    launched = {(row["range"], row["kernel"]) for row in found["parents"]}
+    check({r for r, _ in launched} >= {"matmul", "scale"}, "kernels stand in their NVTX ranges",
+          f"{len(launched)} pairs")
+
+
+def kernel_energies(found):
+    mixed, alone = found["energies"]["mixed"], found["energies"]["alone"]
+    for name, one in alone.items():
+        other = mixed.get(name)
+        if not check(other, f"kernel {name[:40]}", "in both" if other else "not in the mixed run"):
+            continue
+        a, b = (1e3 * p["energy_j"] / p["calls"] for p in (other, one))
+        u = sum(1e3 * p["u95_j"] / p["calls"] for p in (other, one))
+        check(abs(a - b) <= u, f"energy of {name[:40]}",
+              f"{a:.4g} mJ among others, {b:.4g} mJ alone, +- {u:.2g} mJ")
+
+
+def kernel_costs(found):
+    together = found["together"]
+    check(together["code"] == 0 and together["profiled"] > 0,
+          "torch.profiler works in a program whose kernels are recorded",
+          f"{together['profiled']} kernels; {together['error'] or together['facts']}")
+    for work, both in found["overhead"].items():
+        rates = [sorted(r for r in both[kind] if r) for kind in ("without", "with")]
+        if not check(all(rates), f"overhead, {work}", f"{[len(r) for r in rates]} runs"):
+            continue
+        slower = rates[0][len(rates[0]) // 2] / rates[1][len(rates[1]) // 2] - 1
+        told = f"{100 * slower:+.2f} %, {rates[0][len(rates[0]) // 2]:.0f} calls/s without"
+        if work == "matmul":
+            check(slower < 0.02, "kernels recorded, compute-bound", told)
+        else:
+            note("kernels recorded, launch-bound", told)
+
+
+def kernels(folder):
+    found = load_json(folder / "kernels.json")
+    if not found or "skipped" in found:
+        skip("kernels", (found or {}).get("skipped", "not reached"))
+        return
+    note("kernels", "; ".join(f"{row['key']}: {row['value']}" for row in found.get("facts", [])))
+    kernel_times(found)
+    kernel_energies(found)
+    kernel_costs(found)
+
+
 # ---- layers -----------------------------------------------------------------------------------
 
 MEASURED = ("replay", "dither", "passive")  # their intervals hold; those of the simple ways do not
@@ -441,9 +494,21 @@ def ncu(folder):
     check(kernels, "Nsight Compute", f"{len(kernels)} kernels" if kernels else text.strip()[-200:])
 
 
+def estimate(folder):
+    model = load_json(folder / "estimate-rows.json")
+    if not (folder / "estimate.txt").exists():
+        skip("estimate", "Nsight Compute or the power suite is not here")
+    elif check(model, "a power model of this board was trained", "no model"):
+        found = model["power"]["avg"]["validation"]
+        check(found["program_left_out_pct"] <= 12, "its error on families left out",
+              f"{found['program_left_out_pct']:.1f} %")
+        check(90 <= found["program_left_out_covered_pct"] <= 100, "truths in its intervals",
+              f"{found['program_left_out_covered_pct']:.0f} %")
+
+
 STEPS = {step.__name__: step for step in (
     environment, survey_idle, observer, survey_load, traces, calibrate, model, overhead, examples,
-    layers, ncu)}
+    layers, kernels, ncu, estimate)}
 
 
 def main():

@@ -69,6 +69,8 @@ check "the soname is libjoulemeter.so.0" soname
 check "every function of the header is exported" declared
 if [ -e "$work/root$prefix/bin/joulemeter" ]; then
     check "the installed command runs" "$work/root$prefix/bin/joulemeter" --version
+    check "it finds what it has loaded into programs" \
+        env -u JOULEMETER_INJECT_LIBRARY "$work/root$prefix/bin/joulemeter" run -q --nvtx -- true
 fi
 echo "1..$cases"
 [ "$failed" = 0 ]

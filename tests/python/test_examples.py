@@ -89,6 +89,45 @@ def test_the_readme_runs(tmp_path):
         assert (tmp_path / folder / "batches.csv").exists()
 
 
+DE_FEO = """
+from profiler import power_cap_profiler
+from profiler import set_power_cap
+from profiler import reset_power_cap
+#Profiling
+model = ResNet18()
+criterion = nn.CrossEntropyLoss()
+optimizer = optim.Adam(model.parameters(),lr=0.001)
+optimal_cap = power_cap_profiler(gpu_num=0,model=model,dataloader=trainloader,train=True,loss_fn=criterion,optimizer=optimizer,out_file='test_power_cap_profiler.csv')
+
+#Real training run
+model = ResNet18()
+criterion = nn.CrossEntropyLoss()
+optimizer = optim.Adam(model.parameters(),lr=0.001)
+set_power_cap(gpu_num=0,cap=optimal_cap)
+train()
+reset_power_cap(gpu_num=0)
+"""
+
+
+def test_the_readme_of_de_feo_runs(tmp_path):
+    ours = (EXAMPLES / "de_feo_readme.py").read_text()
+    for line in DE_FEO.replace("from profiler", "from joulemeter.limits").splitlines():
+        assert line in ours.splitlines(), line
+    library = Path(os.environ.get("JOULEMETER_SIMGPU_LIBRARY", ""))
+    if not library.is_file():
+        pytest.skip("$JOULEMETER_SIMGPU_LIBRARY does not name the simulated GPU")
+    env = dict(os.environ, LD_LIBRARY_PATH=str(library.parent), JOULEMETER_SIMGPU="v100,constant:100",
+               JOULEMETER_SIMGPU_ALLOW_LIMIT="1", JOULEMETER_LIMIT_DIR=str(tmp_path / "limits"), OMP_NUM_THREADS="1",
+               PYTHONPATH=os.pathsep.join(map(os.path.abspath, sys.path)))
+    env.pop("CUDA_VISIBLE_DEVICES", None)
+    done = subprocess.run([sys.executable, EXAMPLES / "de_feo_readme.py"], capture_output=True, text=True, env=env,
+                          cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-300:]
+    assert "simulated GPU" in done.stdout
+    rows = (tmp_path / "test_power_cap_profiler.csv").read_text().splitlines()
+    assert len(rows) >= 2
+
+
 @pytest.mark.parametrize("simulate", ["h100", None])
 def test_torch_cifar_like(simulate, tmp_path, monkeypatch, capsys):
     arguments = ["--epochs", "2", "--samples", "256", "--batch-size", "16",

@@ -43,6 +43,16 @@ with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always")
     jm.LayerPowerProfiler(network, method="replay", simulate="h100", cpu=False).profile(data)
 assert any("the method is passive" in str(one.message) for one in told)
+
+import tensorflow
+from types import SimpleNamespace as Told
+from joulemeter._keras_layers import gpu_of
+
+assert gpu_of(network) is None
+tensorflow.config.list_logical_devices = lambda kind: [kind] * 2
+places = "/job:localhost/replica:0/task:0/device:CPU:0", "/job:localhost/replica:0/task:0/device:GPU:1"
+second = Told(variables=[Told(value=Told(device=place)) for place in places])
+assert gpu_of(second).index == 1 and gpu_of(Told(variables=[])).index == 0
 print("done")
 """
 

@@ -256,6 +256,161 @@ def test_gradients_are_what_they_are_without_hooks(network):
     assert all(torch.equal(a, p.grad) for a, p in zip(expected, network.parameters()))
 
 
+def outputs():
+    """Ways to return a tensor."""
+    import collections
+    import dataclasses
+
+    @dataclasses.dataclass
+    class Plain:
+        value: object
+        note: str = "why not"
+
+    class Slots:
+        __slots__ = ("value", "unset")
+
+        def __init__(self, value):
+            self.value = value
+
+    class Attributes:
+        def __init__(self, value):
+            self.value, self.itself, self.kind = value, self, Plain
+
+    named = collections.namedtuple("Named", "a value")
+    return {"dataclass": Plain, "slots": Slots, "attributes": Attributes,
+            "namedtuple": lambda x: named(None, x), "set": lambda x: {"value", x},
+            "nested": lambda x: Plain({"k": [Attributes((1, Slots(x)))]}),
+            "distribution": lambda x: torch.distributions.Normal(x, 1.0)}
+
+
+def tensor_in(value):
+    from joulemeter._autograd import _tensors
+
+    return next(one for one in _tensors(value) if one.requires_grad)
+
+
+@pytest.mark.parametrize("kind", outputs())
+def test_backward_of_models_that_return(kind):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return outputs()[kind](self.a(x))
+
+    model = Model()
+    calls = calls_of(model, lambda: tensor_in(model(torch.randn(2, 4))).sum().backward(),
+                     training=True)
+    assert [call.part.name for call in calls] == ["Model", "a", "Model.backward", "a.backward"]
+
+
+def test_backward_of_models_that_return_huggingface_outputs():
+    transformers = pytest.importorskip("transformers")
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return transformers.utils.ModelOutput(inner=transformers.utils.ModelOutput(y=self.a(x)))
+
+    model = Model()
+    calls = calls_of(model, lambda: model(torch.randn(2, 4)).inner.y.sum().backward(), training=True)
+    assert [call.part.name for call in calls][2:] == ["Model.backward", "a.backward"]
+
+
+def check_nesting(calls):
+    for index, call in enumerate(calls):
+        assert call.parent < index and call.begin_ns <= call.end_ns
+        if call.parent >= 0:
+            around = calls[call.parent]
+            assert around.begin_ns <= call.begin_ns <= call.end_ns <= around.end_ns
+    tops = [call for call in calls if call.parent < 0]
+    assert all(a.end_ns <= b.begin_ns for a, b in zip(tops, tops[1:]))
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_backward_of_checkpoints(reentrant):
+    from torch.utils.checkpoint import checkpoint
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.c(checkpoint(lambda x: self.b(self.a(x)), x, use_reentrant=reentrant))
+
+    model = Model()
+    x = torch.randn(2, 4, requires_grad=True)
+    calls = calls_of(model, lambda: model(x).sum().backward(), training=True)
+    names = [call.part.name for call in calls]
+    assert sorted(name for name in names if name.endswith(".backward")) == [
+        "Model.backward", "a.backward", "b.backward", "c.backward"]
+    assert names.count("a") == 2 and names[:4] == ["Model", "a", "b", "c"]  # once more, when needed
+    again = calls[names.index("a", 2)]
+    assert again.parent >= 0 and calls[again.parent].part.name.endswith(".backward")
+    check_nesting(calls)
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_backward_within_an_optimizer():
+    model = nn.Sequential(nn.Linear(4, 4))
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=2)
+    x = torch.randn(8, 4)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = model(x).square().sum()
+        loss.backward()
+        return loss
+
+    calls = calls_of(model, lambda: optimizer.step(closure), training=True)
+    names = [call.part.name for call in calls]
+    assert names[0] == "optimizer.step" and names.count("0.backward") == names.count("0") >= 1
+    check_nesting(calls)
+    assert {call.parent for call in calls if call.part.name.startswith("Sequential")} == {0}
+
+
+@pytest.mark.parametrize("order", ["in turn", "together", "again"])
+def test_backward_where_graphs_outlive_it(network, order):
+    """What adds up gradients is the same as long as one graph that has it lives."""
+    kept = []
+
+    def run():
+        if order == "in turn":  # the latest loss lives while the next one is made
+            for _ in range(3):
+                kept.append(network(torch.randn(8, 16)).sum())
+                kept[-1].backward()
+                time.sleep(0.02)
+        elif order == "together":
+            kept.extend(network(torch.randn(8, 16)).sum() for _ in range(3))
+            for loss in kept[-3:]:
+                loss.backward()
+                time.sleep(0.02)
+        else:
+            kept.append(network(torch.randn(8, 16)).sum())
+            for _ in range(3):
+                kept[0].backward(retain_graph=True)
+                time.sleep(0.02)
+
+    network.eval()
+    watch = _hooks.Watch(network, True)
+    with watch:
+        for _ in range(2):
+            kept[:-1] = []
+            watch.run(run)
+            calls = watch.take()
+            backward = [call for call in calls if call.part.name == "0.backward"]
+            assert len(backward) == 3
+            assert all(call.end_ns - call.begin_ns < 0.02e9 for call in calls)
+            check_nesting(calls)
+            if order == "again":
+                kept.clear()
+
+
 class Event:
     """An event of a device whose clock began at another time and is a little quick."""
 
@@ -301,6 +456,38 @@ def test_times_of_a_device(network, monkeypatch):
     assert len(watch.clock.marks) == 36 + (-36) % 4  # the second run used those of the first
 
 
+def test_times_of_a_device_after_hours(monkeypatch):
+    """elapsed_time() is a number of single precision."""
+    import struct
+
+    from joulemeter import _device_clock
+
+    class Single(Event):
+        def __init__(self, at_ns):
+            self.at_ns = at_ns
+
+        def elapsed_time(self, later):
+            return struct.unpack("f", struct.pack("f", (later.at_ns - self.at_ns) * 1e-6))[0]
+
+    generator = random.Random(3)
+    begins = [int(i * 0.3e9 + generator.uniform(0, 0.2e9)) for i in range(3 * 3600 * 10 // 3)]
+    begins[20000:] = [begin + 40_000_000_000 for begin in begins[20000:]]  # a pause
+    edges = [edge for begin in begins for edge in (begin, begin + generator.randint(5_000, 80_000))]
+    edges[10], edges[11] = edges[11], edges[10]  # of another stream
+    clock = _device_clock.CudaClock(torch.device("cuda", 0))
+    clock._events = [Single(edge) for edge in edges]
+    clock._began = Single(-1000), 10**18
+    clock._ended = Single(edges[-1] + 5000), 10**18 + edges[-1] + 6000
+    times = clock.times(len(edges))
+    assert len(times) == len(edges)
+    lasted = [(b - a) - (d - c) for a, b, c, d in zip(times[::2], times[1::2], edges[::2], edges[1::2])]
+    assert max(map(abs, lasted)) <= 200
+    steps = [(b - a) - (d - c) for a, b, c, d in zip(times, times[1:], edges, edges[1:])]
+    assert sorted(map(abs, steps))[-2] <= 1000  # but for the pause
+    assert max(abs(time - 10**18 - 1000 - edge) for time, edge in zip(times, edges)) <= 10_000
+    assert clock.times(0) == []
+
+
 # ---- what stays as it was ----
 
 
@@ -335,6 +522,66 @@ def test_generators_are_put_back_after_ctrl_c(network):
         raise KeyboardInterrupt
     assert torch.equal(torch.get_rng_state(), state) and network.training
     assert torch.equal(network[1].norm.running_mean, running)
+
+
+class Remembers(nn.Module):
+    """Makes and fills what it needs at its first run, as rotary embeddings and caches do."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("empty", None)
+        self.register_buffer("table", torch.zeros(2))
+        self.register_buffer("grown", torch.zeros(1))
+        self.longest, self.built, self.seen = 0, False, []
+
+    def forward(self, x):
+        if not self.built:
+            self.register_buffer("fresh", torch.ones(1))
+            self.layer = nn.Linear(4, 4)
+            self.built = True
+        if self.empty is None:
+            self.empty = x.clone()
+        if len(x) > self.longest:
+            self.table, self.longest = torch.zeros(len(x)), len(x)
+        self.grown.resize_(len(x)).fill_(1)
+        self.table[: len(x)] += 1
+        self.seen.append(x)
+        self.last = x
+        return self.layer(x) * self.fresh + self.table.sum()
+
+
+@pytest.mark.parametrize("method", ["passive", "replay"])
+def test_what_is_made_at_a_first_run_is_unmade(method):
+    model = nn.Sequential(Remembers())
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    table = model[0].table
+    for length in (3, 8, 5):
+        profiler_of(model, method=method, max_seconds=0.2).profile(torch.randn(length, 4))
+        assert list(model.state_dict()) == list(before) and model[0].table is table
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        assert model[0].empty is None and len(list(model.parameters())) == 0
+        assert not model[0].built and model[0].longest == 0 and model[0].seen == []
+        assert not hasattr(model[0], "last") and not hasattr(model[0], "fresh")
+    model(torch.randn(8, 4))  # it still runs
+    assert model[0].built and len(model[0].seen) == 1
+
+
+def test_lazy_modules(tmp_path):
+    x = torch.randn(4, 8)
+    model = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d())
+    model.unused = nn.ModuleList([nn.LazyLinear(4)])[0]
+    model.forward = lambda x: model[1](model[0](x))
+    hooks = hooks_of(model)
+    profiler = profiler_of(model, method="passive")
+    for inputs in (x, x):
+        with pytest.raises(RuntimeError, match=r"0 \(LazyLinear\).*call the model once before"):
+            profiler.profile(inputs)
+        assert hooks_of(model) == hooks and model[0].has_uninitialized_params()
+    model(x)
+    assert len(profiler.profile(x)) == 3 and model.unused.has_uninitialized_params()
+    model = nn.Sequential(nn.LazyLinear(4))  # a training has to begin somewhere
+    rows = profiler_of(model).profile_training(lambda: model(x).sum().backward())
+    assert [row.layer_name for row in rows] == ["Sequential", "0", "Sequential.backward", "0.backward"]
 
 
 def test_ctrl_c_during_replay(network, monkeypatch):
@@ -406,6 +653,66 @@ def test_profile_and_its_tables(network, tmp_path):
         sum(row.energy_j for row in rows if row.layer_name == "1.a"))
 
 
+@pytest.mark.parametrize("dropped", [False, True])
+def test_calls_that_took_no_time(monkeypatch, dropped):
+    """A device's clock, or an empty function, can give both edges of a call the same time."""
+    import json
+
+    class Quick(nn.Module):
+        def forward(self, x):
+            return x
+
+    class Slow(nn.Module):
+        def forward(self, x):
+            time.sleep(0.15)
+            return x
+
+    model = nn.Sequential(Slow(), Quick(), Slow(), Quick())
+    take, attribute = _hooks.Watch.take, _joulemeter.Recording.attribute
+
+    def take_quick(self):
+        calls = take(self)
+        for call in calls:
+            if call.part.module_type == "Quick":
+                call.end_ns = call.begin_ns
+        return calls
+
+    class Recording:
+        """Whose attribution lacks the calls of no time, and tells of the others backwards."""
+
+        def __init__(self, recording):
+            self._recording = recording
+
+        def __getattr__(self, name):
+            return getattr(self._recording, name)
+
+        def attribute(self, **options):
+            found = json.loads(attribute(self._recording, **options))
+            if "calls" in found:
+                kept = [i for i, own in enumerate(found["calls"]["own_s"]) if own > 0][::-1]
+                found["calls"] = {name: [column[i] for i in kept]
+                                  for name, column in found["calls"].items()}
+            return json.dumps(found)
+
+    monkeypatch.setattr(_hooks.Watch, "take", take_quick)
+    profiler = profiler_of(model, method="passive")
+    if dropped:
+        from joulemeter import _layer_run
+
+        simple = _layer_run.attribute
+        monkeypatch.setattr(_layer_run, "attribute",
+                            lambda recording, **options: simple(Recording(recording), **options))
+    rows = profiler.profile(torch.zeros(1), num_runs=2)
+    assert [row.layer_name for row in rows] == 2 * ["Sequential", "0", "1", "2", "3"]
+    for row in rows:
+        if row.module_type == "Quick":
+            assert row.duration_ms == 0 and row.avg_power_w != row.avg_power_w
+            assert row.energy_j != row.energy_j if dropped else row.energy_j == 0
+        elif row.module_type == "Slow":
+            assert 150 <= row.duration_ms and row.energy_j == pytest.approx(
+                0.2 * row.duration_ms, rel=0.1)
+
+
 def test_summary_in_gpupps_layout(network, capsys):
     profiler = profiler_of(network, method="passive")
     profiler.print_summary()
@@ -419,6 +726,41 @@ def test_summary_in_gpupps_layout(network, capsys):
                   "Total Energy Consumed: ", "Average Power Draw: ", "Top 10 Time Consumers:",
                   "Top 10 Energy Consumers:", "Method: passive", "Power is simulated"):
         assert words in text, words
+
+
+def test_layers_of_which_only_bounds_are_known(network, monkeypatch, tmp_path):
+    from joulemeter import _layer_run
+
+    attribute = _layer_run.attribute
+    bounds = {"0": None, "1.a": "0 and more", "1.norm": "0 and more"}
+
+    def unsure(*args, **options):
+        found = attribute(*args, **options)
+        for part in found.parts:
+            part["bound_only"] = part["name"] in bounds
+            part["group"] = bounds.get(part["name"])
+        return found
+
+    monkeypatch.setattr(_layer_run, "attribute", unsure)
+    profiler = profiler_of(network, method="time_share")
+    rows = profiler.profile(torch.randn(8, 16), num_runs=3)
+    for row in rows:
+        assert row.method == ("time_share (bound only)" if row.layer_name in bounds else "time_share")
+        assert row.group == bounds.get(row.layer_name)
+    profiler.save_results(tmp_path / "layers.csv")
+    with open(tmp_path / "layers.csv", newline="", encoding="utf-8") as file:
+        saved = list(csv.DictReader(file))
+    assert [row["method"] for row in saved] == [row.method for row in rows]
+    text = profiler.summary()
+    power = text[text.index("Top 10 Power"):text.index("Top 10 Time")].splitlines()
+    assert not {"0", "1.a", "1.norm"} & {line.split()[0] for line in power if line}
+    assert "Left out: 2 layers that cannot be told apart" in text
+    assert "Left out: 1 layer of whose energy only bounds are known" in text
+    monkeypatch.undo()
+    profiler = profiler_of(network, method="time_share")
+    profiler.profile(torch.randn(8, 16), num_runs=3)
+    assert "Left out" not in profiler.summary()
+    assert {row.method for row in profiler.results} == {"time_share"}
 
 
 def test_inputs_of_all_kinds(network):
@@ -436,8 +778,11 @@ def test_inputs_of_all_kinds(network):
         assert len(two.profile(inputs)) == 2
     assert len(profiler_of(network, method="passive").profile([torch.randn(8, 16),
                                                                torch.zeros(8)])) == 9
-    with pytest.raises(ValueError, match="num_runs"):
-        two.profile(x, num_runs=0)
+    for runs in (0, -1, 1.9, 2.0, float("nan"), "2", None):
+        with pytest.raises(ValueError, match="num_runs must be a whole number"):
+            two.profile(x, num_runs=runs)
+        with pytest.raises(ValueError, match="num_runs"):
+            two.profile_training(lambda: None, num_runs=runs)
     with pytest.raises(ValueError, match="auto, passive"):
         LayerPowerProfiler(network, method="guess")
     with pytest.raises(TypeError, match=r"torch.nn.Module"):
@@ -452,7 +797,7 @@ def test_methods_by_name(network, method):
     rows = profiler.profile(torch.randn(8, 16))
     assert len(rows) == 9
     assert profiler.method_used == ("replay" if method == "auto" else method)
-    assert {row.method for row in rows} == {profiler.method_used}
+    assert {row.method.replace(" (bound only)", "") for row in rows} == {profiler.method_used}
     if method == "auto":
         assert "refreshes of the sensor" in profiler.choice
 
@@ -470,12 +815,46 @@ def test_auto_is_passive_where_layers_are_long():
 
 def test_without_any_sensor(network):
     profiler = LayerPowerProfiler(network, method="passive", gpu=False, cpu=False)
-    with pytest.warns(jm.JoulemeterWarning, match="no sensor"):
+    with pytest.warns(jm.JoulemeterWarning, match="no device has a reading of power or energy; "
+                                                  "joulemeter doctor"):
         rows = profiler.profile(torch.randn(8, 16))
+    assert profiler.reason == "no device has a reading of power or energy"
     assert all(row.energy_j != row.energy_j and row.duration_ms > 0 for row in rows)
-    assert "not measured" in profiler.summary()
+    assert "not measured" in profiler.summary() and profiler.reason in profiler.summary()
     inner = [row for row in rows if row.layer_name == "Sequential"][0]
     assert inner.duration_ms < 1e3 * (inner.end_time - inner.start_time)
+
+
+def test_runs_that_are_too_short(network, tmp_path, monkeypatch):
+    from joulemeter import _layer_run
+
+    def nothing(*_, **__):  # which readings see a short run is chance
+        raise jm.JoulemeterError("no reading lies within it", "JM_NO_DATA")
+
+    slow = "3090,constant:200"
+    x = torch.randn(8, 16)
+    monkeypatch.setattr(_layer_run, "attribute", nothing)
+    profiler = LayerPowerProfiler(network, method="passive", cpu=False, simulate=slow)
+    with pytest.warns(jm.JoulemeterWarning, match="too short for the sensor of gpu0") as told:
+        profiler.profile(x, num_runs=2)
+    text = str(told[0].message)
+    assert profiler.reason == "no reading lies within it" and profiler.reason in text
+    assert "refreshes every 100 ms" in text and "doctor" not in text
+    wanted = int(text.split("num_runs=")[1].split()[0])
+    each_ms = float(text.split(" ms are")[0].split()[-1]) / 2
+    assert wanted == pytest.approx(10 * 100 / each_ms, rel=0.05, abs=2)
+    with pytest.warns(jm.JoulemeterWarning, match=r"too short.*num_runs="):
+        profiler.profile_training(lambda: network(x).sum().backward())
+    tool = LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=slow, cpu=False)
+    tool.start(network)
+    network(x)
+    with pytest.warns(jm.JoulemeterWarning, match=r"no row is written: .*times as long would do"):
+        tool.stop()
+    monkeypatch.undo()
+    gone = LayerPowerProfiler(network, method="passive", cpu=False, simulate="h100,fault=lost@1")
+    with pytest.warns(jm.JoulemeterWarning) as told:
+        gone.profile(x)
+    assert "joulemeter doctor" in str(told[-1].message) and gone.reason in str(told[-1].message)
 
 
 def test_training_steps(network):
@@ -516,6 +895,48 @@ def test_generation_by_token():
         sum(row.energy_j for row in rows), rel=0.01)
     assert "decode" in profiler.summary() and hooks_of(model) == 0
     assert len(profiler.profile(inputs)) > 20
+
+
+@pytest.mark.parametrize("wrap", ["compiled", "distributed"])
+def test_generation_of_wrapped_models(wrap, tmp_path):
+    """What generates is within: its layers run as they are."""
+    class Generates(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.layer(x)
+
+        def generate(self, inputs, max_new_tokens):
+            for _ in range(max_new_tokens):
+                inputs = self(inputs)
+            return inputs
+
+    model = Generates()
+    if wrap == "compiled":
+        profiler = profiler_of(torch.compile(model, backend="eager"))
+        with pytest.warns(jm.JoulemeterWarning, match="runs the model as it was before"):
+            rows = profiler.profile_generation(torch.randn(2, 4), max_new_tokens=3)
+    else:
+        dist = torch.distributed
+        dist.init_process_group("gloo", init_method=f"file://{tmp_path}/rank", rank=0, world_size=1)
+        try:
+            profiler = profiler_of(nn.parallel.DistributedDataParallel(model))
+            rows = profiler.profile_generation(torch.randn(2, 4), max_new_tokens=3)
+        finally:
+            dist.destroy_process_group()
+    assert [row.layer_name for row in rows] == 3 * ["Generates", "layer"]
+    assert [token["phase"] for token in profiler.tokens] == ["prefill", "decode", "decode"]
+    assert hooks_of(model) == 0
+
+
+def test_a_model_that_was_not_called(network):
+    told = []
+    profiler = profiler_of(network, on_warning=told.append)
+    assert profiler.profile_training(lambda: None) == []
+    assert told[-1].startswith("nothing is known of layers: no layer of the model was called")
+    assert "Nothing has been profiled: no layer of the model was called." in profiler.summary()
 
 
 def test_replay_calls_layers_with_what_they_were_given():
@@ -613,11 +1034,76 @@ def test_data_parallel_and_sharded_models_are_refused(network):
     with pytest.raises(NotImplementedError, match=r"DataParallel.*model\.module"):
         LayerPowerProfiler(parallel)
 
+    with torch.device("meta"):
+        empty = nn.Linear(2, 2)
+    with pytest.raises(NotImplementedError, match="meta device"):
+        LayerPowerProfiler(empty)
+
     class FullyShardedDataParallel(nn.Module):
         pass
 
     with pytest.raises(NotImplementedError, match="sharded"):
         LayerPowerProfiler(FullyShardedDataParallel())
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_scripted_models_are_refused(network, tmp_path):
+    network.eval()
+    scripted = torch.jit.script(network)
+    with pytest.raises(NotImplementedError, match="the model is TorchScript.*profile the eager model"):
+        LayerPowerProfiler(scripted)
+    torch.jit.save(scripted, str(tmp_path / "scripted.pt"))
+    with pytest.raises(NotImplementedError, match=r"torch\.jit\.load"):
+        LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=GPU).start(
+            torch.jit.load(str(tmp_path / "scripted.pt")))
+    inner = nn.Sequential(network, *(torch.jit.script(nn.ReLU()) for _ in range(4)))
+    with pytest.raises(NotImplementedError, match=r"part of the model \(1, 2, 3 and 1 more\) is"):
+        LayerPowerProfiler(inner)
+    assert hooks_of(network) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_traced_models_are_one_part(network):
+    x = torch.randn(8, 16)
+    traced = torch.jit.trace(network.eval(), x)
+    for model, names in ((traced, 1), (nn.Sequential(traced, nn.ReLU()), 3)):
+        with pytest.warns(jm.JoulemeterWarning, match="compiled, and measured as one part"):
+            rows = profiler_of(model, max_seconds=0.3).profile(x)
+        assert len(rows) == names
+
+
+@pytest.mark.parametrize("wrap", ["compile", "distributed", "compiled distributed", "arguments"])
+def test_batches_for_wrapped_models(network, tmp_path, wrap):
+    """A list is a batch with its target, whatever the model is wrapped in."""
+    import torch.distributed as dist
+
+    class Arguments(nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        def forward(self, *args, **kwargs):
+            return self.module(*args, **kwargs)
+
+    model = network.eval()
+    if wrap == "arguments":
+        model = Arguments(model)
+    if "distributed" in wrap:
+        dist.init_process_group("gloo", init_method=f"file://{tmp_path}/rank", rank=0, world_size=1)
+    try:
+        if "distributed" in wrap:
+            model = nn.parallel.DistributedDataParallel(model)
+        if "compile" in wrap:
+            model = torch.compile(model, backend="eager")
+        profiler = profiler_of(model, method="passive")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # ours of what is compiled, and PyTorch's
+            rows = profiler.profile([torch.randn(8, 16), torch.zeros(8)])
+        assert len(rows) == {"compile": 1, "distributed": 9, "compiled distributed": 1,
+                             "arguments": 10}[wrap]
+    finally:
+        if "distributed" in wrap:
+            dist.destroy_process_group()
 
 
 def test_what_is_compiled_is_one_part(network):
@@ -699,6 +1185,37 @@ def test_layerwise_tool_over_many_calls(network, tmp_path, monkeypatch):
     assert {row["calls"] for row in rows_of(path)} == {"40", "80"}
 
 
+def test_layerwise_tool_where_only_parts_are_called(network, tmp_path, monkeypatch):
+    from joulemeter import _layerwise
+
+    monkeypatch.setattr(_layerwise, "_MOST_CALLS", 20)
+    tracker = LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=GPU, cpu=False)
+    tracker.start(network)
+    for _ in range(1000):
+        network[2](torch.randn(8, 32)).sum().backward()
+        assert tracker._run.watch.count < 8 * 20 + 20
+    tracker.stop()
+    assert [(row["layer"], row["calls"]) for row in rows_of(tmp_path / "layers.csv")] == [("2", "1000")]
+
+
+def test_a_network_that_is_saved_and_copied_meanwhile(network, tmp_path):
+    import copy
+
+    tracker = LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=GPU, cpu=False)
+    tracker.start(network.eval())
+    x = torch.randn(8, 16)
+    for _ in range(100):
+        expected = network(x)
+    torch.save(network, tmp_path / "network.pt")
+    others = [copy.deepcopy(network), torch.load(tmp_path / "network.pt", weights_only=False)]
+    count = tracker._run.watch.count
+    for other in others:
+        assert hooks_of(other) - sum("forward" in vars(m) for m in other.modules()) == 0
+        assert torch.equal(other(x), expected) and tracker._run.watch.count == count
+    tracker.stop()
+    assert hooks_of(network) == 0
+
+
 def test_layerwise_tool_without_a_call(network, tmp_path):
     tracker = LayerwiseMeasurementTool(tmp_path / "layers.csv", simulate=GPU, cpu=False)
     tracker.start(network)
@@ -737,6 +1254,34 @@ def test_report_attributes_any_ranges(simulated):
         p.report().attribute("colour")
     with pytest.raises(ValueError, match="time_share"):
         p.report().attribute(method="guess")
+
+
+def test_headings_of_attributions(simulated):
+    p = simulated("h100,constant:300,noise=0")
+    for _ in range(3):
+        with p.range("a", "layer"):
+            time.sleep(0.1)
+        with p.range("b", "batch"):
+            time.sleep(0.05)
+    time.sleep(0.1)
+    p.close()
+    attribute = p.report().attribute
+
+    def heading(*by, **options):
+        return str(attribute(*by, **options)).splitlines()[0]
+
+    assert heading("batch") == "batches of gpu0 by regression:"
+    assert heading() == heading("layer") == heading(["layer"]) == "layers of gpu0 by regression:"
+    assert heading(["layer", "batch"]) == "layers and batches of gpu0 by regression:"
+    assert heading(["nvtx", "batch", "layer", "layer"], method="time_share") == (
+        "NVTX ranges, batches and layers of gpu0 by time_share:")
+    assert heading("layer", prefix="a") == "layers whose names begin with 'a' of gpu0 by regression:"
+    assert "in 3 calls" in str(attribute("batch"))
+    third = p.recording().ranges("batch")[2]
+    one = attribute("batch", windows=[(third["begin_ns"], third["end_ns"])])
+    assert "in 1 call\n" in str(one)
+    assert repr(attribute(["layer", "batch"])) == (
+        "<Attribution of 2 parts (layers and batches) of gpu0 by regression>")
 
 
 def test_importing_joulemeter_imports_no_framework():

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -353,6 +354,94 @@ static void test_add(void **state) {
     jm_recording_free(r);
 }
 
+/* ---- who waits ---- */
+
+static void *let_go_later(void *session) {
+    sleep_ms(1200); /* longer than any writer waits that nobody asks to */
+    jmi_collect_hold(((jm_session *)session)->collector, false);
+    return NULL;
+}
+
+/* Ranges that cannot be taken yet are not lost: who marks them waits. */
+static void test_held_back(void **state) {
+    (void)state;
+    enum { RANGES = 3 * JMI_SLOTS };
+    jm_session *s = open_plain(NULL);
+    pthread_t thread;
+    jmi_collect_hold(s->collector, true);
+    pthread_create(&thread, NULL, let_go_later, s);
+    for (int i = 0; i < RANGES; i++) jm_end(s, jm_begin(s, "held back"));
+    pthread_join(thread, NULL);
+    jm_recording *r = close_session(s);
+    assert_int_equal(jm_recording_range_count(r), RANGES);
+    assert_true(has_warning(r, "had to wait"));
+    jm_sampler_stats stats = {.size = sizeof stats};
+    jm_recording_sampler_stats(r, &stats);
+    assert_int_equal(stats.dropped, 0);
+    jm_recording_free(r);
+}
+
+/* ---- names of threads ---- */
+
+static pid_t threads_number(void) {
+    return (pid_t)syscall(SYS_gettid);
+}
+
+static void *says_its_number(void *number) {
+    _Atomic pid_t *out = number;
+    atomic_store(out, threads_number());
+    while (atomic_load(out) != 0) sleep_ms(1);
+    return NULL;
+}
+
+typedef struct late_speaker {
+    jm_session *session;
+    _Atomic pid_t number;
+} late_speaker;
+
+static void *speaks_late(void *argument) {
+    late_speaker *speaker = argument;
+    says_its_number(&speaker->number);
+    jm_end(speaker->session, jm_begin(speaker->session, "of the late one"));
+    return NULL;
+}
+
+static const char *name_of_thread(const jm_recording *r, const char *range_name) {
+    for (uint64_t i = 0; i < jm_recording_range_count(r); i++) {
+        jm_range range = range_at(r, i);
+        if (strcmp(range.name, range_name) != 0) continue;
+        char key[32];
+        snprintf(key, sizeof key, "thread %u", range.thread);
+        return jm_recording_info(r, key);
+    }
+    return NULL;
+}
+
+static void test_names(void **state) {
+    (void)state;
+    jm_session *s = open_plain(NULL);
+    late_speaker speaker = {.session = s};
+    pthread_t thread;
+    jm_end(s, jm_begin(s, "ours"));
+    jm_session_name_thread(s, 0, "first name");
+    jm_session_name_thread(s, (uint32_t)threads_number(), "main loop");
+    pthread_create(&thread, NULL, speaks_late, &speaker);
+    while (atomic_load(&speaker.number) == 0) sleep_ms(1);
+    /* Before it has said anything. */
+    jm_session_name_thread(s, (uint32_t)atomic_load(&speaker.number), "loader");
+    jm_session_name_thread(s, 1, "nobody");
+    jm_session_name_thread(s, 0, NULL);
+    jm_session_name_thread(s, 0, "");
+    jm_session_name_thread(NULL, 0, "no session");
+    jm_session_recording(s);
+    atomic_store(&speaker.number, 0);
+    pthread_join(thread, NULL);
+    jm_recording *r = close_session(s);
+    assert_string_equal(name_of_thread(r, "ours"), "main loop");
+    assert_string_equal(name_of_thread(r, "of the late one"), "loader");
+    jm_recording_free(r);
+}
+
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "leaving") == 0) return be_leaving();
     const struct CMUnitTest tests[] = {
@@ -360,6 +449,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_claimed_again), cmocka_unit_test(test_left),
         cmocka_unit_test(test_foreign),       cmocka_unit_test(test_namespace),
         cmocka_unit_test(test_crowd),         cmocka_unit_test(test_add),
+        cmocka_unit_test(test_held_back),     cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests_name("record lanes", tests, NULL, NULL);
 }

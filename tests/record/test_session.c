@@ -112,6 +112,8 @@ static int be_measured(bool close_descriptors) {
         for (int fd = 3; fd < 64; fd++) close(fd);
     jm_session *s;
     jm_error error = {0, ""};
+    if (jm_session_join(&s, &error) != JM_OK || !jm_session_joined(s)) return 1;
+    jm_session_close(s, NULL, NULL);
     if (jm_session_open(&s, NULL, &error) != JM_OK) return 2;
     if (!jm_session_joined(s)) return 3;
     if (jm_session_recording(s) != NULL) return 4;
@@ -152,6 +154,20 @@ static void test_join(void **state) {
         assert_true(inner.parent == range.id);
         jm_recording_free(r);
     }
+}
+
+static void test_nothing_to_join(void **state) {
+    (void)state;
+    jm_session *s = (jm_session *)&s;
+    jm_error error = {0, ""};
+    unsetenv("JOULEMETER_SESSION");
+    assert_int_equal(jm_session_join(&s, &error), JM_NOT_FOUND);
+    assert_null(s);
+    assert_non_null(strstr(error.message, "no outer session"));
+    setenv("JOULEMETER_SESSION", "99:1:999999", 1);
+    assert_int_equal(jm_session_join(&s, NULL), JM_CLOSED);
+    assert_int_equal(jm_session_join(NULL, NULL), JM_INVALID);
+    unsetenv("JOULEMETER_SESSION");
 }
 
 /* Settings that name nothing: the program measures by itself, and says so. */
@@ -355,11 +371,12 @@ int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "measured") == 0) return be_measured(false);
     if (argc > 1 && strcmp(argv[1], "measured-closed") == 0) return be_measured(true);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_options),      cmocka_unit_test(test_facts),
-        cmocka_unit_test(test_live_range),   cmocka_unit_test(test_join),
-        cmocka_unit_test(test_stale),        cmocka_unit_test(test_wrong_ring),
-        cmocka_unit_test(test_lost_at_most), cmocka_unit_test(test_probe),
-        cmocka_unit_test(test_kills),        cmocka_unit_test(test_little_room),
+        cmocka_unit_test(test_options),         cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_live_range),      cmocka_unit_test(test_join),
+        cmocka_unit_test(test_stale),           cmocka_unit_test(test_wrong_ring),
+        cmocka_unit_test(test_lost_at_most),    cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_kills),           cmocka_unit_test(test_little_room),
+        cmocka_unit_test(test_nothing_to_join),
     };
     return cmocka_run_group_tests_name("record session", tests, NULL, NULL);
 }

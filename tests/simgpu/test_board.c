@@ -146,6 +146,47 @@ static void clocks_follow_the_limit(void **unused) {
     simgpu_board_free(board);
 }
 
+/* By hand: 100 W idle, 500 W asked for, knee 0.7 of an H100: g(0.5) = 0.5 / (1 + 2 * 0.3^2). */
+static void locked_clocks_lower_power(void **unused) {
+    (void)unused;
+    struct simgpu_board *board = must_board("h100,channel,idle=100");
+    const double knee = 0.70, whole = 1.0 + 2.0 * (1.0 - knee) * (1.0 - knee);
+    simgpu_board_set_demand(board, S, 500.0);
+    assert_int_equal(simgpu_board_set_clock(board, 2 * S, 0.5), 0);
+    double slow_w = 100.0 + 400.0 * 0.5 / whole;
+    close_to(simgpu_board_power(board, 3 * S), slow_w, 1e-12);
+    close_to(simgpu_board_energy(board, S, 3 * S), 500.0 + slow_w, 1e-12);
+    assert_int_equal(simgpu_board_throttled_ns(board, S, 3 * S), 0);
+    simgpu_board_set_limit(board, 3 * S, 200.0); /* below what the slow clock draws */
+    assert_true(simgpu_board_power(board, 4 * S) == 200.0);
+    assert_int_equal(simgpu_board_throttled_ns(board, S, 4 * S), S);
+    assert_true(simgpu_board_sm_clock_mhz(board, 4 * S) <= 990.0);
+    assert_int_equal(simgpu_board_set_clock(board, 4 * S, 1.0), 0);
+    simgpu_board_set_limit(board, 5 * S, 700.0);
+    assert_true(simgpu_board_power(board, 6 * S) == 500.0);
+    assert_int_equal(simgpu_board_set_clock(board, 6 * S, 0.0), -1);
+    assert_int_equal(simgpu_board_set_clock(board, 6 * S, 1.01), -1);
+    assert_int_equal(simgpu_board_set_clock(board, 6 * S, NAN), -1);
+    simgpu_board_free(board);
+}
+
+/* The wave's own power, piece by piece, against the same wave under a lock. */
+static void locked_clocks_lower_a_waveform(void **unused) {
+    (void)unused;
+    struct simgpu_board *board = must_board("h100,square:80:600:0.1,idle=80");
+    const double knee = 0.70, whole = 1.0 + 2.0 * (1.0 - knee) * (1.0 - knee);
+    double f = 0.9, g = (f + 2.0 * (f - knee) * (f - knee)) / whole;
+    simgpu_board_set_clock(board, 10 * S, f);
+    close_to(simgpu_board_energy(board, 10 * S, 20 * S), 10 * (80.0 + (80.0 + 520.0 * g)) / 2,
+             1e-9);
+    close_to(simgpu_board_energy(board, 0, 10 * S), 3400.0, 1e-9);
+    assert_true(simgpu_board_sm_clock_mhz(board, 15 * S) <= 0.9 * 1980.0);
+    simgpu_board_set_limit(board, 20 * S, 300.0);
+    close_to(simgpu_board_energy(board, 20 * S, 30 * S), 1900.0, 1e-9);
+    assert_true(simgpu_board_throttled_ns(board, 20 * S, 30 * S) == 5 * S);
+    simgpu_board_free(board);
+}
+
 static void boards_of_an_item_differ(void **unused) {
     (void)unused;
     struct simgpu_error err;
@@ -178,6 +219,8 @@ int main(void) {
         cmocka_unit_test(the_observer_adds_power_for_a_while),
         cmocka_unit_test(work_slows_down_under_a_limit),
         cmocka_unit_test(clocks_follow_the_limit),
+        cmocka_unit_test(locked_clocks_lower_power),
+        cmocka_unit_test(locked_clocks_lower_a_waveform),
         cmocka_unit_test(boards_of_an_item_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

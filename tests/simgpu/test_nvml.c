@@ -346,6 +346,53 @@ static void only_root_sets_limits(void **unused) {
     assert_int_equal(WEXITSTATUS(status), 4);
 }
 
+static void nobody_sets_limits_where_it_is_forbidden(void **unused) {
+    (void)unused;
+    void *device = start("h100");
+    setenv("JOULEMETER_SIMGPU_ALLOW_LIMIT", "0", 1);
+    const char *lock = "nvmlDeviceSetGpuLockedClocks";
+    assert_int_equal(CALL("nvmlDeviceSetPowerManagementLimit", (void *, unsigned), device, 350000),
+                     4);
+    assert_int_equal(CALL(lock, (void *, unsigned, unsigned), device, 345, 1200), 4);
+    assert_int_equal(CALL("nvmlDeviceResetGpuLockedClocks", (void *), device), 4);
+    setenv("JOULEMETER_SIMGPU_ALLOW_LIMIT", "1", 1);
+    assert_int_equal(CALL("nvmlDeviceSetPowerManagementLimit", (void *, unsigned), device, 350000),
+                     0);
+    SHUTDOWN();
+}
+
+static void locked_clocks_show(void **unused) {
+    (void)unused;
+    setenv("JOULEMETER_SIMGPU_ALLOW_LIMIT", "1", 1);
+    void *device = start("h100,constant:600");
+    const char *lock = "nvmlDeviceSetGpuLockedClocks",
+               *clocks = "nvmlDeviceGetSupportedGraphicsClocks";
+    unsigned memory = 0, count = 1, list[256], sm = 0;
+    unsigned long long reasons = 0;
+    assert_int_equal(CALL("nvmlDeviceGetSupportedMemoryClocks", (void *, unsigned *, unsigned *),
+                          device, &count, &memory),
+                     0);
+    count = 3;
+    assert_int_equal(
+        CALL(clocks, (void *, unsigned, unsigned *, unsigned *), device, memory, &count, list), 7);
+    assert_true(count > 3 && count <= 256);
+    assert_int_equal(
+        CALL(clocks, (void *, unsigned, unsigned *, unsigned *), device, memory, &count, list), 0);
+    assert_true(list[0] == 1980 && list[1] == 1965 && list[count - 1] < 360);
+    assert_int_equal(CALL(lock, (void *, unsigned, unsigned), device, 1500, 1200), 2);
+    assert_int_equal(CALL(lock, (void *, unsigned, unsigned), device, 345, 1200), 0);
+    assert_int_equal(CALL("nvmlDeviceGetClockInfo", (void *, unsigned, unsigned *), device, 1, &sm),
+                     0);
+    assert_int_equal(sm, 1200);
+    const char *get = "nvmlDeviceGetCurrentClocksThrottleReasons";
+    assert_int_equal(CALL(get, (void *, unsigned long long *), device, &reasons), 0);
+    assert_int_equal(reasons, 2);
+    assert_int_equal(CALL("nvmlDeviceResetGpuLockedClocks", (void *), device), 0);
+    CALL("nvmlDeviceGetClockInfo", (void *, unsigned, unsigned *), device, 1, &sm);
+    assert_int_equal(sm, 1980);
+    SHUTDOWN();
+}
+
 static void everything_else_answers(void **unused) {
     (void)unused;
     static const char *const numbers[] = {
@@ -606,6 +653,8 @@ int main(void) {
         cmocka_unit_test(the_ring_gives_what_is_new),
         cmocka_unit_test(a_limit_throttles_and_shows),
         cmocka_unit_test(only_root_sets_limits),
+        cmocka_unit_test(nobody_sets_limits_where_it_is_forbidden),
+        cmocka_unit_test(locked_clocks_show),
         cmocka_unit_test(everything_else_answers),
         cmocka_unit_test(mig_instances_have_names_but_no_power),
         cmocka_unit_test(each_fault_strikes),

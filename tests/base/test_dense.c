@@ -1,6 +1,6 @@
 /* Linear algebra against its plain definitions, and against LAPACK where that is installed. What
  * lies above the diagonal is NaN here: it must be neither read nor written. */
-#include "attribute/dense.h"
+#include "base/dense.h"
 #include "helpers.h"
 
 #ifdef HAVE_LAPACKE

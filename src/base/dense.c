@@ -1,4 +1,4 @@
-#include "attribute/dense.h"
+#include "base/dense.h"
 
 #include <math.h>
 #include <string.h>

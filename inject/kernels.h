@@ -1,0 +1,56 @@
+/* What the files about CUPTI share: the library (cupti.c) and its records (activity.c). CUPTI calls
+ * from threads of its own and from those of the program; what follows is guarded by one lock of
+ * cupti.c but where it says otherwise. */
+#ifndef INJECT_KERNELS_H
+#define INJECT_KERNELS_H
+
+#include "cupti_abi.h"
+#include "inject.h"
+
+/* ---- cupti.c ---- */
+
+/* This is the process that was asked to record, and no fork of it. From any thread. */
+bool cupti_is_ours(void);
+uint32_t cupti_version(void);
+/* Records of calls are being made, by which work is tied to ranges. */
+bool cupti_correlates(void);
+/* A time of a record on the recording's clock; false: it cannot be one. */
+bool cupti_time(uint64_t time, int64_t *t_ns);
+/* False: there is no further record. */
+bool cupti_next_record(uint8_t *buffer, size_t valid, cupti_record **record);
+
+typedef enum cupti_counter {
+    CUPTI_TAKEN_DOWN = 0, /* ranges */
+    CUPTI_NOT_TAKEN,      /* ranges that the session did not take */
+    CUPTI_WITHOUT_TIME,   /* records */
+    CUPTI_CUT_OFF,        /* likewise */
+    CUPTI_DROPPED,        /* by CUPTI itself */
+    CUPTI_COUNTERS
+} cupti_counter;
+/* From any thread. */
+void cupti_count(cupti_counter which, uint64_t more);
+
+/* A range of NVTX begins or ends in this thread. From any thread, quick if nothing is recorded. */
+extern _Atomic bool cupti_correlating;
+void cupti_push(jm_range_id range);
+void cupti_pop(void);
+
+/* ---- activity.c ---- */
+
+bool activity_prepare(void);
+/* From any thread. */
+void activity_requested(uint8_t **buffer, size_t *size, size_t *most_records);
+void activity_take(uint8_t *buffer, size_t valid);
+void activity_release(const uint8_t *buffer);
+/* What still waits for others comes as it is. */
+void activity_finish(void);
+/* Buffers that CUPTI has. */
+uint32_t activity_outstanding(void);
+
+/* ---- demangle.c ---- */
+
+/* A kernel's name as people write it, where the process has a C++ library that can tell; kept for
+ * ever. */
+const char *inject_demangled(const char *mangled);
+
+#endif

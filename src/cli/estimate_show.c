@@ -1,0 +1,184 @@
+/* An estimate, for people. */
+#include "estimate.h"
+
+#include "grid.h"
+#include "terminal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const kind_words[JM_POWER_KINDS] = {"min", "average", "peak"};
+
+/* "152 W (108-196 W)" */
+static void power_text(const jm_estimated *p, char *text, size_t size) {
+    char interval[64];
+    jm_interval_text(p->lower_w, p->upper_w, "W", interval, sizeof interval);
+    snprintf(text, size, "%.0f W (%s)", p->power_w, interval);
+}
+
+static void energy_text(const jm_estimated *p, char *text, size_t size) {
+    char value[64];
+    if (isnan(p->energy_j))
+        snprintf(text, size, "-");
+    else
+        snprintf(text, size, "%s", jm_value_text(p->energy_j, NAN, "J", value, sizeof value));
+}
+
+enum { COLUMNS = 4 + JM_POWER_KINDS };
+
+/* Kinds that a kernel has an estimate of its own for. */
+static bool kind_of_kernel(const estimate_view *v, int kind) {
+    jm_power_errors errors = {.size = sizeof errors};
+    jm_power_model_errors(v->model, (jm_power_kind)kind, &errors);
+    bool shown = v->kinds[kind] && errors.trained;
+    /* Where only means are known, they stand for the rest. */
+    return shown || kind == JM_POWER_AVERAGE;
+}
+
+static void add_kernel(const estimate_view *v, grid *table, uint32_t index) {
+    jm_profile_kernel kernel = {.size = sizeof kernel};
+    char launches[32], seconds[64], energy[64], powers[JM_POWER_KINDS][96];
+    const char *cells[COLUMNS] = {0};
+    size_t c = 0;
+    jm_profile_get(v->profile, index, &kernel);
+    snprintf(launches, sizeof launches, "%llu", (unsigned long long)kernel.launches);
+    cells[c++] = kernel.kernel;
+    cells[c++] = launches;
+    cells[c++] = jm_value_text(kernel.duration_s, NAN, "s", seconds, sizeof seconds);
+    for (int kind = 0; kind < JM_POWER_KINDS; kind++) {
+        jm_estimated p = {.size = sizeof p};
+        if (!kind_of_kernel(v, kind)) continue;
+        jm_estimate_kernel(v->estimate, index, (jm_power_kind)kind, &p);
+        power_text(&p, powers[kind], sizeof powers[kind]);
+        cells[c++] = powers[kind];
+        if (kind == JM_POWER_AVERAGE) energy_text(&p, energy, sizeof energy);
+    }
+    cells[c] = energy;
+    grid_row(table, cells);
+}
+
+/* Kernels by their time, longest first. */
+typedef struct entry {
+    uint32_t index;
+    double seconds;
+} entry;
+
+static int by_time(const void *a, const void *b) {
+    const entry *x = a, *y = b;
+    if (x->seconds != y->seconds) return x->seconds < y->seconds ? 1 : -1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static void show_kernels(const estimate_view *v, output *out) {
+    uint32_t count = jm_profile_kernel_count(v->profile);
+    entry *order = calloc(count, sizeof *order);
+    const char *header[COLUMNS] = {"kernel", "launches", "time"};
+    size_t c = 3;
+    grid table;
+    if (order == NULL) return;
+    for (uint32_t i = 0; i < count; i++) {
+        jm_profile_kernel kernel = {.size = sizeof kernel};
+        jm_profile_get(v->profile, i, &kernel);
+        order[i] = (entry){i, isnan(kernel.duration_s) ? 0 : kernel.duration_s};
+    }
+    qsort(order, count, sizeof *order, by_time);
+    for (int kind = 0; kind < JM_POWER_KINDS; kind++)
+        if (kind_of_kernel(v, kind))
+            header[c++] = kind == JM_POWER_AVERAGE ? "power" : kind_words[kind];
+    header[c++] = "energy";
+    grid_open(&table, c);
+    for (size_t i = 1; i < c; i++) grid_right(&table, i);
+    grid_row(&table, header);
+    uint32_t shown = count < v->top ? count : v->top;
+    for (uint32_t i = 0; i < shown; i++) add_kernel(v, &table, order[i].index);
+    grid_write(&table, out, terminal_width(STDOUT_FILENO), terminal_has_color(STDOUT_FILENO));
+    grid_close(&table);
+    if (count > shown) output_add(out, "... and %u more\n", count - shown);
+    free(order);
+}
+
+static void show_program(const estimate_view *v, output *out) {
+    for (int kind = 0; kind < JM_POWER_KINDS; kind++) {
+        jm_estimated p = {.size = sizeof p};
+        char power[96], energy[64];
+        if (!v->kinds[kind]) continue;
+        jm_estimate_program(v->estimate, (jm_power_kind)kind, &p);
+        power_text(&p, power, sizeof power);
+        output_add(out, "%-8s %s", kind_words[kind], power);
+        if (!isnan(p.energy_j)) {
+            energy_text(&p, energy, sizeof energy);
+            char interval[64];
+            output_add(out, ", %s (%s) in kernels", energy,
+                       jm_interval_text(p.lower_j, p.upper_j, "J", interval, sizeof interval));
+        }
+        output_add(out, "\n");
+    }
+}
+
+static void note(output *out, const char *format, ...) CLI_PRINTF(2, 3);
+static void note(output *out, const char *format, ...) {
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int length = vasprintf(&text, format, args);
+    va_end(args);
+    if (length < 0) return;
+    grid_add_wrapped(out, text, 2, terminal_width(STDOUT_FILENO));
+    free(text);
+}
+
+static void show_flags(const estimate_view *v, output *out) {
+    jm_estimated average = {.size = sizeof average}, shown = {.size = sizeof shown};
+    jm_power_model_info info = {.size = sizeof info};
+    jm_estimate_program(v->estimate, JM_POWER_AVERAGE, &average);
+    uint32_t flags = average.flags;
+    for (int kind = 0; kind < JM_POWER_KINDS; kind++) {
+        jm_estimate_program(v->estimate, (jm_power_kind)kind, &shown);
+        if (v->kinds[kind]) flags |= shown.flags;
+    }
+    jm_power_model_get(v->model, &info);
+    if (flags & JM_ESTIMATE_OUTSIDE)
+        note(out, "! Outside of what the model was trained on, interval widened: %s.",
+             average.outside);
+    if (flags & JM_ESTIMATE_OTHER_BOARD)
+        note(out,
+             "! The model is of a %s, carried over by published limits, which nothing has "
+             "checked; interval widened. joulemeter estimate train makes one of this board.",
+             info.board);
+    if (flags & JM_ESTIMATE_APPROXIMATE)
+        note(out, "! Some counters are missing: others stand for them, interval widened. A profile "
+                  "with all of them is made with -a, or with ncu --page raw.");
+    if (flags & JM_ESTIMATE_UNWEIGHTED)
+        note(out, "! The profile has no durations: every kernel counts alike, no energy.");
+    if (flags & JM_ESTIMATE_BY_KERNELS)
+        note(out, "The model knows means only: min and peak are those of the kernels.");
+    if (v->timed_out)
+        note(out, "! The program was ended after %g s: what it did later is not in it.",
+             v->seconds);
+}
+
+int estimate_show(const estimate_view *v) {
+    jm_power_model_info info = {.size = sizeof info};
+    jm_power_errors errors = {.size = sizeof errors};
+    jm_board board = {.size = sizeof board};
+    output out;
+    output_open(&out);
+    jm_power_model_get(v->model, &info);
+    jm_power_model_errors(v->model, JM_POWER_AVERAGE, &errors);
+    jm_estimate_board(v->estimate, 0, &board);
+    output_add(&out, "%s, estimated from counters\n", board.name);
+    output_add(&out, "model of a %s: %.1f %% off on programs it had not seen\n", info.board,
+               errors.program_pct);
+    note(&out, "trained on %s", info.source);
+    output_add(&out, "\n");
+    show_kernels(v, &out);
+    output_add(&out, "\n");
+    show_program(v, &out);
+    show_flags(v, &out);
+    output_add(&out, "\nWritten: %s%sextracted_features.csv, predictions.csv\n",
+               v->folder != NULL ? v->folder : "", v->folder != NULL ? "/" : "");
+    return output_close(&out, v->command);
+}

@@ -1,0 +1,291 @@
+#include "estimate/estimate.h"
+
+#include "estimate/board.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How far outside of the range of training an activity may be before it is said, of that range. */
+#define MARGIN 0.1
+/* Rules of thumb, which nothing here could test: see docs/estimate.md. */
+#define WIDER_APPROXIMATE 1.5
+#define WIDER_SAME_CHIP   1.25
+#define WIDER_OTHER_CHIP  2.0
+#define WIDEST            10.0
+
+/* ---- the board ---- */
+
+static bool is_index(const char *text) {
+    return text[strspn(text, "0123456789")] == '\0';
+}
+
+/* Boards with the same chip differ in cooling and limits only. */
+static bool same_chip(const jm_board *a, const jm_board *b) {
+    return a->sms == b->sms && fabs(a->dram_bytes_s / b->dram_bytes_s - 1) < 0.05;
+}
+
+static int choose_board(jm_estimate *e, jmi_kernel_estimate *k, const jm_profile_kernel *kernel,
+                        const jm_estimate_options *set, jm_error *error) {
+    const char *name = set->board != NULL ? set->board : kernel->device;
+    k->board = e->trained_on;
+    k->scale = 1;
+    if (set->board == NULL && is_index(name)) return JM_OK; /* the file does not tell */
+    int status = jm_board_find(name, &k->board, error);
+    if (status != JM_OK) return status;
+    if (strcmp(k->board.name, e->trained_on.name) == 0) return JM_OK;
+    k->flags |= JM_ESTIMATE_OTHER_BOARD;
+    if (!same_chip(&k->board, &e->trained_on))
+        k->scale = k->board.power_limit_w / e->trained_on.power_limit_w;
+    return JM_OK;
+}
+
+/* ---- activities ---- */
+
+static bool is_needed(const jm_power_model *m, int activity) {
+    for (int kind = 0; kind < JM_POWER_KINDS; kind++)
+        if (m->fit[kind].errors.trained && m->fit[kind].watts[activity] > 0) return true;
+    return false;
+}
+
+static int take_activities(jm_estimate *e, jmi_kernel_estimate *k, uint32_t index,
+                           double temperature, bool missing[JM_ACTIVITY_COUNT]) {
+    const jm_power_model *m = e->model;
+    int count = 0;
+    for (int a = 0; a < JM_ACTIVITY_COUNT; a++) {
+        bool approximate;
+        double x = jm_profile_activity(e->profile, index, &k->board, (jm_activity)a, &approximate);
+        if (a == JM_ACTIVITY_TEMPERATURE && temperature != 0) x = fmax(0, temperature - 25) / 100;
+        bool ambient = a == JM_ACTIVITY_TEMPERATURE || a == JM_ACTIVITY_CLOCK;
+        if (isnan(x) && m->knows[a] && ambient) x = m->mean[a];
+        k->activity[a] = x;
+        if (!m->knows[a] || !is_needed(m, a)) continue;
+        if (isnan(x)) count += missing[a] = true;
+        if (approximate) k->flags |= JM_ESTIMATE_APPROXIMATE;
+    }
+    return count;
+}
+
+static int fail_missing(const bool missing[JM_ACTIVITY_COUNT], jm_error *error) {
+    jmi_text text = {0};
+    for (int a = 0; a < JM_ACTIVITY_COUNT; a++)
+        if (missing[a])
+            jmi_text_add(&text, "%s%s (%s)", text.length > 0 ? "; " : "", jm_activity_name(a),
+                         jmi_activity_metrics((jm_activity)a));
+    int status = jmi_fail(error, JM_NO_DATA, "metrics are missing in the profile: %.400s",
+                          text.data != NULL ? text.data : "");
+    jmi_text_free(&text);
+    return status;
+}
+
+/* How far x is from what was seen in training, of its range. */
+static double beyond(const jm_power_model *m, int activity, double x) {
+    double low = m->low[activity], high = m->high[activity];
+    double range = fmax(high - low, 0.05);
+    double by = x > high ? x - high : x < low ? low - x : 0;
+    return by > MARGIN * range ? by / range : 0;
+}
+
+/* Sum of how far activities are outside; adds their names. */
+static double look_outside(const jm_power_model *m, jmi_kernel_estimate *k, jmi_text *names) {
+    double sum = 0;
+    for (int a = 1; a < JM_ACTIVITY_COUNT; a++) {
+        if (!m->knows[a] || isnan(k->activity[a])) continue;
+        double by = beyond(m, a, k->activity[a]);
+        if (by > 0) jmi_text_add(names, "%s%s", names->length > 0 ? " " : "", jm_activity_name(a));
+        sum += by;
+    }
+    if (sum > 0) k->flags |= JM_ESTIMATE_OUTSIDE;
+    return sum;
+}
+
+/* ---- watts ---- */
+
+static double predict(const jm_power_model *m, const jmi_kernel_estimate *k, int kind) {
+    double sum = 0;
+    for (int a = 0; a < JM_ACTIVITY_COUNT; a++)
+        if (m->knows[a] && m->fit[kind].watts[a] > 0) sum += m->fit[kind].watts[a] * k->activity[a];
+    return sum * k->scale;
+}
+
+static void guess_all(const jm_power_model *m, jmi_kernel_estimate *k, const jm_board *trained_on,
+                      double outside) {
+    double wider = 1 + outside;
+    if (k->flags & JM_ESTIMATE_APPROXIMATE) wider *= WIDER_APPROXIMATE;
+    if (k->flags & JM_ESTIMATE_OTHER_BOARD)
+        wider *= same_chip(&k->board, trained_on) ? WIDER_SAME_CHIP : WIDER_OTHER_CHIP;
+    for (int kind = 0; kind < JM_POWER_KINDS; kind++) {
+        int of = m->fit[kind].errors.trained ? kind : JM_POWER_AVERAGE;
+        k->guess[kind].power_w = predict(m, k, of);
+        k->guess[kind].half_width = fmin(m->fit[of].half_width * wider, WIDEST);
+    }
+}
+
+static int estimate_kernel(jm_estimate *e, uint32_t index, const jm_estimate_options *set,
+                           jm_error *error) {
+    jmi_kernel_estimate *k = &e->kernels[index];
+    jm_profile_kernel kernel = {.size = sizeof kernel};
+    bool missing[JM_ACTIVITY_COUNT] = {false};
+    jmi_text names = {0};
+    jm_profile_get(e->profile, index, &kernel);
+    int status = choose_board(e, k, &kernel, set, error);
+    if (status == JM_OK && take_activities(e, k, index, set->temperature, missing) > 0)
+        status = fail_missing(missing, error);
+    if (status != JM_OK) return status;
+    double outside = look_outside(e->model, k, &names);
+    if (isnan(kernel.duration_s)) k->flags |= JM_ESTIMATE_UNWEIGHTED;
+    guess_all(e->model, k, &e->trained_on, outside);
+    return jmi_text_take(&names, &k->outside, error);
+}
+
+/* Names that any kernel has outside. */
+static int gather_outside(jm_estimate *e, jm_error *error) {
+    jmi_text names = {0};
+    for (int a = 1; a < JM_ACTIVITY_COUNT; a++)
+        for (uint32_t i = 0; i < e->count; i++) {
+            double x = e->kernels[i].activity[a];
+            if (!e->model->knows[a] || isnan(x) || !(beyond(e->model, a, x) > 0)) continue;
+            jmi_text_add(&names, "%s%s", names.length > 0 ? " " : "", jm_activity_name(a));
+            break;
+        }
+    return jmi_text_take(&names, &e->outside, error);
+}
+
+int jm_estimate_open(jm_estimate **estimate, const jm_profile *profile, const jm_power_model *model,
+                     const jm_estimate_options *options, jm_error *error) {
+    jm_estimate_options set;
+    if (estimate == NULL || profile == NULL || model == NULL)
+        return jmi_fail(error, JM_INVALID, "an estimate needs a profile and a model");
+    *estimate = NULL;
+    int status = jmi_take_struct(&set, sizeof set, options, "jm_estimate_options", error);
+    if (status != JM_OK) return status;
+    uint32_t count = jm_profile_kernel_count(profile);
+    if (count == 0) return jmi_fail(error, JM_NO_DATA, "there is no kernel in the profile");
+    jm_estimate *e = jmi_alloc(1, sizeof *e);
+    if (e != NULL) e->kernels = jmi_alloc(count, sizeof *e->kernels);
+    if (e == NULL || e->kernels == NULL) {
+        jm_estimate_free(e);
+        return jmi_fail(error, JM_MEMORY, "out of memory for an estimate");
+    }
+    e->profile = profile;
+    e->model = model;
+    e->count = count;
+    if (!jmi_board_named(model->board, &e->trained_on))
+        status = jmi_fail(error, JM_NOT_FOUND, "the model's board is not known");
+    for (uint32_t i = 0; status == JM_OK && i < count; i++)
+        status = estimate_kernel(e, i, &set, error);
+    if (status == JM_OK) status = gather_outside(e, error);
+    if (status == JM_OK)
+        *estimate = e;
+    else
+        jm_estimate_free(e);
+    return status;
+}
+
+void jm_estimate_free(jm_estimate *e) {
+    if (e == NULL) return;
+    for (uint32_t i = 0; e->kernels != NULL && i < e->count; i++) free(e->kernels[i].outside);
+    free(e->kernels);
+    free(e->outside);
+    free(e);
+}
+
+/* ---- answers ---- */
+
+static void fill(jm_estimated *out, double power, double lower, double upper, double seconds) {
+    *out = (jm_estimated){.size = sizeof *out,
+                          .power_w = power,
+                          .lower_w = lower,
+                          .upper_w = upper,
+                          .energy_j = power * seconds,
+                          .lower_j = lower * seconds,
+                          .upper_j = upper * seconds,
+                          .outside = ""};
+}
+
+static double lower_of(const jmi_guess *g) {
+    return fmax(0, g->power_w * (1 - g->half_width));
+}
+
+/* No board draws more than its limit for long. */
+static double upper_of(const jmi_kernel_estimate *k, int kind) {
+    double power = k->guess[kind].power_w;
+    return fmax(power, fmin(power * (1 + k->guess[kind].half_width), k->board.power_limit_w));
+}
+
+static double duration_of(const jm_estimate *e, uint32_t index) {
+    jm_profile_kernel kernel = {.size = sizeof kernel};
+    jm_profile_get(e->profile, index, &kernel);
+    return kernel.duration_s;
+}
+
+static uint32_t kind_flags(const jm_estimate *e, jm_power_kind kind) {
+    return e->model->fit[kind].errors.trained ? 0 : JM_ESTIMATE_BY_KERNELS;
+}
+
+int jm_estimate_kernel(const jm_estimate *e, uint32_t index, jm_power_kind kind,
+                       jm_estimated *out) {
+    if (e == NULL || out == NULL || (unsigned)kind >= JM_POWER_KINDS) return JM_INVALID;
+    if (index >= e->count) return JM_NOT_FOUND;
+    const jmi_kernel_estimate *k = &e->kernels[index];
+    const jmi_guess *g = &k->guess[kind];
+    jm_estimated ours;
+    fill(&ours, g->power_w, lower_of(g), upper_of(k, kind),
+         kind == JM_POWER_AVERAGE ? duration_of(e, index) : NAN);
+    ours.flags = k->flags | kind_flags(e, kind);
+    ours.outside = k->outside;
+    return jmi_give_struct(out, &ours, sizeof ours);
+}
+
+/* Least or most of the kernels. */
+static void extreme(const jm_estimate *e, jm_power_kind kind, jm_estimated *ours) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < e->count; i++) {
+        double a = e->kernels[i].guess[kind].power_w, b = e->kernels[best].guess[kind].power_w;
+        if (kind == JM_POWER_MIN ? a < b : a > b) best = i;
+    }
+    const jmi_guess *g = &e->kernels[best].guess[kind];
+    fill(ours, g->power_w, lower_of(g), upper_of(&e->kernels[best], kind), NAN);
+}
+
+static void average(const jm_estimate *e, bool timed, jm_estimated *ours) {
+    double seconds = 0, sum = 0, lower = 0, upper = 0;
+    for (uint32_t i = 0; i < e->count; i++) {
+        const jmi_guess *g = &e->kernels[i].guess[JM_POWER_AVERAGE];
+        double weight = timed ? duration_of(e, i) : 1;
+        seconds += weight;
+        sum += weight * g->power_w;
+        lower += weight * lower_of(g);
+        upper += weight * upper_of(&e->kernels[i], JM_POWER_AVERAGE);
+    }
+    fill(ours, sum / seconds, lower / seconds, upper / seconds, timed ? seconds : NAN);
+}
+
+int jm_estimate_program(const jm_estimate *e, jm_power_kind kind, jm_estimated *out) {
+    if (e == NULL || out == NULL || (unsigned)kind >= JM_POWER_KINDS) return JM_INVALID;
+    uint32_t flags = kind_flags(e, kind);
+    jm_estimated ours;
+    for (uint32_t i = 0; i < e->count; i++) flags |= e->kernels[i].flags;
+    if (kind == JM_POWER_AVERAGE)
+        average(e, (flags & JM_ESTIMATE_UNWEIGHTED) == 0, &ours);
+    else
+        extreme(e, kind, &ours);
+    ours.flags = flags;
+    ours.outside = e->outside;
+    return jmi_give_struct(out, &ours, sizeof ours);
+}
+
+int jm_estimate_board(const jm_estimate *e, uint32_t index, jm_board *board) {
+    if (e == NULL || board == NULL) return JM_INVALID;
+    if (index >= e->count) return JM_NOT_FOUND;
+    return jmi_give_struct(board, &e->kernels[index].board, sizeof *board);
+}
+
+double jm_estimate_share(const jm_estimate *e, uint32_t index, jm_activity activity) {
+    if (e == NULL || index >= e->count || (unsigned)activity >= JM_ACTIVITY_COUNT ||
+        !e->model->knows[activity])
+        return NAN;
+    double watts = e->model->fit[JM_POWER_AVERAGE].watts[activity];
+    const jmi_kernel_estimate *k = &e->kernels[index];
+    return watts > 0 ? watts * k->scale * k->activity[activity] : 0;
+}

@@ -1,0 +1,258 @@
+/* Training, and how wrong the result is on what it has not seen. Whatever is left out is left out
+ * of every choice: its penalty is chosen, and its interval's width is taken, by leaving out
+ * programs among the others. */
+#include "estimate/board.h"
+#include "estimate/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FEWEST_ROWS = 8, FEWEST_PROGRAMS = 3, SURE = 19 /* rows that a 95 % interval needs */ };
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The half width that holds 95 % of what is exchangeable with the left-out residuals: the
+ * ceil(0.95 (n + 1))-th of n (split conformal prediction; Lei et al., JASA 2018). With fewer than
+ * 19 there is none: then half as much again as the largest. */
+static double conformal(double *residual, size_t n) {
+    qsort(residual, n, sizeof *residual, by_value);
+    size_t rank = (size_t)ceil(0.95 * (double)(n + 1) - 1e-9);
+    if (n == 0) return HUGE_VAL;
+    return n < SURE || rank > n ? 1.5 * residual[n - 1] : residual[rank - 1];
+}
+
+static bool row_used(const jmi_problem *p, size_t r) {
+    return (p->used == NULL || p->used[r]) && !isnan(p->rows->power_w[r][p->kind]);
+}
+
+/* Of the estimate: what is measured is not known when it is asked. */
+static double residual_of(double measured, double estimated) {
+    return estimated > 0 ? fabs(measured - estimated) / estimated : HUGE_VAL;
+}
+
+/* Chooses the penalty for the problem's rows, fits, and takes the width of the interval. */
+static bool learn(const jmi_problem *p, jmi_power_fit *fit) {
+    size_t rows = p->rows->count, n = 0;
+    double *left_out = jmi_alloc(rows, sizeof *left_out);
+    double *residual = jmi_alloc(rows, sizeof *residual);
+    bool ok = left_out != NULL && residual != NULL;
+    if (ok) {
+        fit->penalty = jmi_penalty(jmi_choose(p, left_out));
+        jmi_fit(p, fit->penalty, fit->watts);
+        for (size_t r = 0; r < rows; r++)
+            if (row_used(p, r))
+                residual[n++] = residual_of(p->rows->power_w[r][p->kind], left_out[r]);
+        fit->half_width = conformal(residual, n);
+    }
+    free(left_out);
+    free(residual);
+    return ok;
+}
+
+static double mean_power(const jmi_problem *p) {
+    double sum = 0, count = 0;
+    for (size_t r = 0; r < p->rows->count; r++) {
+        if (!row_used(p, r)) continue;
+        sum += p->rows->power_w[r][p->kind];
+        count++;
+    }
+    return sum / count;
+}
+
+typedef struct tally {
+    double model, mean, plain, covered, count;
+    double *residual;
+    size_t residuals;
+} tally;
+
+/* One row that the fits have not seen. */
+static void judge(tally *sum, const jmi_problem *p, size_t r, const jmi_power_fit *fit, double mean,
+                  const double *plain, jm_power_fold *fold, bool by_program) {
+    const double *x = p->rows->activity[r];
+    double y = p->rows->power_w[r][p->kind], estimate = jmi_fit_predict(fit->watts, x);
+    double residual = residual_of(y, estimate);
+    sum->model += fabs(estimate - y) / y;
+    sum->mean += fabs(mean - y) / y;
+    sum->plain += fabs(jmi_fit_predict(plain, x) - y) / y;
+    sum->covered += residual <= fit->half_width;
+    sum->count++;
+    if (sum->residual != NULL) sum->residual[sum->residuals++] = residual;
+    if (!by_program) {
+        fold->kernel_w = estimate;
+        return;
+    }
+    fold->program_w = estimate;
+    fold->lower_w = fmax(0, estimate * (1 - fit->half_width));
+    fold->upper_w = estimate * (1 + fit->half_width);
+}
+
+/* Leaves out each program, or each row; the rest is learnt from. */
+static bool validate(const jmi_problem *all, bool by_program, tally *sum, jm_power_fold *folds) {
+    const jmi_training *rows = all->rows;
+    size_t groups = by_program ? rows->program_count : rows->count;
+    bool *used = malloc(rows->count), ok = used != NULL;
+    jmi_problem p = *all;
+    p.used = used;
+    for (size_t g = 0; ok && g < groups; g++) {
+        jmi_power_fit fit = {0};
+        double plain[JM_ACTIVITY_COUNT];
+        bool any = false;
+        for (size_t r = 0; r < rows->count; r++) {
+            bool out = (by_program ? rows->program[r] : r) == g;
+            used[r] = row_used(all, r) && !out;
+            any |= row_used(all, r) && out;
+        }
+        if (!any) continue;
+        ok = learn(&p, &fit);
+        jmi_fit_plain(&p, plain);
+        double mean = mean_power(&p);
+        for (size_t r = 0; ok && r < rows->count; r++)
+            if (row_used(all, r) && !used[r])
+                judge(sum, all, r, &fit, mean, plain, &folds[r], by_program);
+    }
+    free(used);
+    return ok;
+}
+
+static void settle(jmi_power_fit *fit, const tally *programs, const tally *kernels) {
+    jm_power_errors *e = &fit->errors;
+    e->rows = (uint32_t)programs->count;
+    e->program_pct = 100 * programs->model / programs->count;
+    e->program_mean_pct = 100 * programs->mean / programs->count;
+    e->program_plain_pct = 100 * programs->plain / programs->count;
+    e->covered_pct = 100 * programs->covered / programs->count;
+    e->kernel_pct = 100 * kernels->model / kernels->count;
+    e->kernel_mean_pct = 100 * kernels->mean / kernels->count;
+    e->kernel_plain_pct = 100 * kernels->plain / kernels->count;
+    e->kernel_covered_pct = 100 * kernels->covered / kernels->count;
+    e->half_width_pct = 100 * fit->half_width;
+}
+
+static uint32_t programs_of(const jmi_problem *p) {
+    uint32_t count = 0;
+    for (uint32_t g = 0; g < p->rows->program_count; g++)
+        for (size_t r = 0; r < p->rows->count; r++)
+            if (row_used(p, r) && p->rows->program[r] == g) {
+                count++;
+                break;
+            }
+    return count;
+}
+
+int jmi_train_kind(jm_power_model *model, jm_power_kind kind, const jm_board *board,
+                   jm_error *error) {
+    const jmi_training *rows = &model->rows;
+    jmi_problem p = {.rows = rows, .kind = kind};
+    jmi_power_fit *fit = &model->fit[kind];
+    tally programs = {0}, kernels = {0};
+    for (int k = 0; k < JM_ACTIVITY_COUNT; k++) {
+        p.activities[k] = model->knows[k];
+        p.prior_w[k] = jmi_term_of((jm_activity)k).prior_w(board);
+    }
+    jm_power_fold *folds = model->folds[kind] = jmi_alloc(rows->count, sizeof *folds);
+    programs.residual = jmi_alloc(rows->count, sizeof *programs.residual);
+    bool ok = folds != NULL && programs.residual != NULL;
+    for (size_t r = 0; ok && r < rows->count; r++)
+        folds[r] = (jm_power_fold){.size = sizeof folds[r],
+                                   .program = rows->program_name[r],
+                                   .kernel = rows->kernel_name[r],
+                                   .measured_w = rows->power_w[r][kind],
+                                   .program_w = NAN,
+                                   .kernel_w = NAN,
+                                   .lower_w = NAN,
+                                   .upper_w = NAN};
+    ok = ok && validate(&p, true, &programs, folds) && validate(&p, false, &kernels, folds) &&
+         learn(&p, fit);
+    if (ok) {
+        /* Where a program was left out of the choice of the penalty too, errors are larger. */
+        fit->half_width = fmax(fit->half_width, conformal(programs.residual, programs.residuals));
+        fit->errors.trained = true;
+        fit->errors.programs = programs_of(&p);
+        settle(fit, &programs, &kernels);
+    }
+    free(programs.residual);
+    return ok ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory while training");
+}
+
+/* ---- what can be learnt from ---- */
+
+/* Activities that every row tells, and some row has. */
+static void look_at_activities(jm_power_model *model) {
+    const jmi_training *rows = &model->rows;
+    for (size_t k = 0; k < JM_ACTIVITY_COUNT; k++) {
+        double low = HUGE_VAL, high = 0, sum = 0;
+        bool told = true;
+        for (size_t r = 0; r < rows->count; r++) {
+            double x = rows->activity[r][k];
+            told &= !isnan(x);
+            low = fmin(low, x);
+            high = fmax(high, x);
+            sum += x;
+        }
+        model->knows[k] = told && high > 0;
+        if (!model->knows[k]) continue;
+        model->low[k] = low;
+        model->high[k] = high;
+        model->mean[k] = sum / (double)rows->count;
+    }
+}
+
+static size_t rows_with(const jmi_training *rows, jm_power_kind kind) {
+    size_t count = 0;
+    for (size_t r = 0; r < rows->count; r++) count += !isnan(rows->power_w[r][kind]);
+    return count;
+}
+
+static int train_all(jm_power_model *model, const jm_board *board, const char *path,
+                     jm_error *error) {
+    const jmi_training *rows = &model->rows;
+    if (rows_with(rows, JM_POWER_AVERAGE) < FEWEST_ROWS || rows->program_count < FEWEST_PROGRAMS)
+        return jmi_fail(error, JM_NO_DATA,
+                        "%s: %zu rows of %u programs are too few: %d rows of %d programs at least",
+                        path, rows_with(rows, JM_POWER_AVERAGE), rows->program_count, FEWEST_ROWS,
+                        FEWEST_PROGRAMS);
+    look_at_activities(model);
+    for (int kind = 0; kind < JM_POWER_KINDS; kind++) {
+        if (rows_with(rows, (jm_power_kind)kind) < FEWEST_ROWS) continue;
+        int status = jmi_train_kind(model, (jm_power_kind)kind, board, error);
+        if (status != JM_OK) return status;
+    }
+    return JM_OK;
+}
+
+int jm_power_model_train(jm_power_model **model, const char *path, const jm_train_options *options,
+                         jm_error *error) {
+    jm_train_options set;
+    jm_board board;
+    if (model == NULL || path == NULL)
+        return jmi_fail(error, JM_INVALID, "there are no rows to train on");
+    *model = NULL;
+    int status = jmi_take_struct(&set, sizeof set, options, "jm_train_options", error);
+    if (status != JM_OK) return status;
+    jm_power_model *m = jmi_alloc(1, sizeof *m);
+    if (m == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for a model");
+    status = jmi_training_read(&m->rows, path, error);
+    if (status == JM_OK && set.board == NULL && m->rows.board[0] == '\0')
+        status = jmi_fail(error, JM_INVALID, "%s does not tell the board: name it", path);
+    board.size = sizeof board;
+    if (status == JM_OK)
+        status = jm_board_find(set.board != NULL ? set.board : m->rows.board, &board, error);
+    if (status == JM_OK) {
+        m->board = jmi_strdup(board.name);
+        m->source = jmi_strdup(set.source != NULL ? set.source : path);
+        m->made = jmi_strdup(jm_version());
+        if (m->board == NULL || m->source == NULL || m->made == NULL)
+            status = jmi_fail(error, JM_MEMORY, "out of memory for a model");
+    }
+    if (status == JM_OK) status = train_all(m, &board, path, error);
+    if (status != JM_OK) {
+        jm_power_model_free(m);
+        return status;
+    }
+    *model = m;
+    return JM_OK;
+}

@@ -1,0 +1,390 @@
+/* A sentence and a table for a paper. */
+#include "logbook/views.h"
+#include "report/format.h"
+
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* What all rows come to; texts are lists. */
+typedef struct whole {
+    double runs, first_s, last_s, time_s, energy_j, u95_j, co2_g, co2_lower_g, co2_upper_g;
+    double without_energy, without_co2, least_pue, most_pue, least_g, most_g, least_year, most_year;
+    char *gpus, *cpus, *provenance, *versions, *countries, *sources;
+} whole;
+
+typedef struct writer {
+    jmi_text out;
+    bool latex;
+    jmi_style style;
+} writer;
+
+/* ---- asking ---- */
+
+static const char ask[] =
+    "SELECT count(*), min(begin_unix_s), max(begin_unix_s + coalesce(duration_s, 0)), "
+    "sum(duration_s), sum(energy_j), "
+    "1.96 * root(sum(u_random_j * u_random_j) + sum(u_systematic_j) * sum(u_systematic_j)), "
+    "sum(co2_g), sum(co2_lower_g), "
+    "CASE WHEN count(co2_upper_g) = count(co2_g) THEN sum(co2_upper_g) END, "
+    "count(*) - count(energy_j), count(*) - count(co2_g), "
+    "min(CASE WHEN co2_g IS NOT NULL THEN pue END), max(CASE WHEN co2_g IS NOT NULL THEN pue END), "
+    "min(intensity_g), max(intensity_g), min(intensity_year), max(intensity_year), "
+    "group_concat(DISTINCT gpu_model), group_concat(DISTINCT cpu_model), "
+    "group_concat(DISTINCT provenance), group_concat(DISTINCT version), "
+    "group_concat(DISTINCT country), group_concat(DISTINCT intensity_source) ";
+
+static int prepare(jmi_logbook *book, const char *select, const char *tail,
+                   const jm_log_filter *filter, sqlite3_stmt **statement, jm_error *error) {
+    jmi_text sql = {0};
+    jmi_text_add(&sql,
+                 "%s FROM (SELECT * FROM run WHERE %s ORDER BY id DESC LIMIT coalesce(?6, -1)) %s",
+                 select, jmi_log_where, tail);
+    int code = sql.failed ? SQLITE_NOMEM : jmi_log_functions(book->db);
+    if (code == SQLITE_OK) code = sqlite3_prepare_v2(book->db, sql.data, -1, statement, NULL);
+    jmi_text_free(&sql);
+    if (code != SQLITE_OK) return jmi_logbook_fail(book, "cannot read", error);
+    jmi_log_filter_bind(*statement, filter);
+    return JM_OK;
+}
+
+static double number(sqlite3_stmt *row, int column) {
+    return sqlite3_column_type(row, column) == SQLITE_NULL ? NAN
+                                                           : sqlite3_column_double(row, column);
+}
+
+/* Is the part among those of the list? */
+static bool has_part(const jmi_text *list, const char *part, size_t length) {
+    const char *at = list->data;
+    while (at != NULL && *at != '\0') {
+        size_t other = strcspn(at, ",");
+        if (other == length && memcmp(at, part, length) == 0) return true;
+        at += other;
+        at += strspn(at, ", ");
+    }
+    return false;
+}
+
+/* A list with ", " between its parts, each once; NULL: there are none. */
+static char *list(sqlite3_stmt *row, int column) {
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    jmi_text out = {0};
+    char *taken = NULL;
+    while (text != NULL && *text != '\0') {
+        size_t length = strcspn(text, ",");
+        if (!has_part(&out, text, length)) {
+            if (out.length > 0) jmi_text_append(&out, ", ", 2);
+            jmi_text_append(&out, text, length);
+        }
+        text += length;
+        text += strspn(text, ", ");
+    }
+    if (out.length > 0) jmi_text_take(&out, &taken, NULL);
+    return taken;
+}
+
+static int gather(jmi_logbook *book, const jm_log_filter *filter, whole *w, jm_error *error) {
+    sqlite3_stmt *row = NULL;
+    double *numbers[] = {&w->runs,        &w->first_s,        &w->last_s,      &w->time_s,
+                         &w->energy_j,    &w->u95_j,          &w->co2_g,       &w->co2_lower_g,
+                         &w->co2_upper_g, &w->without_energy, &w->without_co2, &w->least_pue,
+                         &w->most_pue,    &w->least_g,        &w->most_g,      &w->least_year,
+                         &w->most_year};
+    char **lists[] = {&w->gpus, &w->cpus, &w->provenance, &w->versions, &w->countries, &w->sources};
+    int status = prepare(book, ask, "", filter, &row, error);
+    if (status != JM_OK) return status;
+    int count = (int)JMI_COUNT(numbers);
+    if (sqlite3_step(row) == SQLITE_ROW) {
+        for (int i = 0; i < count; i++) *numbers[i] = number(row, i);
+        for (int i = 0; i < (int)JMI_COUNT(lists); i++) *lists[i] = list(row, count + i);
+    } else {
+        status = jmi_logbook_fail(book, "cannot read", error);
+    }
+    sqlite3_finalize(row);
+    if (status == JM_OK && w->runs == 0)
+        return jmi_fail(error, JM_NO_DATA, "the logbook has no such runs");
+    if (status == JM_OK && w->without_energy == w->runs)
+        return jmi_fail(error, JM_NO_DATA, "of none of these runs is the energy known");
+    return status;
+}
+
+static void free_whole(whole *w) {
+    free(w->gpus);
+    free(w->cpus);
+    free(w->provenance);
+    free(w->versions);
+    free(w->countries);
+    free(w->sources);
+}
+
+/* ---- writing ---- */
+
+/* What the format takes for something else is escaped. */
+static void add_text(writer *w, const char *text) {
+    static const char latex_special[] = "&%$#_{}", markdown_special[] = "|*_`<>[]\\";
+    for (; *text != '\0'; text++) {
+        const char *special = w->latex ? latex_special : markdown_special;
+        unsigned char c = (unsigned char)*text;
+        if (c < ' ' || c == 0x7F)
+            jmi_text_append(&w->out, " ", 1);
+        else if (w->latex && (c == '\\' || c == '~' || c == '^'))
+            jmi_text_add(&w->out, "%s",
+                         c == '\\'  ? "\\textbackslash{}"
+                         : c == '~' ? "\\textasciitilde{}"
+                                    : "\\textasciicircum{}");
+        else if (strchr(special, c) != NULL)
+            jmi_text_add(&w->out, "\\%c", c);
+        else
+            jmi_text_append(&w->out, text, 1);
+    }
+}
+
+/* A figure with its unit: signs and subscripts as the format has them. */
+static void add_figure(writer *w, const char *figure) {
+    static const struct {
+        const char *from, *latex;
+    } signs[] = {{"±", "$\\pm$"},     {"–", "--"},  {"µ", "$\\mu$"},
+                 {"CO2e", "CO$_2$e"}, {"%", "\\%"}, {" ", "~"}};
+    while (*figure != '\0') {
+        size_t i = 0;
+        while (w->latex && i < JMI_COUNT(signs) &&
+               strncmp(figure, signs[i].from, strlen(signs[i].from)) != 0)
+            i++;
+        if (w->latex && i < JMI_COUNT(signs)) {
+            jmi_text_add(&w->out, "%s", signs[i].latex);
+            figure += strlen(signs[i].from);
+        } else {
+            jmi_text_append(&w->out, figure++, 1);
+        }
+    }
+}
+
+static void add_figure_f(writer *w, const char *format, ...) JMI_PRINTF(2, 3);
+static void add_figure_f(writer *w, const char *format, ...) {
+    char text[200];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    add_figure(w, text);
+}
+
+static void add_energy(writer *w, double j, double u95_j) {
+    char text[JMI_FORMAT_SIZE];
+    add_figure(w, jmi_format_value(text, j / 3600, u95_j / 3600, "Wh", w->style));
+}
+
+static void add_carbon(writer *w, double g, double lower, double upper) {
+    char text[JMI_FORMAT_SIZE];
+    add_figure(w, jmi_format_within(text, g, lower, upper, "gCO2e", w->style));
+}
+
+static void add_day(writer *w, double unix_s) {
+    char text[32] = "";
+    time_t seconds = (time_t)unix_s;
+    struct tm parts;
+    if (gmtime_r(&seconds, &parts) != NULL) strftime(text, sizeof text, "%Y-%m-%d", &parts);
+    jmi_text_add(&w->out, "%s", text);
+}
+
+/* ---- the sentence ---- */
+
+static void say_runs(writer *w, const whole *all, const jm_log_filter *filter) {
+    char text[JMI_FORMAT_SIZE];
+    if (all->runs == 1)
+        jmi_text_add(&w->out, "One run");
+    else
+        jmi_text_add(&w->out, "%.0f runs", all->runs);
+    if (filter->project != NULL) {
+        jmi_text_add(&w->out, " of the project ");
+        add_text(w, filter->project);
+    }
+    jmi_text_add(&w->out, " (");
+    add_day(w, all->first_s);
+    char first[16], last[16];
+    snprintf(first, sizeof first, "%.0f", floor(all->first_s / 86400));
+    snprintf(last, sizeof last, "%.0f", floor(all->last_s / 86400));
+    if (strcmp(first, last) != 0) {
+        jmi_text_add(&w->out, " to ");
+        add_day(w, all->last_s);
+    }
+    jmi_text_add(&w->out, ", ");
+    add_figure(w, jmi_format_duration(text, all->time_s, w->style));
+    jmi_text_add(&w->out, " in all) used ");
+}
+
+static void say_devices(writer *w, const whole *all) {
+    if (all->gpus == NULL && all->cpus == NULL) return;
+    jmi_text_add(&w->out, " on ");
+    if (all->gpus != NULL) add_text(w, all->gpus);
+    if (all->gpus != NULL && all->cpus != NULL) jmi_text_add(&w->out, " and ");
+    if (all->cpus != NULL) add_text(w, all->cpus);
+}
+
+static void say_method(writer *w, const whole *all) {
+    jmi_text_add(&w->out, ", as joulemeter ");
+    add_text(w, all->versions != NULL ? all->versions : jm_version());
+    jmi_text_add(&w->out, " found (");
+    add_text(w, all->provenance != NULL ? all->provenance : "its readings");
+    jmi_text_add(&w->out, ").");
+    if (all->provenance != NULL && strstr(all->provenance, "modelled") != NULL)
+        jmi_text_add(&w->out, " What is modelled was not measured but estimated from utilisation.");
+    if (all->provenance != NULL && strstr(all->provenance, "simulated") != NULL)
+        jmi_text_add(&w->out, " Some devices are simulated: their energy is none that was used.");
+    if (all->without_energy > 0)
+        jmi_text_add(&w->out, " Of %.0f more the energy is not known.", all->without_energy);
+}
+
+static void add_range(writer *w, double least, double most, const char *format) {
+    char from[40], to[40];
+    snprintf(from, sizeof from, format, least);
+    snprintf(to, sizeof to, format, most);
+    if (strcmp(from, to) == 0)
+        add_figure(w, from);
+    else
+        add_figure_f(w, "%s to %s", from, to);
+}
+
+static void say_carbon(writer *w, const whole *all) {
+    if (isnan(all->co2_g)) return;
+    jmi_text_add(&w->out, " With a PUE of ");
+    add_range(w, all->least_pue, all->most_pue, "%.4g");
+    jmi_text_add(&w->out, " and a carbon intensity of ");
+    add_range(w, all->least_g, all->most_g, "%.4g");
+    add_figure(w, " gCO2e/kWh");
+    bool table = all->sources != NULL && (strstr(all->sources, "country") != NULL ||
+                                          strstr(all->sources, "time zone") != NULL);
+    if (all->countries != NULL || table) {
+        jmi_text_add(&w->out, " (");
+        if (all->countries != NULL) add_text(w, all->countries);
+        if (table) {
+            jmi_text_add(&w->out, "%s", all->countries != NULL ? "; " : "");
+            jmi_text_add(&w->out, "yearly mean, ");
+            add_range(w, all->least_year, all->most_year, "%.0f");
+            jmi_text_add(&w->out, ", from Our World in Data");
+        }
+        jmi_text_add(&w->out, ")");
+    }
+    jmi_text_add(&w->out, " this is ");
+    add_carbon(w, all->co2_g, all->co2_lower_g, all->co2_upper_g);
+    jmi_text_add(&w->out, ".");
+    if (all->without_co2 > all->without_energy)
+        jmi_text_add(&w->out, " Of %.0f runs the carbon is not known.", all->without_co2);
+}
+
+static void say_sentence(writer *w, const whole *all, const jm_log_filter *filter) {
+    say_runs(w, all, filter);
+    add_energy(w, all->energy_j, all->u95_j);
+    jmi_text_add(&w->out, " of electricity");
+    say_devices(w, all);
+    say_method(w, all);
+    say_carbon(w, all);
+    jmi_text_add(&w->out, " Intervals are at ");
+    add_figure(w, "95 %.");
+    jmi_text_add(&w->out, "\n\n");
+}
+
+/* ---- the table ---- */
+
+static const char by_project[] =
+    "SELECT coalesce(project, '-'), count(*), sum(duration_s), sum(energy_j), "
+    "1.96 * root(sum(u_random_j * u_random_j) + sum(u_systematic_j) * sum(u_systematic_j)), "
+    "sum(co2_g), sum(co2_lower_g), "
+    "CASE WHEN count(co2_upper_g) = count(co2_g) THEN sum(co2_upper_g) END ";
+
+static void between(writer *w) {
+    jmi_text_add(&w->out, w->latex ? " & " : " | ");
+}
+
+static void add_row(writer *w, const char *name, double runs, double time_s, double energy_j,
+                    double u95_j, double g, double lower, double upper) {
+    char text[JMI_FORMAT_SIZE];
+    jmi_text_add(&w->out, w->latex ? "  " : "| ");
+    add_text(w, name);
+    between(w);
+    jmi_text_add(&w->out, "%.0f", runs);
+    between(w);
+    add_figure(w, jmi_format_duration(text, time_s, w->style));
+    between(w);
+    add_energy(w, energy_j, u95_j);
+    between(w);
+    add_carbon(w, g, lower, upper);
+    jmi_text_add(&w->out, w->latex ? " \\\\\n" : " |\n");
+}
+
+static void add_head(writer *w) {
+    if (w->latex)
+        jmi_text_add(&w->out, "\\begin{tabular}{lrrrr}\n  \\hline\n"
+                              "  project & runs & time & energy & carbon \\\\\n  \\hline\n");
+    else
+        jmi_text_add(&w->out, "| project | runs | time | energy | carbon |\n"
+                              "|---|---:|---:|---:|---:|\n");
+}
+
+static int add_table(writer *w, jmi_logbook *book, const whole *all, const jm_log_filter *filter,
+                     jm_error *error) {
+    sqlite3_stmt *row = NULL;
+    int rows = 0, code = SQLITE_ROW;
+    int status =
+        prepare(book, by_project, "GROUP BY project ORDER BY project", filter, &row, error);
+    if (status != JM_OK) return status;
+    add_head(w);
+    while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+        rows++;
+        add_row(w, (const char *)sqlite3_column_text(row, 0), number(row, 1), number(row, 2),
+                number(row, 3), number(row, 4), number(row, 5), number(row, 6), number(row, 7));
+    }
+    if (code != SQLITE_DONE) status = jmi_logbook_fail(book, "cannot read", error);
+    sqlite3_finalize(row);
+    if (rows > 1) {
+        if (w->latex) jmi_text_add(&w->out, "  \\hline\n");
+        add_row(w, "total", all->runs, all->time_s, all->energy_j, all->u95_j, all->co2_g,
+                all->co2_lower_g, all->co2_upper_g);
+    }
+    if (w->latex) jmi_text_add(&w->out, "  \\hline\n\\end{tabular}\n");
+    return status;
+}
+
+static int write(writer *w, jmi_logbook *book, const jm_log_filter *filter, jm_error *error) {
+    whole all = {0};
+    int status = gather(book, filter, &all, error);
+    if (status == JM_OK) {
+        /* numbers have a point in every locale */
+        locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+        locale_t before = c != (locale_t)0 ? uselocale(c) : (locale_t)0;
+        say_sentence(w, &all, filter);
+        status = add_table(w, book, &all, filter, error);
+        if (c != (locale_t)0) {
+            uselocale(before);
+            freelocale(c);
+        }
+    }
+    free_whole(&all);
+    return status;
+}
+
+int jm_log_statement(const char *path, const jm_log_filter *filter, const char *format, char **text,
+                     jm_error *error) {
+    jm_log_filter ours;
+    jmi_logbook book;
+    if (text == NULL || format == NULL)
+        return jmi_fail(error, JM_INVALID, "a format and a place for the text are needed");
+    *text = NULL;
+    writer w = {.latex = strcmp(format, "latex") == 0, .style = {.utf8 = true}};
+    if (!w.latex && strcmp(format, "markdown") != 0)
+        return jmi_fail(error, JM_INVALID, "a statement is written as markdown or latex, not %.40s",
+                        format);
+    int status = jmi_log_filter_take(&ours, filter, error);
+    if (status == JM_OK) status = jmi_logbook_open(&book, path, false, error);
+    if (status == JM_NOT_FOUND)
+        return jmi_fail(error, JM_NO_DATA,
+                        "there is no logbook yet: joulemeter run --log keeps one");
+    if (status != JM_OK) return status;
+    status = write(&w, &book, &ours, error);
+    jmi_logbook_close(&book);
+    if (status == JM_OK) return jmi_text_take(&w.out, text, error);
+    jmi_text_free(&w.out);
+    return status;
+}

@@ -1,0 +1,211 @@
+/* Estimates: sums of the model's watts, weighted by time, flagged and widened where they must be.
+ */
+#include "tables.h"
+
+#include <jansson.h>
+
+#define ROW(id, kernel, ns) WIDE_ROW(id, "4242", "app", kernel, "0", "Tesla V100", ns)
+
+static const char text[] =
+    WIDE_HEAD WIDE_UNITS ROW("0", "first", "1,000,000") ROW("1", "second", "3,000,000");
+
+static jm_power_model *model;
+
+static int load(void **state) {
+    (void)state;
+    return jm_power_model_shipped(&model, NULL);
+}
+
+static int unload(void **state) {
+    (void)state;
+    jm_power_model_free(model);
+    return 0;
+}
+
+static double watts(jm_activity activity) {
+    return jm_power_model_watts(model, JM_POWER_AVERAGE, activity);
+}
+
+static jm_estimate *estimate_on(const jm_profile *profile, const char *board) {
+    jm_estimate_options options = JM_ESTIMATE_OPTIONS_INIT;
+    jm_estimate *estimate = NULL;
+    jm_error error = {0};
+    options.board = board;
+    if (jm_estimate_open(&estimate, profile, model, &options, &error) != JM_OK)
+        fail_msg("%s", error.message);
+    return estimate;
+}
+
+static jm_estimated kernel(const jm_estimate *e, uint32_t index, jm_power_kind kind) {
+    jm_estimated out = {.size = sizeof out};
+    assert_int_equal(jm_estimate_kernel(e, index, kind, &out), JM_OK);
+    return out;
+}
+
+static jm_estimated program(const jm_estimate *e, jm_power_kind kind) {
+    jm_estimated out = {.size = sizeof out};
+    assert_int_equal(jm_estimate_program(e, kind, &out), JM_OK);
+    return out;
+}
+
+static void watts_add_up(void **state) {
+    (void)state;
+    jm_profile *profile = read_text(text, JM_OK);
+    jm_estimate *e = estimate_on(profile, NULL);
+    jm_power_errors errors = {.size = sizeof errors};
+    jm_estimated p = kernel(e, 0, JM_POWER_AVERAGE);
+    double sum = 0;
+    double expected = watts(JM_ACTIVITY_CONSTANT) + 0.75 * watts(JM_ACTIVITY_SM_ACTIVE) +
+                      0.3 * watts(JM_ACTIVITY_PIPES) + 0.5 * watts(JM_ACTIVITY_L2) +
+                      0.5 * watts(JM_ACTIVITY_DRAM);
+    assert_near(p.power_w, expected);
+    assert_near(p.energy_j, expected * 1e-3);
+    for (int a = 0; a < JM_ACTIVITY_COUNT; a++) {
+        double share = jm_estimate_share(e, 0, (jm_activity)a);
+        if (share > 0) sum += share;
+    }
+    assert_near(sum, expected);
+    /* L2 at 0.5 is beyond 0.3, the most in training: said, and the interval is wider. */
+    jm_power_model_errors(model, JM_POWER_AVERAGE, &errors);
+    assert_true(p.flags & JM_ESTIMATE_OUTSIDE);
+    assert_string_equal(p.outside, "l2");
+    assert_true(p.upper_w > p.power_w * (1 + 1.2 * errors.half_width_pct / 100));
+    jm_estimate_free(e);
+    jm_profile_free(profile);
+}
+
+/* dram: 450 MB in 1 ms, and in 3 ms. */
+static void a_program_is_weighted_by_time(void **state) {
+    (void)state;
+    jm_profile *profile = read_text(text, JM_OK);
+    jm_estimate *e = estimate_on(profile, NULL);
+    jm_estimated a = kernel(e, 0, JM_POWER_AVERAGE), b = kernel(e, 1, JM_POWER_AVERAGE);
+    jm_estimated p = program(e, JM_POWER_AVERAGE);
+    assert_true(a.power_w > b.power_w + 1);
+    assert_near(p.power_w, (a.power_w + 3 * b.power_w) / 4);
+    assert_near(p.lower_w, (a.lower_w + 3 * b.lower_w) / 4);
+    assert_near(p.energy_j, a.energy_j + b.energy_j);
+    assert_near(program(e, JM_POWER_MIN).power_w, b.power_w);
+    assert_near(program(e, JM_POWER_PEAK).power_w, a.power_w);
+    assert_true(program(e, JM_POWER_PEAK).flags & JM_ESTIMATE_BY_KERNELS);
+    assert_false(p.flags & JM_ESTIMATE_BY_KERNELS);
+    assert_true(isnan(program(e, JM_POWER_PEAK).energy_j));
+    jm_estimate_free(e);
+    jm_profile_free(profile);
+}
+
+static void another_board_is_scaled_and_said(void **state) {
+    (void)state;
+    jm_profile *profile = read_text(text, JM_OK);
+    jm_estimate *own = estimate_on(profile, NULL), *sxm = estimate_on(profile, "V100-SXM2-16GB");
+    jm_estimate *h100 = estimate_on(profile, "NVIDIA H100 80GB HBM3");
+    jm_estimated a = kernel(own, 1, JM_POWER_AVERAGE), b = kernel(sxm, 1, JM_POWER_AVERAGE);
+    jm_estimated c = kernel(h100, 1, JM_POWER_AVERAGE);
+    jm_board board = {.size = sizeof board};
+    assert_false(a.flags & JM_ESTIMATE_OTHER_BOARD);
+    assert_true(b.flags & c.flags & JM_ESTIMATE_OTHER_BOARD);
+    assert_near(b.power_w, a.power_w); /* the same chip */
+    assert_true(b.upper_w > a.upper_w);
+    assert_true(c.power_w > 1.5 * a.power_w && c.power_w < 700);
+    assert_true(c.upper_w / c.power_w > b.upper_w / b.power_w);
+    assert_int_equal(jm_estimate_board(h100, 1, &board), JM_OK);
+    assert_string_equal(board.name, "H100 SXM");
+    jm_estimate_free(own);
+    jm_estimate_free(sxm);
+    jm_estimate_free(h100);
+    jm_profile_free(profile);
+}
+
+static void expect(const char *csv, const char *board, int status, const char *words) {
+    jm_profile *profile = read_text(csv, JM_OK);
+    jm_estimate_options options = JM_ESTIMATE_OPTIONS_INIT;
+    jm_estimate *e = (void *)1;
+    jm_error error = {0};
+    options.board = board;
+    int got = jm_estimate_open(&e, profile, model, &options, &error);
+    if (got != status || strstr(error.message, words) == NULL)
+        fail_msg("%s: %s", jm_status_name(got), error.message);
+    assert_null(e);
+    jm_profile_free(profile);
+}
+
+static void what_is_missing_is_named(void **state) {
+    (void)state;
+    expect(
+        "ID,Kernel Name,gpu__time_duration.sum\n0,k,1\n", NULL, JM_NO_DATA,
+        "sm_active (smsp__cycles_active.avg.pct_of_peak_sustained_elapsed); pipes (sm__pipe_alu");
+    expect(text, "Voodoo", JM_NOT_FOUND, "'Voodoo' are not known");
+    expect(WIDE_HEAD WIDE_UNITS WIDE_ROW("0", "1", "a", "k", "0", "Riva TNT", "1"), NULL,
+           JM_NOT_FOUND, "'Riva TNT' are not known");
+}
+
+static void a_details_page_is_approximate_and_no_duration_unweighted(void **state) {
+    (void)state;
+    static const char details[] =
+        "ID,Kernel Name,Elapsed Cycles,SM Active Cycles,Executed Ipc Elapsed,DRAM Throughput,"
+        "L2 Cache Throughput\n,,cycle,cycle,inst/cycle,%,%\n0,k,1000,900,1.5,50,20\n";
+    jm_profile *profile = read_text(details, JM_OK);
+    jm_estimate *e = estimate_on(profile, NULL);
+    jm_estimated p = program(e, JM_POWER_AVERAGE);
+    assert_true(p.flags & JM_ESTIMATE_APPROXIMATE);
+    assert_true(p.flags & JM_ESTIMATE_UNWEIGHTED);
+    assert_true(isnan(p.energy_j));
+    assert_true(p.power_w > 100 && p.power_w < 300);
+    jm_estimate_free(e);
+    jm_profile_free(profile);
+}
+
+static void texts(void **state) {
+    (void)state;
+    static const char odd[] = WIDE_HEAD WIDE_UNITS ROW("0", "k<\"\"a\"\", b>\xFF", "1,000,000");
+    jm_profile *profile = read_text(odd, JM_OK);
+    jm_estimate *e = estimate_on(profile, NULL);
+    char *csv, *json;
+    assert_int_equal(jm_estimate_features_csv(e, "my,program", &csv, NULL), JM_OK);
+    assert_non_null(strstr(csv, "\n\"my,program\",\"k<\"\"a\"\", b>\xFF\",Tesla V100,1,0.001,,"));
+    jm_free(csv);
+    assert_int_equal(jm_estimate_predictions_csv(e, &csv, NULL), JM_OK);
+    assert_non_null(strstr(csv, "\n,,0.001,peak,"));
+    assert_non_null(
+        strstr(csv, ",by_kernels outside,l2\n") ? csv : strstr(csv, ",outside by_kernels,l2\n"));
+    jm_free(csv);
+    assert_int_equal(jm_estimate_json(e, &json, NULL), JM_OK);
+    json_t *root = json_loads(json, 0, NULL);
+    assert_non_null(root);
+    json_t *first = json_array_get(json_object_get(root, "kernels"), 0);
+    assert_string_equal(json_string_value(json_object_get(first, "kernel")), "k<\"a\", b>?");
+    json_decref(root);
+    jm_free(json);
+    jm_estimate_free(e);
+    jm_profile_free(profile);
+}
+
+static void nothing_is_legal(void **state) {
+    (void)state;
+    jm_estimated out = {.size = sizeof out};
+    jm_estimate *e;
+    char *csv;
+    jm_estimate_free(NULL);
+    assert_int_equal(jm_estimate_open(&e, NULL, model, NULL, NULL), JM_INVALID);
+    assert_int_equal(jm_estimate_kernel(NULL, 0, JM_POWER_AVERAGE, &out), JM_INVALID);
+    assert_int_equal(jm_estimate_program(NULL, JM_POWER_AVERAGE, &out), JM_INVALID);
+    assert_int_equal(jm_estimate_json(NULL, &csv, NULL), JM_INVALID);
+    assert_true(isnan(jm_estimate_share(NULL, 0, JM_ACTIVITY_DRAM)));
+    jm_profile *profile;
+    jm_profile_new(&profile, NULL);
+    assert_int_equal(jm_estimate_open(&e, profile, model, NULL, NULL), JM_NO_DATA);
+    jm_profile_free(profile);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(watts_add_up),
+        cmocka_unit_test(a_program_is_weighted_by_time),
+        cmocka_unit_test(another_board_is_scaled_and_said),
+        cmocka_unit_test(what_is_missing_is_named),
+        cmocka_unit_test(a_details_page_is_approximate_and_no_duration_unweighted),
+        cmocka_unit_test(texts),
+        cmocka_unit_test(nothing_is_legal),
+    };
+    return cmocka_run_group_tests(tests, load, unload);
+}

@@ -1,0 +1,230 @@
+/* Training on rows whose truth is known, and validation that does not look at what it leaves out.
+ */
+#include "estimate/model.h"
+
+#include "tables.h"
+
+#include <unistd.h>
+
+static uint64_t seed = 7;
+
+static double uniform(void) {
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (double)(seed >> 11) / 9007199254740992.0;
+}
+
+static double normal(void) {
+    double sum = -6;
+    for (int i = 0; i < 12; i++) sum += uniform();
+    return sum;
+}
+
+typedef struct row {
+    char program[16];
+    double sm, pipes, l2, dram, tensor, watts;
+} row;
+
+static const double truth[6] = {60, 40, 90, 15, 30, 70}; /* constant, sm, pipes, l2, dram, tensor */
+
+static row random_row(int program, double noise) {
+    row r = {.sm = 0.3 + 0.7 * uniform(),
+             .pipes = uniform(),
+             .l2 = 0.5 * uniform(),
+             .dram = uniform(),
+             .tensor = uniform() < 0.5 ? 0 : uniform()};
+    snprintf(r.program, sizeof r.program, "p%d", program);
+    r.watts = (truth[0] + truth[1] * r.sm + truth[2] * r.pipes + truth[3] * r.l2 +
+               truth[4] * r.dram + truth[5] * r.tensor) *
+              (1 + noise * normal());
+    return r;
+}
+
+static void write_rows(char *path, const row *rows, size_t count, bool kinds) {
+    int fd = mkstemp(path);
+    FILE *out = fdopen(fd, "w");
+    assert_non_null(out);
+    fprintf(out,
+            "program,kernel,board,duration_s,power_avg_w%s,sm_active,pipes,l2,dram,tensor,"
+            "nvlink\n",
+            kinds ? ",power_min_w,power_peak_w" : "");
+    for (size_t i = 0; i < count; i++) {
+        fprintf(out, "%s,\"k,%zu\",Tesla V100,1,%.9g", rows[i].program, i, rows[i].watts);
+        if (kinds) fprintf(out, ",%.9g,%.9g", 0.8 * rows[i].watts, 1.1 * rows[i].watts);
+        fprintf(out, ",%.9g,%.9g,%.9g,%.9g,%.9g,\n", rows[i].sm, rows[i].pipes, rows[i].l2,
+                rows[i].dram, rows[i].tensor);
+    }
+    fclose(out);
+}
+
+static jm_power_model *train(const row *rows, size_t count, bool kinds) {
+    char path[] = "/tmp/jm-rows-XXXXXX";
+    jm_power_model *model = NULL;
+    jm_error error = {0};
+    write_rows(path, rows, count, kinds);
+    int status = jm_power_model_train(&model, path, NULL, &error);
+    unlink(path);
+    if (status != JM_OK) fail_msg("%s", error.message);
+    return model;
+}
+
+static void exact_rows_give_exact_watts(void **state) {
+    (void)state;
+    row rows[60];
+    jm_power_errors e = {.size = sizeof e};
+    for (int i = 0; i < 60; i++) rows[i] = random_row(i / 3, 0);
+    jm_power_model *model = train(rows, 60, true);
+    static const jm_activity which[] = {JM_ACTIVITY_CONSTANT, JM_ACTIVITY_SM_ACTIVE,
+                                        JM_ACTIVITY_PIPES,    JM_ACTIVITY_L2,
+                                        JM_ACTIVITY_DRAM,     JM_ACTIVITY_TENSOR};
+    for (size_t i = 0; i < 6; i++) {
+        double watts = jm_power_model_watts(model, JM_POWER_AVERAGE, which[i]);
+        if (fabs(watts - truth[i]) > 0.01) fail_msg("%s: %g", jm_activity_name(which[i]), watts);
+        assert_true(fabs(jm_power_model_watts(model, JM_POWER_MIN, which[i]) - 0.8 * truth[i]) <
+                    0.01);
+        assert_true(fabs(jm_power_model_watts(model, JM_POWER_PEAK, which[i]) - 1.1 * truth[i]) <
+                    0.01);
+    }
+    assert_true(isnan(jm_power_model_watts(model, JM_POWER_AVERAGE, JM_ACTIVITY_NVLINK)));
+    jm_power_model_errors(model, JM_POWER_AVERAGE, &e);
+    assert_true(e.trained && e.rows == 60 && e.programs == 20);
+    assert_true(e.program_pct < 0.01 && e.kernel_pct < 0.01);
+    jm_power_model_free(model);
+}
+
+/* Power of the program that is left out plays no part in its estimate, nor in its interval. */
+static void what_is_left_out_is_not_seen(void **state) {
+    (void)state;
+    row rows[40];
+    jm_power_fold before = {.size = sizeof before}, after = {.size = sizeof after};
+    for (int i = 0; i < 40; i++) rows[i] = random_row(i / 2, 0.1);
+    jm_power_model *model = train(rows, 40, false);
+    assert_int_equal(jm_power_model_fold(model, JM_POWER_AVERAGE, 10, &before), JM_OK);
+    assert_int_equal(jm_power_model_fold(model, JM_POWER_AVERAGE, 40, &after), JM_NOT_FOUND);
+    assert_int_equal(jm_power_model_fold(model, JM_POWER_MIN, 0, &after), JM_NOT_FOUND);
+    rows[10].watts *= 3;
+    rows[11].watts /= 2;
+    jm_power_model *changed = train(rows, 40, false);
+    jm_power_model_fold(changed, JM_POWER_AVERAGE, 10, &after);
+    assert_string_equal(after.program, "p5");
+    assert_string_equal(after.kernel, "k,10");
+    assert_near(after.program_w, before.program_w);
+    assert_near(after.lower_w, before.lower_w);
+    assert_near(after.upper_w, before.upper_w);
+    assert_true(fabs(after.measured_w / before.measured_w - 3) < 1e-6);
+    assert_true(after.kernel_w != before.kernel_w); /* its other row was seen there */
+    jm_power_model_free(model);
+    jm_power_model_free(changed);
+}
+
+/* On fresh rows of the same kind the intervals hold 95 %. */
+static void intervals_hold(void **state) {
+    (void)state;
+    size_t held = 0, of = 0;
+    enum { MODELS = 20, ROWS = 40, FRESH = 200 };
+    for (int m = 0; m < MODELS; m++) {
+        row rows[ROWS];
+        for (int i = 0; i < ROWS; i++) rows[i] = random_row(i, 0.08);
+        jm_power_model *model = train(rows, ROWS, false);
+        for (int i = 0; i < FRESH; i++, of++) {
+            row r = random_row(0, 0.08);
+            double x[JM_ACTIVITY_COUNT] = {0};
+            x[JM_ACTIVITY_CONSTANT] = 1;
+            x[JM_ACTIVITY_SM_ACTIVE] = r.sm;
+            x[JM_ACTIVITY_PIPES] = r.pipes;
+            x[JM_ACTIVITY_L2] = r.l2;
+            x[JM_ACTIVITY_DRAM] = r.dram;
+            x[JM_ACTIVITY_TENSOR] = r.tensor;
+            double w = jmi_fit_predict(model->fit[JM_POWER_AVERAGE].watts, x);
+            held += fabs(r.watts - w) <= model->fit[JM_POWER_AVERAGE].half_width * w;
+        }
+        jm_power_model_free(model);
+    }
+    double share = (double)held / (double)of;
+    if (share < 0.93 || share > 0.985) fail_msg("%.1f %% in the 95 %% interval", 100 * share);
+}
+
+/* Where there is nothing to learn, the model is about as wrong as the mean, and says so. */
+static void noise_is_not_learnt(void **state) {
+    (void)state;
+    row rows[60];
+    jm_power_errors e = {.size = sizeof e};
+    for (int i = 0; i < 60; i++) {
+        rows[i] = random_row(i / 2, 0);
+        rows[i].watts = 150 * (1 + 0.2 * normal());
+    }
+    jm_power_model *model = train(rows, 60, false);
+    jm_power_model_errors(model, JM_POWER_AVERAGE, &e);
+    assert_true(e.program_pct > 10 && e.program_pct < 1.3 * e.program_mean_pct);
+    assert_true(e.half_width_pct > 25);
+    jm_power_model_free(model);
+}
+
+static void expect(const char *csv, const char *board, int status, const char *words) {
+    char path[] = "/tmp/jm-rows-XXXXXX";
+    jm_power_model *model = (void *)1;
+    jm_error error = {0};
+    jm_train_options options = JM_TRAIN_OPTIONS_INIT;
+    options.board = board;
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, csv, strlen(csv)), strlen(csv));
+    close(fd);
+    int got = jm_power_model_train(&model, path, &options, &error);
+    unlink(path);
+    if (got != status || strstr(error.message, words) == NULL)
+        fail_msg("%s: %s", jm_status_name(got), error.message);
+    assert_null(model);
+}
+
+#define HEAD "program,kernel,board,power_avg_w,pipes\n"
+
+static void wrong_rows_are_named(void **state) {
+    (void)state;
+    expect("", NULL, JM_FORMAT, "is empty");
+    expect("a,b\n1,2\n", NULL, JM_FORMAT, "program, kernel and power_avg_w must be there");
+    expect(HEAD "p,k,V100,1\n", NULL, JM_FORMAT, "line 2: 4 fields, not 5");
+    expect(HEAD "p,k,V100,hot,1\n", NULL, JM_FORMAT, "line 2: 'hot' cannot be power_avg_w");
+    expect(HEAD "p,k,V100,0,1\n", NULL, JM_FORMAT, "line 2: '0' cannot be power_avg_w");
+    expect(HEAD "p,k,V100,100,-1\n", NULL, JM_FORMAT, "line 2: '-1' cannot be pipes");
+    expect(HEAD "p,k,V100,100,1e9\n", NULL, JM_FORMAT, "line 2: '1e9' cannot be pipes");
+    expect(HEAD "p,k,V100,100,1\np,k,A100,100,1\n", NULL, JM_FORMAT, "rows of two boards");
+    expect("program,kernel,power_avg_w,power_avg_w\np,k,1,1\n", NULL, JM_FORMAT, "there twice");
+    expect("program,kernel,power_avg_w\np,k,1\n", NULL, JM_INVALID, "does not tell the board");
+    expect(HEAD "p,k,Voodoo 2,100,1\n", NULL, JM_NOT_FOUND, "'Voodoo 2' are not known");
+    expect(HEAD "p,k,V100,100,1\nq,k,V100,100,1\n", NULL, JM_NO_DATA,
+           "2 rows of 2 programs are too few");
+    expect(HEAD "p,k,V100,100,1\n", "a100", JM_NO_DATA, "too few");
+}
+
+/* Columns that some rows lack, or that are 0 everywhere, cannot be learnt from. */
+static void incomplete_columns_are_left_out(void **state) {
+    (void)state;
+    jmi_text text = {0};
+    char path[] = "/tmp/jm-rows-XXXXXX";
+    jm_power_model *model;
+    jmi_text_add(&text, "program,kernel,board,power_avg_w,pipes,l1,shared\n");
+    for (int i = 0; i < 20; i++)
+        jmi_text_add(&text, "p%d,k,V100,%d,0.%02d,%s,0\n", i / 2, 100 + i, 2 * i + 10,
+                     i == 7 ? "n/a" : "0.5");
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, text.data, text.length), text.length);
+    close(fd);
+    assert_int_equal(jm_power_model_train(&model, path, NULL, NULL), JM_OK);
+    unlink(path);
+    jmi_text_free(&text);
+    assert_true(isnan(jm_power_model_watts(model, JM_POWER_AVERAGE, JM_ACTIVITY_L1)));
+    assert_true(isnan(jm_power_model_watts(model, JM_POWER_AVERAGE, JM_ACTIVITY_SHARED)));
+    assert_false(isnan(jm_power_model_watts(model, JM_POWER_AVERAGE, JM_ACTIVITY_PIPES)));
+    jm_power_model_free(model);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exact_rows_give_exact_watts),
+        cmocka_unit_test(what_is_left_out_is_not_seen),
+        cmocka_unit_test(intervals_hold),
+        cmocka_unit_test(noise_is_not_learnt),
+        cmocka_unit_test(wrong_rows_are_named),
+        cmocka_unit_test(incomplete_columns_are_left_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

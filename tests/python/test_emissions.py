@@ -1,0 +1,159 @@
+"""CodeCarbon's trackers: names, columns, and what differs."""
+import csv
+import math
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+import joulemeter as jm
+from joulemeter.emissions import EmissionsTracker, OfflineEmissionsTracker, track_emissions
+
+GPU = "h100,constant:200,noise=0,seed=1"
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("JOULEMETER_")]:
+        if name not in ("JOULEMETER_SIMGPU_LIBRARY", "JOULEMETER_SHARED_DATA"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.chdir(tmp_path)
+
+
+def tracker(**options):
+    options.setdefault("country_iso_code", "FRA")
+    return EmissionsTracker(simulate=GPU, cpu=False, **options)
+
+
+def rows_of(path="emissions.csv"):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_start_and_stop():
+    t = tracker(project_name="p", pue=1.2, experiment_id="e", measure_power_secs=15,
+                log_level="error", save_to_api=False)
+    t.start()
+    time.sleep(0.6)
+    kg = t.stop()
+    assert kg == t.final_emissions == t.final_emissions_data.emissions
+    (row,) = rows_of()
+    assert float(row["emissions"]) == pytest.approx(kg)
+    energy = float(row["energy_consumed"])
+    assert energy == pytest.approx(float(row["gpu_energy"]))
+    assert t.last.energy.lower_j <= 200 * float(row["duration"]) <= t.last.energy.upper_j
+    assert kg == pytest.approx(energy * 1.2 * 56.039e-3)
+    assert float(row["emissions_rate"]) == pytest.approx(kg / float(row["duration"]))
+    assert row["project_name"] == "p" and row["experiment_id"] == "e"
+    assert row["country_iso_code"] == "FRA" and row["country_name"] == "France"
+    assert row["cpu_energy"] == "" and row["longitude"] == ""  # not known is not 0
+    assert row["pue"] == "1.2" and row["on_cloud"] == "N"
+    assert row["codecarbon_version"] == f"joulemeter {jm.__version__}"
+    assert not os.path.exists("state")  # nothing was logged: nobody asked
+
+
+def test_codecarbons_columns():
+    code = ("import dataclasses; from codecarbon.output_methods.emissions_data import EmissionsData"
+            "; print(*(field.name for field in dataclasses.fields(EmissionsData)))")
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True,
+                          text=True, timeout=120)
+    if done.returncode != 0:
+        pytest.skip("CodeCarbon is not installed")
+    with tracker() as t:
+        pass
+    theirs, ours = done.stdout.split(), list(t.final_emissions_data.values)
+    assert [name for name in ours if name in theirs] == [n for n in theirs if n in ours]
+    assert len(set(theirs) & set(ours)) >= 32  # versions differ in some
+
+
+def test_a_file_of_codecarbon_goes_on(tmp_path):
+    (tmp_path / "emissions.csv").write_text("timestamp,emissions,extra\nx,1,2\n", encoding="utf-8")
+    with tracker() as t:
+        time.sleep(0.1)
+    first, second = rows_of()
+    assert first == {"timestamp": "x", "emissions": "1", "extra": "2"}
+    assert float(second["emissions"]) == t.final_emissions and second["extra"] == ""
+
+
+def test_tasks_and_order():
+    t = tracker(output_dir="out/deep", output_file="e.csv")
+    t.start_task("load")
+    t.start_task("train")
+    assert t.stop_task().experiment_id == "train"
+    assert t.stop_task("load").experiment_id == "load"
+    with pytest.raises(RuntimeError, match="no task"):
+        t.stop_task()
+    with pytest.raises(RuntimeError, match="without start"):
+        t.stop()
+    t.start()
+    with pytest.raises(RuntimeError, match="twice"):
+        t.start()
+    t.stop()
+    assert [row["experiment_id"] for row in rows_of("out/deep/e.csv")] == ["train", "load", ""]
+
+
+def test_a_failure_inside_comes_through():
+    with pytest.raises(KeyError):
+        with tracker(log=True):
+            raise KeyError("x")
+    (row,) = jm.logged_runs()
+    assert row["outcome"] == "KeyError" and row["kind"] == "tracker"
+    assert len(rows_of()) == 1
+
+
+def test_a_log_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("JOULEMETER_LOG_PATH", str(tmp_path / "file" / "log.db"))
+    t = tracker(log=True)
+    t.start()
+    with pytest.warns(jm.JoulemeterWarning, match="not in the logbook"):
+        t.stop()
+    assert len(rows_of()) == 1 and t.last.id is None
+
+
+def test_the_decorator():
+    @track_emissions(country_iso_code="FRA", simulate=GPU, cpu=False, offline=True)
+    def work(x):
+        return x + 1
+
+    assert work(1) == 2 and work(2) == 3
+    assert len(rows_of()) == 2
+
+
+def test_without_a_country_it_says_so():
+    t = tracker(country_iso_code=None)
+    t.start()
+    time.sleep(0.2)
+    with pytest.warns(jm.JoulemeterWarning, match="no carbon is known.*time zone UTC"):
+        assert t.stop() is None
+    (row,) = rows_of()
+    assert row["emissions"] == "" and float(row["energy_consumed"]) > 0
+
+
+def test_other_intensities_and_files(tmp_path):
+    with tracker(force_carbon_intensity_g_co2e_kwh=100, save_to_file=False, wue=2) as t:
+        time.sleep(0.1)
+    data = t.final_emissions_data
+    assert data.emissions == pytest.approx(data.energy_consumed * 0.1)
+    assert data.water_consumed == pytest.approx(2 * data.energy_consumed)
+    assert not os.path.exists("emissions.csv")
+    hour = int(time.time()) // 3600 * 3600
+    (tmp_path / "grid.csv").write_text(
+        f"time,intensity\n{hour},50\n{hour + 3600},70\n{hour + 7200},70\n", encoding="utf-8")
+    with OfflineEmissionsTracker(force_carbon_intensity_g_co2e_kwh=str(tmp_path / "grid.csv"),
+                                 simulate=GPU, cpu=False) as t:
+        time.sleep(0.1)
+    share = t.final_emissions_data.emissions / t.final_emissions_data.energy_consumed * 1000
+    assert 50 - 1e-9 <= share <= 70 + 1e-9 and math.isfinite(share)
+
+
+def test_options_that_are_none():
+    with pytest.raises(LookupError, match="no country 'XYZ'"):
+        tracker(country_iso_code="XYZ")
+    with pytest.raises(TypeError):
+        tracker(nonsense=1).start()
