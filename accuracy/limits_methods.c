@@ -39,7 +39,7 @@ size_t choose_fixed(const readings *r, jm_objective_kind kind, size_t probes) {
 /* ---- monotone cubic splines (Fritsch and Carlson 1980) ---- */
 
 static void slopes(size_t n, const double *x, const double *y, double *slope) {
-    double step[MOST_PROBES], rise[MOST_PROBES];
+    double step[MOST_PROBES] = {0}, rise[MOST_PROBES] = {0};
     for (size_t i = 0; i + 1 < n; i++) {
         step[i] = x[i + 1] - x[i];
         rise[i] = (y[i + 1] - y[i]) / step[i];
@@ -62,7 +62,8 @@ static double spline(size_t n, const double *x, const double *y, const double *s
 }
 
 size_t choose_spline(const readings *r, jm_objective_kind kind, size_t probes) {
-    double x[MOST_PROBES], t[MOST_PROBES], p[MOST_PROBES], by_t[MOST_PROBES], by_p[MOST_PROBES];
+    double x[MOST_PROBES] = {0}, t[MOST_PROBES] = {0}, p[MOST_PROBES] = {0};
+    double by_t[MOST_PROBES] = {0}, by_p[MOST_PROBES] = {0};
     double time_s[JOB_LIMITS], power_w[JOB_LIMITS];
     if (probes > r->count) probes = r->count;
     for (size_t i = 0; i < probes; i++) {

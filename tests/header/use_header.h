@@ -9,6 +9,8 @@ static int use_header(void) {
     jm_energy_options energy = JM_ENERGY_OPTIONS_INIT;
     jm_report_options report = JM_REPORT_OPTIONS_INIT;
     jm_calibrate_options calibrate = JM_CALIBRATE_OPTIONS_INIT;
+    jm_tuner_options tuner = JM_TUNER_OPTIONS_INIT;
+    jm_trial_meter_options meter = JM_TRIAL_METER_OPTIONS_INIT;
     char version[32];
     jm_limits_options limits = JM_LIMITS_OPTIONS_INIT;
     int bad = 0;
@@ -23,6 +25,8 @@ static int use_header(void) {
     bad += energy.size != sizeof energy || energy.method != JM_METHOD_AUTO;
     bad += report.size != sizeof report || report.energy != NULL;
     bad += calibrate.size != sizeof calibrate || calibrate.session != NULL;
+    bad += tuner.size != sizeof tuner || tuner.objective.kind != JM_OBJECTIVE_ED2P;
+    bad += meter.size != sizeof meter || meter.max_s != 0;
     bad += limits.size != sizeof limits || limits.pid != 0;
     jm_free(NULL);
     printf("1..1\n%s 1 - the header compiles and its macros hold\n", bad == 0 ? "ok" : "not ok");

