@@ -120,14 +120,10 @@ static void show_program(const estimate_view *v, output *out) {
 
 static void note(output *out, const char *format, ...) CLI_PRINTF(2, 3);
 static void note(output *out, const char *format, ...) {
-    char *text = NULL;
     va_list args;
     va_start(args, format);
-    int length = vasprintf(&text, format, args);
+    grid_add_sentence(out, terminal_width(STDOUT_FILENO), "", "", format, args);
     va_end(args);
-    if (length < 0) return;
-    grid_add_wrapped(out, text, 2, terminal_width(STDOUT_FILENO));
-    free(text);
 }
 
 static void show_flags(const estimate_view *v, output *out) {

@@ -2,6 +2,7 @@
 
 #include "terminal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
@@ -65,6 +66,16 @@ void grid_add_wrapped(output *out, const char *text, size_t indent, size_t width
         text += bytes + strspn(text + bytes, " ");
     }
     output_add(out, "\n");
+}
+
+void grid_add_sentence(output *out, size_t width, const char *color, const char *plain,
+                       const char *format, va_list args) {
+    char *text = NULL;
+    if (vasprintf(&text, format, args) < 0) return;
+    output_add(out, "%s", color);
+    grid_add_wrapped(out, text, 2, width);
+    output_add(out, "%s", color[0] != '\0' ? plain : "");
+    free(text);
 }
 
 void grid_open(grid *g, size_t columns) {

@@ -4,6 +4,8 @@
 
 #include "output.h"
 
+#include <stdarg.h>
+
 typedef struct grid {
     size_t columns;
     size_t rows;
@@ -31,5 +33,8 @@ size_t grid_text_columns(const char *text);
 void grid_add_text(output *out, const char *text, size_t columns);
 /* Adds text broken into lines of `width` at spaces, each after `indent` spaces. */
 void grid_add_wrapped(output *out, const char *text, size_t indent, size_t width);
+/* A sentence likewise, indented by two, in a color (that ends with `plain`) or "". */
+void grid_add_sentence(output *out, size_t width, const char *color, const char *plain,
+                       const char *format, va_list args);
 
 #endif

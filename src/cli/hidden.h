@@ -4,7 +4,9 @@
 
 #include "cli.h"
 
-enum { HIDDEN_WORDS = 4096 }; /* bytes that are of use as last words */
+/* Says how `step` of a command ended that failed, with its last words; streams NULL: they were
+ * seen. Returns its exit code. */
+int hidden_fail(const cli_command *command, const char *step, int status, const int *streams);
 
 /* Descriptors 0, 1 and 2 for child.streams. 0 or errno. */
 int hidden_open(int streams[3]);
@@ -13,7 +15,5 @@ void hidden_close(int streams[3]);
 void hidden_forget(const int streams[3]);
 /* A program that writes without end must not fill the memory: to be called now and then. */
 void hidden_thin_out(const int streams[3]);
-/* The last whole lines; "" if there are none. */
-void hidden_read(const int streams[3], char *text, size_t size);
 
 #endif

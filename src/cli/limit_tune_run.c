@@ -36,21 +36,9 @@ int tune_fail(const tune *t, const jm_error *error) {
 }
 
 static int fail_command(tune *t) {
-    char words[HIDDEN_WORDS] = "", how[80];
-    int status = t->child.status, code = exit_code_of(status);
-    if (t->hidden) hidden_read(t->streams, words, sizeof words);
-    if (WIFSIGNALED(status))
-        snprintf(how, sizeof how, "was ended by signal %d (%s)", WTERMSIG(status),
-                 strsignal(WTERMSIG(status)));
-    else
-        snprintf(how, sizeof how, "ended with exit code %d", code);
-    cli_fail(&limit_tune, code, "run %zu of the command %s%s", t->runs, how,
-             words[0] != '\0' ? "; its last words:"
-             : t->hidden      ? "; --show-output shows what it says"
-                              : "");
-    write_all(STDERR_FILENO, words, strlen(words));
-    if (words[0] != '\0' && words[strlen(words) - 1] != '\n') write_all(STDERR_FILENO, "\n", 1);
-    return code;
+    char step[40];
+    snprintf(step, sizeof step, "run %zu of the command", t->runs);
+    return hidden_fail(&limit_tune, step, t->child.status, t->hidden ? t->streams : NULL);
 }
 
 /* ---- one run ---- */

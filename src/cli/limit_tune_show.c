@@ -200,16 +200,10 @@ static void add_curve(view *v) {
 /* ---- what it means ---- */
 
 static void sentence(view *v, const char *color, const char *format, ...) {
-    char *text = NULL;
     va_list args;
     va_start(args, format);
-    int length = vasprintf(&text, format, args);
+    grid_add_sentence(&v->out, v->width, color, v->plain, format, args);
     va_end(args);
-    if (length < 0) return;
-    output_add(&v->out, "%s", color);
-    grid_add_wrapped(&v->out, text, 2, v->width);
-    output_add(&v->out, "%s", color[0] != '\0' ? v->plain : "");
-    free(text);
 }
 
 static void add_advice(view *v) {

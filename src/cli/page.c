@@ -45,16 +45,10 @@ void page_heading(page *p, const results *r, const char *what) {
 }
 
 void page_sentence(page *p, const char *color, const char *format, ...) {
-    char *text = NULL;
     va_list args;
     va_start(args, format);
-    int length = vasprintf(&text, format, args);
+    grid_add_sentence(&p->out, p->width, color, p->plain, format, args);
     va_end(args);
-    if (length < 0) return;
-    output_add(&p->out, "%s", color);
-    grid_add_wrapped(&p->out, text, 2, p->width);
-    output_add(&p->out, "%s", color[0] != '\0' ? p->plain : "");
-    free(text);
 }
 
 void page_notes(page *p, const results *r) {

@@ -21,30 +21,10 @@ typedef struct ongoing {
     bool paused;
 } ongoing;
 
-/* ---- what it wrote to stderr while hidden ---- */
-
-static void read_errors(const experiment *e, char *text, size_t size) {
-    text[0] = '\0';
-    if (!e->set.show_output) hidden_read(e->streams, text, size);
-}
-
 static int fail(const experiment *e, int status) {
-    char text[HIDDEN_WORDS], how[64], step[STEP];
-    int code = exit_code_of(status);
+    char step[STEP];
     experiment_step(e, step, sizeof step);
-    read_errors(e, text, sizeof text);
-    if (WIFSIGNALED(status))
-        snprintf(how, sizeof how, "was ended by signal %d (%s)", WTERMSIG(status),
-                 strsignal(WTERMSIG(status)));
-    else
-        snprintf(how, sizeof how, "ended with exit code %d", code);
-    cli_fail(e->command, code, "%s %s%s", step, how,
-             text[0] != '\0'      ? "; its last words:"
-             : e->set.show_output ? ""
-                                  : "; --show-output shows what it says");
-    write_all(STDERR_FILENO, text, strlen(text));
-    if (text[0] != '\0' && text[strlen(text) - 1] != '\n') write_all(STDERR_FILENO, "\n", 1);
-    return code;
+    return hidden_fail(e->command, step, status, e->set.show_output ? NULL : e->streams);
 }
 
 /* ---- progress ---- */
