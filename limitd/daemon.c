@@ -139,14 +139,6 @@ static int listen_at(const char *path, const struct gate *gate) {
     return -1;
 }
 
-static void make_folder_of(const char *path) {
-    char folder[4096];
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL || slash == path || (size_t)(slash - path) >= sizeof folder) return;
-    snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
-    jmi_make_dirs(folder, NULL);
-}
-
 /* ---- serving ---- */
 
 static int open_socket(const char *path, const struct gate *gate, bool *made) {
@@ -154,7 +146,7 @@ static int open_socket(const char *path, const struct gate *gate, bool *made) {
     *made = fd < 0;
     if (fd >= 0) return fd;
     if (path == NULL) path = JMI_DAEMON_SOCKET;
-    make_folder_of(path);
+    jmi_make_parent(path, NULL);
     return listen_at(path, gate);
 }
 

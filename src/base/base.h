@@ -98,8 +98,17 @@ void jmi_list_free(char **names);
  * `path` when it is complete. Returns its descriptor or a negative jm_status; `name` gets its name.
  */
 int jmi_make_beside(const char *path, char *name, size_t size, jm_error *error);
-/* Makes a folder and its parents. */
+/* Makes a folder and its parents; that of a file, if its path names one. */
 int jmi_make_dirs(const char *path, jm_error *error);
+int jmi_make_parent(const char *path, jm_error *error);
+/* All of it, whatever interrupts: 0 or an errno. */
+int jmi_write_all(int fd, const char *bytes, size_t length);
+/* Adds what is left of a file, and so that `text` is terminated; EFBIG: it is more than `most`. */
+int jmi_read_all(int fd, size_t most, jmi_text *text);
+/* "$VARIABLE/joulemeter/NAME", of an XDG folder, or else "$HOME/AT_HOME/joulemeter/NAME". False:
+ * neither is an absolute path, or it does not fit. */
+bool jmi_user_path(char *buffer, size_t size, const char *variable, const char *at_home,
+                   const char *name);
 
 /* ---- threads and processes ---- */
 

@@ -128,3 +128,46 @@ int jmi_make_dirs(const char *path, jm_error *error) {
     free(partial);
     return status;
 }
+
+int jmi_make_parent(const char *path, jm_error *error) {
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL || slash == path) return JM_OK;
+    char *folder = strndup(path, (size_t)(slash - path));
+    if (folder == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
+    int status = jmi_make_dirs(folder, error);
+    free(folder);
+    return status;
+}
+
+int jmi_write_all(int fd, const char *bytes, size_t length) {
+    while (length > 0) {
+        ssize_t wrote = write(fd, bytes, length);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) return errno;
+        bytes += wrote;
+        length -= (size_t)wrote;
+    }
+    return 0;
+}
+
+int jmi_read_all(int fd, size_t most, jmi_text *text) {
+    char block[65536];
+    ssize_t got;
+    while ((got = read(fd, block, sizeof block)) != 0) {
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return errno;
+        jmi_text_append(text, block, (size_t)got);
+        if (text->length > most) return EFBIG;
+    }
+    jmi_text_append(text, "", 0);
+    return text->failed ? ENOMEM : 0;
+}
+
+bool jmi_user_path(char *buffer, size_t size, const char *variable, const char *at_home,
+                   const char *name) {
+    const char *folder = getenv(variable), *home = getenv("HOME");
+    if (folder != NULL && folder[0] == '/')
+        return jmi_path(buffer, size, NULL, "%s/joulemeter/%s", folder, name);
+    return home != NULL && home[0] == '/' &&
+           jmi_path(buffer, size, NULL, "%s/%s/joulemeter/%s", home, at_home, name);
+}

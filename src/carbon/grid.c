@@ -40,17 +40,11 @@ bool jmi_parse_intensity(const char *text, double *g) {
 
 static int read_bytes(int fd, const char *path, jmi_text *text, jm_error *error) {
     enum { MOST_BYTES = 256 << 20 };
-    char block[65536];
-    ssize_t got;
-    while ((got = read(fd, block, sizeof block)) != 0) {
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return jmi_fail_errno(error, errno, "cannot read %s", path);
-        jmi_text_append(text, block, (size_t)got);
-        if (text->length > MOST_BYTES)
-            return jmi_fail(error, JM_FORMAT, "%s is larger than 256 MB: it is no series", path);
-    }
-    jmi_text_append(text, "", 0);
-    return text->failed ? jmi_fail(error, JM_MEMORY, "out of memory for intensities") : JM_OK;
+    int errnum = jmi_read_all(fd, MOST_BYTES, text);
+    if (errnum == EFBIG)
+        return jmi_fail(error, JM_FORMAT, "%s is larger than 256 MB: it is no series", path);
+    if (errnum == ENOMEM) return jmi_fail(error, JM_MEMORY, "out of memory for intensities");
+    return errnum != 0 ? jmi_fail_errno(error, errnum, "cannot read %s", path) : JM_OK;
 }
 
 static int open_series(jm_grid *grid, const char *path, jm_error *error) {

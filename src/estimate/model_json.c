@@ -212,17 +212,12 @@ int jm_power_model_read(jm_power_model **model, const char *path, jm_error *erro
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return jmi_fail_errno(error, errno, "cannot open %s", path);
     jmi_text text = {0};
-    char piece[16384];
-    ssize_t count;
-    while ((count = read(fd, piece, sizeof piece)) != 0 && text.length <= LARGEST) {
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) break;
-        jmi_text_append(&text, piece, (size_t)count);
-    }
-    int status = count < 0 ? jmi_fail_errno(error, errno, "cannot read %s", path) : JM_OK;
+    int errnum = jmi_read_all(fd, LARGEST, &text), status = JM_OK;
     close(fd);
-    if (status == JM_OK && text.length > LARGEST)
+    if (errnum == EFBIG)
         status = jmi_fail(error, JM_FORMAT, "%s is no power model: it is too large", path);
+    else if (errnum != 0)
+        status = jmi_fail_errno(error, errnum, "cannot read %s", path);
     if (status == JM_OK) status = jm_power_model_parse(model, text.data, text.length, error);
     jmi_text_free(&text);
     return status;

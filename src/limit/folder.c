@@ -21,12 +21,7 @@ static bool named_folder(const char *state, char *folder, size_t size) {
 }
 
 static bool user_folder(char *folder, size_t size) {
-    const char *home = getenv("XDG_STATE_HOME");
-    if (home != NULL && home[0] == '/')
-        return jmi_path(folder, size, NULL, "%s/joulemeter/limits", home);
-    home = getenv("HOME");
-    return home != NULL && home[0] == '/' &&
-           jmi_path(folder, size, NULL, "%s/.local/state/joulemeter/limits", home);
+    return jmi_user_path(folder, size, "XDG_STATE_HOME", ".local/state", "limits");
 }
 
 static bool usable(const char *folder, jm_error *error) {

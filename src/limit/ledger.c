@@ -85,14 +85,8 @@ static int read_note(const char *path, jmi_note *note) {
     return jmi_note_parse(note, text, (size_t)length);
 }
 
-static int write_all(int fd, const char *bytes, size_t length) {
-    while (length > 0) {
-        ssize_t wrote = write(fd, bytes, length);
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) return errno;
-        bytes += wrote;
-        length -= (size_t)wrote;
-    }
+/* A folder in memory has nothing to wait for. */
+static int sync_file(int fd) {
     return fsync(fd) == 0 || errno == EINVAL || errno == EROFS ? 0 : errno;
 }
 
@@ -110,7 +104,8 @@ static int write_note(const char *path, const jmi_note *note, jm_error *error) {
         return fd;
     }
     jmi_quiet quiet = jmi_quiet_begin();
-    int errnum = write_all(fd, text.data, text.length);
+    int errnum = jmi_write_all(fd, text.data, text.length);
+    if (errnum == 0) errnum = sync_file(fd);
     jmi_quiet_end(quiet);
     if (close(fd) != 0 && errnum == 0) errnum = errno;
     if (errnum == 0 && rename(name, path) != 0) errnum = errno;

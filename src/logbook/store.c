@@ -14,18 +14,14 @@
 static const int64_t PATIENCE_NS = 120 * JMI_NS_PER_S;
 
 int jm_log_usual_path(char **path, jm_error *error) {
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    jmi_text text = {0};
+    char usual[4096];
     if (path == NULL) return jmi_fail(error, JM_INVALID, "there is no place for the path");
     *path = NULL;
-    if (state != NULL && state[0] == '/')
-        jmi_text_add(&text, "%s/joulemeter/log.db", state);
-    else if (home != NULL && home[0] == '/')
-        jmi_text_add(&text, "%s/.local/state/joulemeter/log.db", home);
-    else
+    if (!jmi_user_path(usual, sizeof usual, "XDG_STATE_HOME", ".local/state", "log.db"))
         return jmi_fail(error, JM_NOT_FOUND,
                         "neither $XDG_STATE_HOME nor $HOME is a folder: say where the logbook is");
-    return jmi_text_take(&text, path, error);
+    *path = jmi_strdup(usual);
+    return *path != NULL ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory");
 }
 
 int jmi_logbook_fail(const jmi_logbook *book, const char *what, jm_error *error) {
@@ -135,16 +131,6 @@ static int bring_up_to_date(jmi_logbook *book, jm_error *error) {
 
 /* ---- opening ---- */
 
-static int make_folder(const char *path, jm_error *error) {
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL || slash == path) return JM_OK;
-    char *folder = strndup(path, (size_t)(slash - path));
-    if (folder == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
-    int status = jmi_make_dirs(folder, error);
-    free(folder);
-    return status;
-}
-
 /* Nobody else reads what commands were run, unless the owner lets them. */
 static int make_file(const char *path, bool make, jm_error *error) {
     struct stat info;
@@ -153,7 +139,7 @@ static int make_file(const char *path, bool make, jm_error *error) {
         return jmi_fail(error, JM_INVALID, "%s is no file that could be a logbook", path);
     }
     if (!make) return jmi_fail_errno(error, errno, "cannot read %s", path);
-    int status = make_folder(path, error);
+    int status = jmi_make_parent(path, error);
     if (status != JM_OK) return status;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) return jmi_fail_errno(error, errno, "cannot write %s", path);

@@ -15,14 +15,7 @@ struct jmi_calibration_cache {
 enum { VERSION = 1 };
 
 bool jmi_calibration_cache_path(char *path, size_t size) {
-    const char *cache = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    int length = -1;
-    if (cache != NULL && cache[0] == '/')
-        length = snprintf(path, size, "%s/joulemeter/calibration.json", cache);
-    else if (home != NULL && home[0] == '/')
-        length = snprintf(path, size, "%s/.cache/joulemeter/calibration.json", home);
-    return length > 0 && (size_t)length < size;
+    return jmi_user_path(path, size, "XDG_CACHE_HOME", ".cache", "calibration.json");
 }
 
 static json_t *empty(void) {
@@ -158,40 +151,17 @@ int jmi_calibration_cache_put(jmi_calibration_cache *cache, const char *driver, 
     return failed ? JM_MEMORY : JM_OK;
 }
 
-static int write_text(int fd, const char *text) {
-    for (size_t left = strlen(text); left > 0;) {
-        ssize_t wrote = write(fd, text, left);
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) return errno;
-        text += wrote;
-        left -= (size_t)wrote;
-    }
-    return fsync(fd) != 0 ? errno : 0;
-}
-
 static int write_beside(const char *path, const char *text, jm_error *error) {
     char fresh[4200];
     int fd = jmi_make_beside(path, fresh, sizeof fresh, error);
     if (fd < 0) return fd;
-    int errnum = write_text(fd, text);
+    int errnum = jmi_write_all(fd, text, strlen(text));
+    if (errnum == 0 && fsync(fd) != 0) errnum = errno;
     close(fd);
     if (errnum == 0 && rename(fresh, path) != 0) errnum = errno;
     if (errnum == 0) return JM_OK;
     unlink(fresh);
     return jmi_fail_errno(error, errnum, "cannot write %s", path);
-}
-
-static int make_parent(const char *path, jm_error *error) {
-    char *folder = jmi_strdup(path);
-    if (folder == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
-    char *slash = strrchr(folder, '/');
-    int status = JM_OK;
-    if (slash != NULL && slash != folder) {
-        *slash = '\0';
-        status = jmi_make_dirs(folder, error);
-    }
-    free(folder);
-    return status;
 }
 
 int jmi_calibration_cache_save(const jmi_calibration_cache *cache, const char *path,
@@ -201,7 +171,7 @@ int jmi_calibration_cache_save(const jmi_calibration_cache *cache, const char *p
     if (path == NULL)
         return jmi_fail(error, JM_INVALID,
                         "there is no place for calibrations: set HOME or XDG_CACHE_HOME");
-    int status = make_parent(path, error);
+    int status = jmi_make_parent(path, error);
     if (status != JM_OK) return status;
     char *text = cache != NULL && cache->root != NULL
                      ? json_dumps(cache->root, JSON_INDENT(2) | JSON_SORT_KEYS)

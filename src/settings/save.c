@@ -93,38 +93,17 @@ static void rewrite(jmi_text *out, const jmi_text *old, const jmi_toml *toml, co
 
 /* ---- the file ---- */
 
-static int write_all(int fd, const char *bytes, size_t length) {
-    while (length > 0) {
-        ssize_t wrote = write(fd, bytes, length);
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) return errno;
-        bytes += wrote;
-        length -= (size_t)wrote;
-    }
-    return 0;
-}
-
-static int make_folder(const char *path, jm_error *error) {
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL || slash == path) return JM_OK;
-    char *folder = strndup(path, (size_t)(slash - path));
-    if (folder == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
-    int status = jmi_make_dirs(folder, error);
-    free(folder);
-    return status;
-}
-
 /* Whole or as it was; where a link stands, what it leads to is written. */
 static int write_file(const char *path, const jmi_text *text, jm_error *error) {
     char real[PATH_MAX], name[PATH_MAX + 64];
     struct stat info;
     if (realpath(path, real) != NULL) path = real;
-    int status = make_folder(path, error);
+    int status = jmi_make_parent(path, error);
     if (status != JM_OK) return status;
     int fd = jmi_make_beside(path, name, sizeof name, error);
     if (fd < 0) return fd;
     if (stat(path, &info) == 0) (void)fchmod(fd, info.st_mode & 07777);
-    int errnum = text->length > 0 ? write_all(fd, text->data, text->length) : 0;
+    int errnum = text->length > 0 ? jmi_write_all(fd, text->data, text->length) : 0;
     if (errnum == 0 && fsync(fd) != 0) errnum = errno;
     if (close(fd) != 0 && errnum == 0) errnum = errno;
     if (errnum == 0 && rename(name, path) != 0) errnum = errno;

@@ -19,37 +19,25 @@ struct jm_settings {
 };
 
 int jm_settings_usual_path(char **path, jm_error *error) {
-    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    jmi_text text = {0};
+    char usual[4096];
     if (path == NULL) return jmi_fail(error, JM_INVALID, "there is no place for the path");
     *path = NULL;
-    if (config != NULL && config[0] == '/')
-        jmi_text_add(&text, "%s/joulemeter/config.toml", config);
-    else if (home != NULL && home[0] == '/')
-        jmi_text_add(&text, "%s/.config/joulemeter/config.toml", home);
-    else
+    if (!jmi_user_path(usual, sizeof usual, "XDG_CONFIG_HOME", ".config", "config.toml"))
         return jmi_fail(error, JM_NOT_FOUND, "neither $XDG_CONFIG_HOME nor $HOME is a folder");
-    return jmi_text_take(&text, path, error);
+    *path = jmi_strdup(usual);
+    return *path != NULL ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory");
 }
 
 int jmi_settings_read(const char *path, jmi_text *text, jm_error *error) {
     enum { MOST_BYTES = 1 << 20 };
-    char block[4096];
-    ssize_t got;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) return jmi_fail_errno(error, errno, "cannot read %s", path);
-    while ((got = read(fd, block, sizeof block)) != 0 && text->length <= MOST_BYTES) {
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) break;
-        jmi_text_append(text, block, (size_t)got);
-    }
-    int errnum = got < 0 ? errno : 0;
+    int errnum = jmi_read_all(fd, MOST_BYTES, text);
     close(fd);
-    jmi_text_append(text, "", 0);
-    if (errnum != 0) return jmi_fail_errno(error, errnum, "cannot read %s", path);
-    if (text->length > MOST_BYTES)
+    if (errnum == EFBIG)
         return jmi_fail(error, JM_FORMAT, "%s is larger than 1 MB: it holds no settings", path);
-    return text->failed ? jmi_fail(error, JM_MEMORY, "out of memory") : JM_OK;
+    if (errnum == ENOMEM) return jmi_fail(error, JM_MEMORY, "out of memory");
+    return errnum != 0 ? jmi_fail_errno(error, errnum, "cannot read %s", path) : JM_OK;
 }
 
 static int hold(jm_settings *settings, uint32_t index, const char *value, const char *source,
