@@ -186,6 +186,8 @@ def _figures(energy: Energy, carbon: Dict[str, Any]) -> Dict[str, Any]:
                "u_random_j": energy.u_random_j, "u_systematic_j": energy.u_systematic_j,
                "co2_g": carbon.get("g"), "co2_lower_g": carbon.get("lower_g"),
                "co2_upper_g": carbon.get("upper_g"), "intensity_g": carbon.get("intensity_g"),
+               "intensity_u": carbon.get("intensity_u"),
+               "intensity_covered": carbon.get("covered"),
                "cost": carbon.get("cost"), "water_l": carbon.get("water_l")}
     if energy.energy_j != energy.energy_j:
         return {}

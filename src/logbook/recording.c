@@ -104,6 +104,7 @@ static void set_carbon(entry *e, const jm_carbon *c, const char *currency) {
     if (isfinite(c->upper_g)) jmi_log_set_number(row, JMI_LOG_co2_upper_g, c->upper_g);
     jmi_log_set_number(row, JMI_LOG_intensity_g, c->intensity_g);
     if (!isnan(c->g)) jmi_log_set_number(row, JMI_LOG_intensity_u, c->intensity_u);
+    if (!isnan(c->g)) jmi_log_set_number(row, JMI_LOG_intensity_covered, c->covered);
     jmi_log_set_number(row, JMI_LOG_cost, c->cost);
     if (!isnan(c->cost)) jmi_log_set_text(row, JMI_LOG_currency, currency);
     jmi_log_set_number(row, JMI_LOG_water_l, c->water_l);
