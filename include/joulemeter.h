@@ -2022,6 +2022,14 @@ typedef enum jm_setting_kind {
     JM_SETTING_BOOL
 } jm_setting_kind;
 
+/* What a setting was said by, weakest first. */
+typedef enum jm_setting_strength {
+    JM_SETTING_UNSET = 0,
+    JM_SETTING_OF_FILE,
+    JM_SETTING_OF_ENVIRONMENT,
+    JM_SETTING_OF_PROGRAM /* jm_settings_set: flags */
+} jm_setting_strength;
+
 typedef struct jm_setting {
     size_t size;
     const char *key;         /* "carbon.country" */
@@ -2033,6 +2041,7 @@ typedef struct jm_setting {
     bool on;             /* of JM_SETTING_BOOL */
     const char *source;  /* "/etc/x/joulemeter/config.toml:3", "$JOULEMETER_COUNTRY",
                             "--country", "not set" */
+    jm_setting_strength strength;
 } jm_setting;
 
 typedef struct jm_settings jm_settings;
@@ -2061,7 +2070,8 @@ JM_API int jm_settings_set(jm_settings *settings, const char *key, const char *v
  * it out. */
 JM_API int jm_settings_save(const char *path, const char *key, const char *value, jm_error *error);
 
-/* A grid as the settings have it. */
+/* A grid as the settings have it. Of a country and an intensity the intensity counts, unless the
+ * country was said by something stronger: a flag against the file. */
 JM_API int jm_grid_of_settings(jm_grid **grid, const jm_settings *settings, jm_error *error);
 
 /* ---- 18. Estimation from counters -------------------------------------------------------------
