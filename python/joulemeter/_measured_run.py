@@ -213,6 +213,15 @@ def software() -> Dict[str, str]:
     return _software
 
 
+def warn_of_no_carbon(last: LoggedRun) -> None:
+    """Where a run was measured and what that comes to is not known."""
+    import warnings
+
+    if last.carbon.get("g") is None and last.energy.energy_j == last.energy.energy_j:
+        warnings.warn(f"no carbon is known: {last.note}; `joulemeter config set country FR` or an "
+                      "argument says where this machine is", JoulemeterWarning, stacklevel=4)
+
+
 def warn_not_logged(error: Exception) -> None:
     """A measured program goes on, whatever became of its log."""
     import warnings

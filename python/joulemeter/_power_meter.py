@@ -6,7 +6,7 @@ import threading
 
 from ._core import _wrap
 from ._logbook import usual_path
-from ._measured_run import MeasuredRun, make_grid, setting, warn_not_logged
+from ._measured_run import MeasuredRun, make_grid, setting, warn_not_logged, warn_of_no_carbon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class PowerMeter:
         self._options = options
         self._labels = _labels(package, algorithm, data_type, data_shape, algorithm_params, comments)
         self._blocks = threading.local()
+        self._says_why = self.get_country and setting("carbon.country", country) != "none"
 
     def mesure_power(self, func: Callable, package: str, algorithm: str,
                      data_type: str = "tabular", data_shape: Shape = "",
@@ -155,6 +156,9 @@ class PowerMeter:
         except Exception as failure:
             warn_not_logged(failure)
         self.last = last
+        if self._says_why:
+            self._says_why = last.carbon.get("g") is not None
+            warn_of_no_carbon(last)
 
 
 def _labels(package: str, algorithm: str, data_type: str, data_shape: Shape,

@@ -15,7 +15,7 @@ import os
 
 from ._bind import JoulemeterWarning
 from ._logbook import usual_path
-from ._measured_run import MeasuredRun, make_grid, setting, warn_not_logged
+from ._measured_run import MeasuredRun, make_grid, setting, warn_not_logged, warn_of_no_carbon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,9 +139,7 @@ class EmissionsTracker:
         last = run.result(self._grid)
         row = self._row(run, last, experiment)
         g = last.carbon.get("g")
-        if g is None and last.energy.energy_j == last.energy.energy_j:
-            _warn(f"no carbon is known: {last.note}; country_iso_code='FRA' or "
-                  "`joulemeter config set country FRA` says where this machine is")
+        warn_of_no_carbon(last)
         if self._path is not None:
             _append(self._path, row)
         self.last = last

@@ -96,6 +96,12 @@ static void add_basis(jmi_page *p, const jmi_footprint *f) {
     jmi_text_free(&basis);
 }
 
+/* Where this is can be said once. */
+static const char *said_how(const jmi_footprint *f) {
+    bool nowhere = f->grid.source == JM_INTENSITY_UNKNOWN && f->grid.country[0] == '\0';
+    return nowhere ? "; `joulemeter config set country FR` says where this is." : ".";
+}
+
 void jmi_footprint_text(const jmi_footprint *f, jmi_page *p) {
     const jm_carbon *c = &f->carbon;
     if (!f->asked || !p->summary->total.has_energy) return;
@@ -114,7 +120,7 @@ void jmi_footprint_text(const jmi_footprint *f, jmi_page *p) {
     if (f->why[0] != '\0') {
         char *clean = jmi_text_clean(f->why, p->style.utf8);
         jmi_text line = {0};
-        jmi_text_add(&line, "No carbon: %s.", clean != NULL ? clean : "");
+        jmi_text_add(&line, "No carbon: %s%s", clean != NULL ? clean : "", said_how(f));
         if (!line.failed) jmi_text_wrap(&p->out, "  ", line.data, 2, p->width);
         jmi_text_free(&line);
         free(clean);

@@ -43,6 +43,7 @@ def own_home(tmp_path, monkeypatch):
 def meter(**options):
     options.setdefault("simulate", GPU)
     options.setdefault("cpu", False)
+    options.setdefault("country", "none")
     return PowerMeter(**options)
 
 
@@ -253,7 +254,7 @@ def test_a_forked_child_has_a_log_of_its_own():
 
 def test_the_country_is_that_of_the_time_zone(monkeypatch):
     monkeypatch.setenv("TZ", "Europe/Paris")
-    meter().mesure_power(add, "pkg", "add")(1)
+    meter(country=None).mesure_power(add, "pkg", "add")(1)
     meter(get_country=False).mesure_power(add, "pkg", "add")(1)
     with_country, without = logged_runs()
     assert with_country["iso"] == "FR" and with_country["intensity_source"] == "time zone"
@@ -261,9 +262,15 @@ def test_the_country_is_that_of_the_time_zone(monkeypatch):
 
 
 def test_without_a_country_there_is_energy_alone():
-    m = meter()
-    m.mesure_power(add, "pkg", "add")(1)
-    (row,) = logged_runs()
+    m = meter(country=None)
+    with pytest.warns(jm.JoulemeterWarning, match="no carbon is known: the time zone UTC") as said:
+        for _ in range(2):
+            m.mesure_power(time.sleep, "pkg", "add")(0.1)
+    assert len(said) == 1  # once is enough
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        meter(get_country=False).mesure_power(add, "pkg", "add")(1)
+    row = logged_runs()[0]
     assert row["energy_upper_j"] > 0 and row["co2_g"] is None
     assert "no carbon: the time zone UTC belongs to no country" in str(m.last)
 
@@ -275,7 +282,7 @@ def test_settings_and_what_is_stronger(tmp_path, monkeypatch):
                                         "pue = 1.5\n", encoding="utf-8")
     monkeypatch.setenv("JOULEMETER_PROJECT", "environment")
     assert _joulemeter.settings()["project"] == ("environment", "$JOULEMETER_PROJECT")
-    meter(pue=1.1, price=0.5, currency="EUR").mesure_power(add, "pkg", "add")(1)
+    meter(country=None, pue=1.1, price=0.5, currency="EUR").mesure_power(add, "pkg", "add")(1)
     (row,) = logged_runs()
     assert row["user"] == "ada" and row["project"] == "environment"
     assert row["iso"] == "DE" and row["pue"] == 1.1
