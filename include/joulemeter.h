@@ -1962,7 +1962,8 @@ typedef struct jm_log_run {
     size_t size;
     int64_t begin_ns, end_ns;   /* what is logged. Both 0: the command's time, else all */
     const jm_grid *grid;        /* NULL: energies alone */
-    bool place;                 /* keep the country also where the time zone alone says it */
+    bool place;                 /* keep the country, and so the carbon, also where the time zone
+                                   alone says it */
     const jm_log_value *values; /* project, user, tag, ... as well */
     size_t count;
     const char *folder; /* whose git commit is kept. NULL: the working folder's; "": none */

@@ -173,9 +173,13 @@ class MeasuredRun:
         The figures are those of ``result()``: a recording that still grows may know more by now,
         and what was shown and what is kept are the same.
         """
+        figures = self._figures
+        if not place and grid.info()["source"] == "time zone":  # an intensity tells its country
+            figures = {name: value for name, value in figures.items()
+                       if not name.startswith(("co2_", "intensity_"))}
         return _joulemeter.log_recording(
             self.recording, path,
-            {"outcome": self.outcome, **software(), **self._figures, **values}, grid=grid,
+            {"outcome": self.outcome, **software(), **figures, **values}, grid=grid,
             begin_ns=self.begin_ns, end_ns=self.end_ns, place=place)
 
 

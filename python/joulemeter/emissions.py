@@ -148,7 +148,8 @@ class EmissionsTracker:
         return self.final_emissions
 
     def _row(self, run: MeasuredRun, last: LoggedRun, experiment: Optional[str]) -> Dict[str, Any]:
-        """The row as the logbook's view has it: from the logbook, or from one for the moment."""
+        """The row of emissions.csv, by the view of a logbook for the moment. In the logbook that
+        stays there is no place that nobody gave."""
         import tempfile
 
         import _joulemeter
@@ -157,20 +158,16 @@ class EmissionsTracker:
                   "user": setting("user")}
         if self._wue is not None and last.energy.energy_j == last.energy.energy_j:
             values["water_l"] = self._wue * last.energy.energy_j / 3.6e6
-        def written(path: Optional[str]) -> Dict[str, Any]:
-            last.id = run.write(path, self._grid, True, values)
-            names, row = _joulemeter.log_rows(path, "codecarbon", id=last.id)
-            return dict(zip(names, row))
-
         if self._log:
             try:
-                return written(usual_path())
+                last.id = run.write(usual_path(), self._grid, False, values)
             except Exception as failure:
                 warn_not_logged(failure)
         with tempfile.TemporaryDirectory() as folder:
-            row = written(os.path.join(folder, "log.db"))
-        last.id = None
-        return row
+            path = os.path.join(folder, "log.db")
+            number = run.write(path, self._grid, True, values)
+            names, row = _joulemeter.log_rows(path, "codecarbon", id=number)
+        return dict(zip(names, row))
 
     def __enter__(self) -> EmissionsTracker:
         self.start()

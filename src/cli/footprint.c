@@ -55,3 +55,8 @@ const jm_grid *footprint_shown(const footprint *f) {
                  info.water_l - info.water_l == 0;
     return known || f->asked || !left_out(f) ? f->grid : NULL;
 }
+
+bool footprint_guessed(const footprint *f) {
+    jm_grid_info info = {.size = sizeof info};
+    return jm_grid_get(f->grid, &info) == JM_OK && info.source == JM_INTENSITY_ZONE;
+}

@@ -39,6 +39,9 @@ void footprint_close(footprint *f);
  * the country `none`, and nobody asked. */
 const jm_grid *footprint_shown(const footprint *f);
 
+/* Is the country the time zone's guess? Then the logbook does not keep what would tell it. */
+bool footprint_guessed(const footprint *f);
+
 /* A setting's value; NULL: not set. */
 const char *setting_text(const jm_settings *settings, const char *key);
 bool setting_on(const jm_settings *settings, const char *key);

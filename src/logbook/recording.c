@@ -86,18 +86,31 @@ static void set_energies(entry *e) {
 
 /* ---- carbon ---- */
 
+/* Carbon over energy is an intensity, and that of a country tells which one it is: where nobody
+ * gave the place neither is kept. */
+static bool is_kept(const entry *e, const jm_grid_info *info) {
+    return info->source != JM_INTENSITY_ZONE || e->run.place;
+}
+
 static void set_grid(entry *e, const jm_grid_info *info) {
     static const char *const sources[] = {NULL, "given", "country", "time zone", "series"};
     jmi_log_row *row = &e->row;
     jmi_log_set_number(row, JMI_LOG_pue, info->pue);
     jmi_log_set_text(row, JMI_LOG_intensity_source, sources[info->source]);
+    if (!is_kept(e, info)) return;
     if (info->year > 0) jmi_log_set_number(row, JMI_LOG_intensity_year, info->year);
-    if (info->source == JM_INTENSITY_ZONE && !e->run.place) return;
     jmi_log_set_text(row, JMI_LOG_iso, info->country);
     jmi_log_set_text(row, JMI_LOG_country, info->country_name);
 }
 
-static void set_carbon(entry *e, const jm_carbon *c, const char *currency) {
+static void set_money(entry *e, const jm_carbon *c, const char *currency) {
+    jmi_log_row *row = &e->row;
+    jmi_log_set_number(row, JMI_LOG_cost, c->cost);
+    if (!isnan(c->cost)) jmi_log_set_text(row, JMI_LOG_currency, currency);
+    jmi_log_set_number(row, JMI_LOG_water_l, c->water_l);
+}
+
+static void set_carbon(entry *e, const jm_carbon *c) {
     jmi_log_row *row = &e->row;
     jmi_log_set_number(row, JMI_LOG_co2_g, c->g);
     jmi_log_set_number(row, JMI_LOG_co2_lower_g, c->lower_g);
@@ -105,9 +118,6 @@ static void set_carbon(entry *e, const jm_carbon *c, const char *currency) {
     jmi_log_set_number(row, JMI_LOG_intensity_g, c->intensity_g);
     if (!isnan(c->g)) jmi_log_set_number(row, JMI_LOG_intensity_u, c->intensity_u);
     if (!isnan(c->g)) jmi_log_set_number(row, JMI_LOG_intensity_covered, c->covered);
-    jmi_log_set_number(row, JMI_LOG_cost, c->cost);
-    if (!isnan(c->cost)) jmi_log_set_text(row, JMI_LOG_currency, currency);
-    jmi_log_set_number(row, JMI_LOG_water_l, c->water_l);
 }
 
 /* Energy and carbon by one call: a recording that still grows may know more of the window by the
@@ -121,7 +131,8 @@ static int measure_carbon(entry *e, jm_energy *total) {
     set_grid(e, &info);
     status = jm_carbon_window(e->run.grid, e->recording, JM_DEVICE_TOTAL, e->window.begin_ns,
                               e->window.end_ns, e->run.energy, &carbon, total, &why);
-    if (status == JM_OK) set_carbon(e, &carbon, info.currency);
+    if (status == JM_OK) set_money(e, &carbon, info.currency);
+    if (status == JM_OK && is_kept(e, &info)) set_carbon(e, &carbon);
     return status == JM_OK || status == JM_NO_DATA ? JM_OK
                                                    : jmi_fail(e->error, status, "%s", why.message);
 }

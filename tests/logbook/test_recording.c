@@ -85,14 +85,22 @@ static void a_place_that_was_not_given(void **state) {
     (void)state;
     jm_recording *recording = fixture_new();
     setenv("TZ", "Europe/Paris", 1);
-    jm_grid *grid = grid_of(NULL, NULL, 0);
+    jm_grid_options options = JM_GRID_OPTIONS_INIT;
+    jm_grid *grid = NULL;
+    options.price = 0.3;
+    assert_int_equal(jm_grid_open(&grid, &options, NULL), JM_OK);
     int64_t id = log_fixture(recording, (jm_log_run){.grid = grid});
     assert_string_equal(value_of(id, "iso"), "-");
     assert_string_equal(value_of(id, "country"), "-");
     assert_string_equal(value_of(id, "intensity_source"), "time zone");
-    assert_true(number_of(id, "co2_g") > 0);
+    static const char *const telling[] = {"co2_g",       "co2_lower_g",    "co2_upper_g",
+                                          "intensity_g", "intensity_year", "intensity_u"};
+    for (size_t i = 0; i < JMI_COUNT(telling); i++)
+        assert_string_equal(value_of(id, telling[i]), "-");
+    assert_true(number_of(id, "cost") > 0); /* tells nothing */
     id = log_fixture(recording, (jm_log_run){.grid = grid, .place = true});
     assert_string_equal(value_of(id, "country"), "France");
+    assert_true(number_of(id, "co2_g") > 0 && number_of(id, "intensity_g") > 0);
     jm_grid_free(grid);
     unsetenv("TZ");
     jm_recording_free(recording);

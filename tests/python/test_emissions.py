@@ -106,6 +106,20 @@ def test_a_failure_inside_comes_through():
     assert len(rows_of()) == 1
 
 
+def test_the_place_is_logged_only_if_it_is_given(monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Paris")
+    for country in (None, "FRA"):
+        with tracker(log=True, country_iso_code=country) as t:
+            time.sleep(0.2)
+        assert t.final_emissions > 0
+    guessed, given = jm.logged_runs()
+    assert given["iso"] == "FR" and given["co2_g"] == pytest.approx(1000 * t.final_emissions)
+    assert [name for name in guessed if name.startswith(("co2_", "intensity_", "iso", "country"))
+            and guessed[name] is not None] == ["intensity_source"]
+    assert "56.039" not in str(guessed) and guessed["energy_j"] > 0
+    assert [row["country_iso_code"] for row in rows_of()] == ["FRA", "FRA"]  # CodeCarbon's file
+
+
 def test_a_log_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("JOULEMETER_LOG_PATH", str(tmp_path / "file" / "log.db"))
