@@ -1,5 +1,6 @@
 """PowerMeter: its README, what comes through, where CPU energy comes from, and its log."""
 import asyncio
+import contextvars
 import os
 import re
 import subprocess
@@ -229,6 +230,77 @@ def test_blocks_of_several_threads():
     for thread in threads:
         thread.join()
     assert sorted(row["duration_s"] > 0.2 for row in logged_runs()) == [False, True]
+
+
+class Timed:
+    """A block, and between which moments it began and ended."""
+
+    def __init__(self, blocks, m):
+        self.m, self.at = m, []
+        blocks.append(self)
+
+    def __enter__(self):
+        self.at = [time.time()]
+        self.m.__enter__()
+        self.at.append(time.time())
+
+    def __exit__(self, *error):
+        self.at.append(time.time())
+        self.m.__exit__(*error)
+        self.at.append(time.time())
+
+    def is_of(self, row):
+        begin, end = row["begin_unix_s"], row["begin_unix_s"] + row["duration_s"]
+        before, begun, ending, ended = self.at
+        return before - 2e-3 < begin < begun + 2e-3 and ending - 2e-3 < end < ended + 2e-3
+
+
+def each_has_its_own_window(blocks):
+    rows = logged_runs()
+    assert len(rows) == len(blocks)
+    for block in blocks:
+        assert [block.is_of(row) for row in rows].count(True) == 1, (block.at, rows)
+
+
+def test_blocks_of_several_tasks():
+    """The first to begin is the first to end: nothing nests."""
+    m, blocks = meter(), []
+
+    async def work(begin, seconds):
+        await asyncio.sleep(begin)
+        with Timed(blocks, m):
+            await asyncio.sleep(seconds)
+            with Timed(blocks, m):
+                await asyncio.sleep(0.05)
+
+    async def main():
+        with Timed(blocks, m):
+            await asyncio.gather(work(0, 0.2), work(0.1, 0.6), work(0.15, 0.3))
+
+    asyncio.run(main())
+    each_has_its_own_window(blocks)
+
+
+def test_a_block_that_a_task_inherits():
+    m, blocks = meter(), []
+
+    async def child():
+        with Timed(blocks, m):
+            await asyncio.sleep(0.3)
+
+    def thread():
+        with Timed(blocks, m):
+            pass
+
+    async def main():
+        with Timed(blocks, m):
+            task = asyncio.create_task(child())
+            await asyncio.sleep(0.05)
+        await asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, thread)
+        await task
+
+    asyncio.run(main())
+    each_has_its_own_window(blocks)
 
 
 def test_a_forked_child_has_a_log_of_its_own():
