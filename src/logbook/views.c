@@ -60,6 +60,10 @@ static const shown powermeter[] = {
     {NULL, "comment"},
 };
 
+/* CodeCarbon counts the building in: its PUE is a factor of every power and energy, so that emissions
+ * are energy_consumed x intensity, and its WUE is a factor of energy with the PUE. */
+#define WITH_PUE " * coalesce(pue, 1)"
+
 /* What is not known is empty in CodeCarbon's files, too. */
 static const shown codecarbon[] = {
     {"timestamp", "strftime('%Y-%m-%dT%H:%M:%S', CAST(begin_unix_s + coalesce(duration_s, 0) AS "
@@ -70,14 +74,14 @@ static const shown codecarbon[] = {
     {"duration", "duration_s"},
     {"emissions", "co2_g / 1000"},
     {"emissions_rate", "co2_g / 1000 / nullif(duration_s, 0)"},
-    {"cpu_power", "package_j / nullif(duration_s, 0)"},
-    {"gpu_power", "gpu_j / nullif(duration_s, 0)"},
-    {"ram_power", "dram_j / nullif(duration_s, 0)"},
-    {"cpu_energy", "package_j / 3.6e6"},
-    {"gpu_energy", "gpu_j / 3.6e6"},
-    {"ram_energy", "dram_j / 3.6e6"},
-    {"energy_consumed", "energy_j / 3.6e6"},
-    {"water_consumed", "water_l"},
+    {"cpu_power", "package_j / nullif(duration_s, 0)" WITH_PUE},
+    {"gpu_power", "gpu_j / nullif(duration_s, 0)" WITH_PUE},
+    {"ram_power", "dram_j / nullif(duration_s, 0)" WITH_PUE},
+    {"cpu_energy", "package_j / 3.6e6" WITH_PUE},
+    {"gpu_energy", "gpu_j / 3.6e6" WITH_PUE},
+    {"ram_energy", "dram_j / 3.6e6" WITH_PUE},
+    {"energy_consumed", "energy_j / 3.6e6" WITH_PUE},
+    {"water_consumed", "water_l" WITH_PUE},
     {"country_name", "country"},
     {"country_iso_code", "alpha3(iso)"},
     {"region", "NULL"},
@@ -99,7 +103,7 @@ static const shown codecarbon[] = {
     {"ram_utilization_percent", "NULL"},
     {"ram_used_gb", "NULL"},
     {"on_cloud", "'N'"},
-    {"pue", "pue"},
+    {"pue", "coalesce(pue, 1)"},
     {"wue", "water_l / nullif(energy_j / 3.6e6, 0)"},
 };
 

@@ -216,6 +216,23 @@ static void codecarbons_columns(void **state) {
     assert_non_null(strstr(text, "|joulemeter 0.1.0|"));
 }
 
+/* CodeCarbon 3 (emissions_tracker.py, _do_measurements): powers, energies and the energy that water
+ * is of are all multiplied by the PUE. */
+static void codecarbons_pue(void **state) {
+    (void)state;
+    const jm_log_value values[] = {{"duration_s", NULL, 8},    {"package_j", NULL, 3.6e6},
+                                   {"gpu_j", NULL, 7.2e6},     {"dram_j", NULL, 1.8e6},
+                                   {"energy_j", NULL, 1.26e7}, {"pue", NULL, 1.5},
+                                   {"co2_g", NULL, 525},       {"intensity_g", NULL, 100},
+                                   {"water_l", NULL, 7}};
+    append(values, JMI_COUNT(values));
+    const char *text = rows_of(JM_LOG_CODECARBON, NULL)->text;
+    /* emissions and their rate, powers, energies, water: 0.525 kg = 5.25 kWh x 0.1 kg/kWh */
+    if (strstr(text, "|8|0.525|0.065625|675000|1350000|337500|1.5|3|0.75|5.25|10.5|") == NULL)
+        fail_msg("%s", text);
+    assert_non_null(strstr(text, "|1.5|2\n")); /* PUE, and WUE as it was given */
+}
+
 static void pruning(void **state) {
     (void)state;
     jm_log_filter filter = JM_LOG_FILTER_INIT;
@@ -377,6 +394,7 @@ int main(void) {
         TEST(totals),
         TEST(currencies_are_not_added),
         TEST(codecarbons_columns),
+        TEST(codecarbons_pue),
         TEST(pruning),
         TEST(a_logbook_that_is_not_there),
         TEST(older_files_grow),

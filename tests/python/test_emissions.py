@@ -47,7 +47,9 @@ def test_start_and_stop():
     energy = float(row["energy_consumed"])
     assert energy == pytest.approx(float(row["gpu_energy"]))
     assert t.last.energy.lower_j <= 200 * float(row["duration"]) <= t.last.energy.upper_j
-    assert kg == pytest.approx(energy * 1.2 * 56.039e-3)
+    assert energy == pytest.approx(1.2 * t.last.energy.energy_j / 3.6e6)  # with the PUE, as there
+    assert float(row["gpu_power"]) == pytest.approx(1.2 * 200, rel=0.1)
+    assert kg == pytest.approx(energy * 56.039e-3)
     assert float(row["emissions_rate"]) == pytest.approx(kg / float(row["duration"]))
     assert row["project_name"] == "p" and row["experiment_id"] == "e"
     assert row["country_iso_code"] == "FRA" and row["country_name"] == "France"
