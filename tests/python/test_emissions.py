@@ -74,12 +74,68 @@ def test_codecarbons_columns():
 
 
 def test_a_file_of_codecarbon_goes_on(tmp_path):
-    (tmp_path / "emissions.csv").write_text("timestamp,emissions,extra\nx,1,2\n", encoding="utf-8")
+    """In its order, also where its last line is not ended and it lacks columns of today."""
+    (tmp_path / "emissions.csv").write_text("timestamp,energy_consumed,emissions\nx,7,1",
+                                            encoding="utf-8")
     with tracker() as t:
         time.sleep(0.1)
     first, second = rows_of()
-    assert first == {"timestamp": "x", "emissions": "1", "extra": "2"}
-    assert float(second["emissions"]) == t.final_emissions and second["extra"] == ""
+    assert first == {"timestamp": "x", "emissions": "1", "energy_consumed": "7"}
+    assert float(second["emissions"]) == t.final_emissions
+    assert float(second["energy_consumed"]) == t.final_emissions_data.energy_consumed
+
+
+@pytest.mark.parametrize("content", ["epoch,loss\n1,2\n", "timestamp,emissions,energy_consumed,x\n"])
+def test_a_file_of_others_is_set_aside(tmp_path, content):
+    for taken in ("emissions.csv.bak", "emissions.csv"):
+        (tmp_path / taken).write_text(content, encoding="utf-8")
+    t = tracker()
+    t.start()
+    with pytest.warns(jm.JoulemeterWarning, match="other columns.*emissions.csv_0.bak"):
+        t.stop()
+    assert len(rows_of()) == 1 and rows_of()[0]["tracking_mode"] == "machine"
+    for kept in ("emissions.csv.bak", "emissions.csv_0.bak"):
+        assert (tmp_path / kept).read_text(encoding="utf-8") == content
+
+
+def a_folder(tmp_path):
+    (tmp_path / "emissions.csv").mkdir()
+
+
+def a_file_for_a_folder(tmp_path):
+    (tmp_path / "out").write_text("")
+
+
+def no_text(tmp_path):
+    (tmp_path / "emissions.csv").write_bytes(b"\xff\xfe\0\0")
+
+
+def a_full_disk(tmp_path):
+    (tmp_path / "emissions.csv").symlink_to("/dev/full")
+
+
+@pytest.mark.parametrize("spoil", [a_folder, a_file_for_a_folder, no_text, a_full_disk])
+def test_a_file_that_cannot_be_written(tmp_path, spoil):
+    spoil(tmp_path)
+    t = tracker(output_dir="out") if spoil is a_file_for_a_folder else tracker()
+    t.start()
+    time.sleep(0.2)
+    with pytest.warns(jm.JoulemeterWarning, match="this run is not in .*emissions.csv: "):
+        kg = t.stop()
+    assert kg > 0 and kg == t.final_emissions == t.final_emissions_data.emissions
+
+
+def test_many_append_at_once(tmp_path):
+    (tmp_path / "emissions.csv").write_text("epoch,loss\n", encoding="utf-8")
+    code = ("import sys; from joulemeter.emissions import _append\n"
+            "for i in range(50): _append('emissions.csv', {'timestamp': sys.argv[1], 'emissions': i,"
+            " 'energy_consumed': 'x' * 3000})")
+    writers = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(n)]) for n in range(4)]
+    assert [writer.wait(120) for writer in writers] == [0] * 4
+    rows = rows_of()
+    assert sorted((row["timestamp"], int(row["emissions"])) for row in rows) == sorted(
+        (str(n), i) for n in range(4) for i in range(50))
+    assert [path.name for path in tmp_path.glob("*.bak")] == ["emissions.csv.bak"]
 
 
 def test_tasks_and_order():
