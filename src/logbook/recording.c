@@ -242,8 +242,8 @@ static int take_command(entry *e) {
         jmi_log_set_text(&e->row, JMI_LOG_command, summary.command);
         jmi_log_set_text(&e->row, JMI_LOG_kind, "command");
     }
-    if (summary.exit_code > 128)
-        snprintf(outcome, sizeof outcome, "signal %d", summary.exit_code - 128);
+    if (summary.signal > 0)
+        snprintf(outcome, sizeof outcome, "signal %d", summary.signal);
     else if (summary.exit_code > 0)
         snprintf(outcome, sizeof outcome, "exit code %d", summary.exit_code);
     if (summary.exit_code >= 0) jmi_log_set_text(&e->row, JMI_LOG_outcome, outcome);
