@@ -786,6 +786,9 @@ JM_API const char *jm_value_text(double value, double uncertainty, const char *u
                                  size_t size);
 JM_API const char *jm_interval_text(double lower, double upper, const char *unit, char *text,
                                     size_t size);
+/* Of JM_BOUND_ONLY, rounded outwards: "< 12 J", "3–12 J"; "> 3 J" for an upper end of INFINITY. */
+JM_API const char *jm_bounds_text(double lower, double upper, const char *unit, char *text,
+                                  size_t size);
 
 typedef enum jm_run_value { JM_RUN_ENERGY = 0, JM_RUN_TIME, JM_RUN_POWER } jm_run_value;
 

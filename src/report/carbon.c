@@ -10,10 +10,12 @@ int jmi_footprint_make(jmi_footprint *f, const jmi_summary *summary, const jm_gr
     f->carbon.size = sizeof f->carbon;
     if (!f->asked) return JM_OK;
     jm_error why = {0};
+    jm_energy energy = {.upper_j = INFINITY};
     int status = jm_grid_get(grid, &f->grid);
     if (status != JM_OK) return jmi_fail(error, status, "the grid cannot be read");
     status = jm_carbon_window(grid, summary->recording, JM_DEVICE_TOTAL, summary->begin_ns,
-                              summary->end_ns, options, &f->carbon, NULL, &why);
+                              summary->end_ns, options, &f->carbon, &energy, &why);
+    f->bound_only = (energy.provenance & JM_BOUND_ONLY) != 0;
     if (status == JM_NO_DATA) {
         f->carbon.g = f->carbon.cost = f->carbon.water_l = NAN;
         f->carbon.lower_g = f->carbon.upper_g = f->carbon.intensity_g = NAN;
@@ -45,6 +47,7 @@ void jmi_footprint_json(const jmi_footprint *f, json_t *root) {
     jmi_json_set_number(object, "g_co2e", c->g);
     jmi_json_set_number(object, "lower_g", c->lower_g);
     jmi_json_set_number(object, "upper_g", c->upper_g);
+    jmi_json_set_bool(object, "bound_only", f->bound_only);
     jmi_json_set_number(object, "intensity_g_per_kwh", c->intensity_g);
     jmi_json_set_number(object, "intensity_u", c->intensity_u);
     jmi_json_set_number(object, "covered", c->covered);
@@ -70,15 +73,24 @@ static void add_figure(jmi_page *p, const char *label, const char *figure) {
     jmi_text_add(&p->out, "  %-7s %s\n", label, figure);
 }
 
+static void cost_range(const jm_carbon *c, char text[48]) {
+    if (isfinite(c->cost_upper))
+        snprintf(text, 48, "%.2g to %.2g", c->cost_lower, c->cost_upper);
+    else
+        snprintf(text, 48, "%.2g or more", c->cost_lower);
+}
+
 /* Money has no prefixes. */
 static void add_cost(jmi_page *p, const jmi_footprint *f) {
-    const char *currency = f->grid.currency;
-    char *clean = jmi_text_clean(currency, p->style.utf8);
-    const jm_carbon *c = &f->carbon;
-    jmi_text_add(&p->out, "  cost    %.3g%s%s (%.2g to %.2g)\n", c->cost,
-                 currency[0] != '\0' ? " " : "", clean != NULL ? clean : "", c->cost_lower,
-                 c->cost_upper);
-    free(clean);
+    const char *between = f->grid.currency[0] != '\0' ? " " : "";
+    char *currency = jmi_text_clean(f->grid.currency, p->style.utf8), range[48];
+    const char *unit = currency != NULL ? currency : "";
+    cost_range(&f->carbon, range);
+    if (f->bound_only)
+        jmi_text_add(&p->out, "  cost    %s%s%s\n", range, between, unit);
+    else
+        jmi_text_add(&p->out, "  cost    %.3g%s%s (%s)\n", f->carbon.cost, between, unit, range);
+    free(currency);
 }
 
 static void add_basis(jmi_page *p, const jmi_footprint *f) {
@@ -96,6 +108,12 @@ static void add_basis(jmi_page *p, const jmi_footprint *f) {
     jmi_text_free(&basis);
 }
 
+static const char *carbon_figure(const jmi_footprint *f, char *figure, jmi_style style) {
+    const jm_carbon *c = &f->carbon;
+    if (f->bound_only) return jmi_format_bounds(figure, c->lower_g, c->upper_g, "gCO2e", style);
+    return jmi_format_within(figure, c->g, c->lower_g, c->upper_g, "gCO2e", style);
+}
+
 /* Where this is can be said once. */
 static const char *said_how(const jmi_footprint *f) {
     bool nowhere = f->grid.source == JM_INTENSITY_UNKNOWN && f->grid.country[0] == '\0';
@@ -110,8 +128,7 @@ void jmi_footprint_text(const jmi_footprint *f, jmi_page *p) {
     size_t empty = p->out.length;
     char figure[JMI_FORMAT_SIZE];
     if (isfinite(c->g)) {
-        add_figure(p, "carbon",
-                   jmi_format_within(figure, c->g, c->lower_g, c->upper_g, "gCO2e", p->style));
+        add_figure(p, "carbon", carbon_figure(f, figure, p->style));
         add_basis(p, f);
     }
     if (isfinite(c->cost)) add_cost(p, f);

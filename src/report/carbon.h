@@ -6,7 +6,8 @@
 #include "report/text.h"
 
 typedef struct jmi_footprint {
-    bool asked; /* there is a grid */
+    bool asked;      /* there is a grid */
+    bool bound_only; /* of the energy only bounds are known, and so of what it comes to */
     jm_grid_info grid;
     jm_carbon carbon;
     char why[300]; /* why there is no carbon; "" */
