@@ -1995,8 +1995,10 @@ typedef enum jm_log_view {
     JM_LOG_ALL = 0,    /* id, then every column by its name */
     JM_LOG_POWERMETER, /* PowerMeter's 20 columns with its titles and units */
     JM_LOG_CODECARBON, /* CodeCarbon's columns of emissions.csv */
-    JM_LOG_PROJECTS,   /* totals of each project: runs, time, energy, carbon, money */
-    JM_LOG_MONTHS      /* totals of each month (UTC) */
+    JM_LOG_PROJECTS,   /* totals of each project: runs, time, energy, carbon, money, and of how many
+                          runs a figure is not known (without_...), has bounds only, or overlaps
+                          another run of its machine in time */
+    JM_LOG_MONTHS      /* likewise of each month (this machine's time) */
 } jm_log_view;
 
 /* Rows in the order in which they were appended: column names first, as with jm_sql. A logbook that

@@ -62,7 +62,13 @@ class LoggedRun:
             return words
         if g is None:
             return f"{words}; no carbon: {self.note}"
-        return f"{words}, {_joulemeter.value_text(g, float('nan'), 'gCO2e')} ({self.note})"
+        return f"{words}, {self._carbon_text()} ({self.note})"
+
+    def _carbon_text(self) -> str:
+        c = self.carbon
+        if self.energy.bound_only:  # there is no figure, but bounds of it
+            return _joulemeter.interval_text(c["lower_g"], c["upper_g"], "gCO2e")
+        return _joulemeter.value_text(c["g"], float("nan"), "gCO2e")
 
     def __repr__(self) -> str:
         return f"<LoggedRun {self}>"

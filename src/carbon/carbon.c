@@ -55,8 +55,7 @@ int jm_carbon_of(const jm_grid *grid, const jm_energy *energy, jm_carbon *carbon
         return jmi_fail(error, JM_INVALID, "a grid, an energy and a place for carbon are needed");
     mean intensity = {grid->intensity_g, grid->intensity_u, isnan(grid->intensity_g) ? 0 : 1};
     if (grid->series.count > 0 && grid->series.mean > 0)
-        intensity.u =
-            hypot(intensity.u, fmax(grid->series.sd / grid->series.mean, JMI_YEAR_U));
+        intensity.u = hypot(intensity.u, fmax(grid->series.sd / grid->series.mean, JMI_YEAR_U));
     fill(grid, energy, &intensity, carbon);
     return JM_OK;
 }
@@ -131,7 +130,7 @@ static mean weigh(const jm_grid *grid, const pieces *p, const jm_energy *part, d
         time_sum += s * p->g[i];
     }
     m.covered = whole_j > 0 ? fmin(known_j / whole_j, 1) : 1;
-    if (m.covered > 1 - 1e-9) m.covered = 1; /* rounding of the pieces */
+    if (m.covered > 1 - 1e-9) m.covered = 1;             /* rounding of the pieces */
     m.g = known_j > 0 ? sum / known_j : time_sum / time; /* no energy: it weighs nothing */
     m.g = m.covered * m.g + (1 - m.covered) * grid->series.mean;
     if (m.g > 0) m.u = hypot(m.u, (1 - m.covered) * gap_u(&grid->series) / m.g);

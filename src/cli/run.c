@@ -159,11 +159,12 @@ static int write_log(const job *j) {
         return cli_fail(&cli_run, CLI_RUN_FAILED, "this run is not in the logbook: %s",
                         error.message);
     if (!j->set.quiet)
-        fprintf(stderr, "\n%s  Logged; see it again with: joulemeter log show %lld\n",
-                footprint_guessed(&j->footprint)
-                    ? "  No country was given: the log keeps none, nor the carbon that would tell it.\n"
-                    : "",
-                (long long)id);
+        fprintf(
+            stderr, "\n%s  Logged; see it again with: joulemeter log show %lld\n",
+            footprint_guessed(&j->footprint)
+                ? "  No country was given: the log keeps none, nor the carbon that would tell it.\n"
+                : "",
+            (long long)id);
     return CLI_OK;
 }
 

@@ -198,9 +198,11 @@ static void a_window_without_length(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_day_by_the_hour), cmocka_unit_test(hours_that_are_missing),
-        cmocka_unit_test(a_series_of_little), cmocka_unit_test(gaps_get_the_mean_of_the_series),
-        cmocka_unit_test(another_day_is_an_error), cmocka_unit_test(a_window_without_length)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_day_by_the_hour),
+                                       cmocka_unit_test(hours_that_are_missing),
+                                       cmocka_unit_test(a_series_of_little),
+                                       cmocka_unit_test(gaps_get_the_mean_of_the_series),
+                                       cmocka_unit_test(another_day_is_an_error),
+                                       cmocka_unit_test(a_window_without_length)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

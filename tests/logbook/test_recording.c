@@ -200,9 +200,11 @@ static void statements(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, book_set_up, book_tear_down)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {TEST(a_command), TEST(a_window),
+    const struct CMUnitTest tests[] = {TEST(a_command),
+                                       TEST(a_window),
                                        TEST(a_place_that_was_not_given),
                                        TEST(a_series_that_covers_a_part),
-                                       TEST(a_recording_without_energy), TEST(statements)};
+                                       TEST(a_recording_without_energy),
+                                       TEST(statements)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -472,6 +472,13 @@ def test_no_sensor_at_all(tmp_path):
     assert str(m.last).startswith("not measured")
 
 
+def test_bounds_are_no_figure():
+    m = meter(country="FR")
+    m.mesure_power(add, "pkg", "add")(1)
+    assert m.last.energy.bound_only
+    assert re.fullmatch(r"\S+ J \(bound only\) in \S+ s, \S+–\S+ \w*gCO2e \(56.*", str(m.last))
+
+
 # ---- reading the log ----
 
 

@@ -64,7 +64,8 @@ static void bounds_are_shown_as_bounds(void **state) {
     size_t length = strcspn(line, "\n");
     char carbon[120];
     snprintf(carbon, sizeof carbon, "%.*s", (int)length, line);
-    if (strstr(carbon, "<") == NULL && strstr(carbon, " to ") == NULL && strstr(carbon, "–") == NULL)
+    if (strstr(carbon, "<") == NULL && strstr(carbon, " to ") == NULL &&
+        strstr(carbon, "–") == NULL)
         fail_msg("a point: %s", carbon);
     assert_null(strstr(carbon, "±"));
     assert_null(strstr(carbon, "+-"));
