@@ -33,8 +33,10 @@ bool log_parse_time(const char *text, double *unix_s) {
         struct tm parts = {.tm_mday = 1, .tm_isdst = -1};
         const char *end = strptime(text, forms[i], &parts);
         if (end == NULL || *end != '\0' || strspn(text, "0123456789") != 4) continue;
+        struct tm asked = parts;
         time_t seconds = mktime(&parts);
-        if (seconds == (time_t)-1) return false;
+        /* 30 February becomes 1 March */
+        if (parts.tm_mday != asked.tm_mday || parts.tm_mon != asked.tm_mon) return false;
         *unix_s = (double)seconds;
         return true;
     }
@@ -42,9 +44,14 @@ bool log_parse_time(const char *text, double *unix_s) {
 }
 
 static int take_time(const char *option, const char *text, double *unix_s) {
-    if (text == NULL || log_parse_time(text, unix_s)) return PARSE_DONE;
-    return cli_fail(&cli_log, CLI_USAGE,
-                    "--%s '%s' is no time: write 2024-03-01, 2024-03 or 7d (ago)", option, text);
+    if (text == NULL) return PARSE_DONE;
+    if (!log_parse_time(text, unix_s))
+        return cli_fail(&cli_log, CLI_USAGE,
+                        "--%s '%s' is no time: write 2024-03-01, 2024-03 or 7d (ago)", option,
+                        text);
+    if (*unix_s > 0) return PARSE_DONE; /* 0 would be no limit at all */
+    return cli_fail(&cli_log, CLI_USAGE, "--%s %s: only times after 1970-01-01 can be asked for", option,
+                    text);
 }
 
 /* ---- the job ---- */

@@ -496,6 +496,11 @@ def test_filters_and_totals():
     assert [row["energy_j"] for row in logged_runs(last=1)] == [4]
     assert len(logged_runs(since="2024-03-01T00:00:02+00:00")) == 2
     assert len(logged_runs(since="2024-03-01T00:00:02+00:00", before=1709251203)) == 1
+    assert len(logged_runs(since="2024-03-01T00:00:02Z")) == 2
+    assert logged_runs(before="1970-01-01T00:00Z") == logged_runs(before=0) == []
+    assert len(logged_runs(since=0)) == 3
+    with pytest.raises(ValueError):
+        logged_runs(before="2026-02-30")
     assert {row["project"]: row["energy_j"] for row in logged_runs(view="projects")} == {
         "a": 3, "b": 4}
     assert logged_runs(view="months")[0]["month"] == "2024-03"
