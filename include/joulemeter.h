@@ -1279,9 +1279,10 @@ typedef struct jm_page_options {
     const char *title;       /* NULL: the command that was measured */
     uint64_t max_data_bytes; /* size of the data, which curves are thinned out to meet. 0: 1.5 MB */
     const jm_energy_options *energy; /* NULL: the defaults */
+    const jm_grid *grid;             /* say what the energy comes to (section 15). NULL: do not */
 } jm_page_options;
 #define JM_PAGE_OPTIONS_INIT                                                                       \
-    { sizeof(jm_page_options), 0, 0, 0 }
+    { sizeof(jm_page_options), 0, 0, 0, 0 }
 
 /* The report as one HTML file that needs nothing else. JM_NOT_SUPPORTED: this build has no page;
  * the message says what it was built without. */
