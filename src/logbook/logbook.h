@@ -33,7 +33,7 @@
     X(data_shape, "Data shape", TEXT, 1, "how much data")                                          \
     X(comment, "Comment", TEXT, 1, "any text")                                                     \
     X(tag, NULL, TEXT, 1, "tag that the user gave")                                                \
-    X(kind, NULL, TEXT, 1, "command, function, block or tracker")                                  \
+    X(kind, NULL, TEXT, 1, "command, repeat, compare, function, block, cell, tracker")             \
     X(outcome, NULL, TEXT, 1, "ok, exit code 3, signal 9, or the exception that ended it")         \
     X(command, NULL, TEXT, 1, "command line")                                                      \
     X(duration_s, NULL, REAL, 1, "how long it took")                                               \
