@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """./dev soak [--minutes N]: measures for a long time under faults of the simulated GPU.
 
-Round after round: `joulemeter run` on simulated boards that hang, vanish, reset or refuse; now and
+First 50 processes write 200 rows each into one logbook, and ten of them are killed: no row that
+was acknowledged may be lost. Then, round after round: `joulemeter run` on simulated boards that hang, vanish, reset or refuse; now and
 then it is killed. Afterwards every file must open, the command must not have crashed, and its
 memory must not have grown with time.
 """
 import argparse
+import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +23,19 @@ FAULTS = ["", "fault=lost@200", "fault=hang@300:2", "fault=reset@3", "fault=driv
           "fault=notsupported=field186", "fault=noperm=nvmlDeviceGetTotalEnergyConsumption"]
 MODELS = ["v100", "a100", "h100", "rtx4090"]
 GROWTH_KB = 5 * 1024
+WRITERS = ROOT / "build/tests/logbook/test_logbook_writers"
+
+
+def write_log():
+    """Many writers of one logbook; what they came to."""
+    many = os.environ | {"JOULEMETER_LOG_WRITERS": "50", "JOULEMETER_LOG_WRITES": "200"}
+    begin = time.monotonic()
+    done = subprocess.run([WRITERS], env=many, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    found = re.search(r"^\d+ writers.*", said, re.M)
+    if done.returncode != 0 or found is None:
+        raise RuntimeError(f"the logbook: {said.strip()}")
+    return f"{found[0]}, none of them lost, in {time.monotonic() - begin:.0f} s"
 
 
 def resident_kb(pid):
@@ -91,6 +107,11 @@ def main():
     until = time.monotonic() + 60 * args.minutes
     rounds, failures = 0, []
     print(f"soak: {args.minutes:g} minutes, --seed {args.seed}", flush=True)
+    try:
+        print(f"soak: logbook: {write_log()}", flush=True)
+    except (OSError, RuntimeError) as error:
+        failures.append(str(error))
+        print(f"soak: logbook FAILED: {error}", flush=True)
     with tempfile.TemporaryDirectory() as name:
         while time.monotonic() < until:
             seconds = min(rng.choice([4, 8, 20, 60]), max(4, int(until - time.monotonic())))

@@ -1,5 +1,6 @@
 /* Many processes append at once, and some are killed: what was acknowledged is there, and the file
- * is whole. $JOULEMETER_LOG_WRITERS and $JOULEMETER_LOG_WRITES make it larger (50 and 200). */
+ * is whole. $JOULEMETER_LOG_WRITERS and $JOULEMETER_LOG_WRITES make it larger: 50 and 200 in
+ * ./dev soak. */
 #include "book.h"
 
 #include <fcntl.h>
@@ -77,7 +78,7 @@ static void check_whole(void) {
 static void many_writers_and_some_are_killed(void **state) {
     (void)state;
     unsigned writers = setting("JOULEMETER_LOG_WRITERS", 12, MOST_WRITERS);
-    unsigned writes = setting("JOULEMETER_LOG_WRITES", 25, MOST_WRITES);
+    unsigned writes = setting("JOULEMETER_LOG_WRITES", 50, MOST_WRITES);
     pid_t pids[MOST_WRITERS];
     unsigned killed = 0, lost = 0, rows = 0, acks = 0;
     acknowledged = mmap(NULL, sizeof *acknowledged * MOST_WRITERS, PROT_READ | PROT_WRITE,
