@@ -1,5 +1,7 @@
 #include "carbon/grid.h"
 
+#include "carbon/units.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,25 +13,15 @@ static const double MOST_G = 5000;
 static const double MOST_PUE = 10;
 
 bool jmi_parse_intensity(const char *text, double *g) {
-    static const struct {
-        const char *unit;
-        double factor;
-    } units[] = {
-        {"", 1},           {"g", 1},     {"g/kWh", 1},     {"gCO2/kWh", 1},      {"gCO2e/kWh", 1},
-        {"gCO2eq/kWh", 1}, {"kg", 1000}, {"kg/kWh", 1000}, {"kgCO2e/kWh", 1000}, {"kg/MWh", 1}};
     size_t length = strspn(text, "0123456789.eE+-");
     char number[64];
     if (length == 0 || length >= sizeof number) return false;
     memcpy(number, text, length);
     number[length] = '\0';
-    if (!jmi_parse_double(number, g)) return false;
-    const char *unit = text + length + strspn(text + length, " ");
-    for (size_t i = 0; i < JMI_COUNT(units); i++)
-        if (strcmp(unit, units[i].unit) == 0) {
-            *g *= units[i].factor;
-            return true;
-        }
-    return false;
+    double unit = jmi_unit_of_text(text + length);
+    if (unit == 0 || !jmi_parse_double(number, g)) return false;
+    *g *= unit;
+    return true;
 }
 
 /* ---- the file of a series ---- */

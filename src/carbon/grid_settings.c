@@ -15,7 +15,6 @@ static jm_setting_strength strength_of(const jm_settings *settings, const char *
     return setting.strength;
 }
 
-
 static double number_of(const jm_settings *settings, const char *key) {
     jm_setting setting = {.size = sizeof setting};
     if (jm_settings_get(settings, key, &setting, NULL) != JM_OK || setting.value == NULL) return 0;

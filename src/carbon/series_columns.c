@@ -1,5 +1,6 @@
 /* Which columns of a file are time and intensity, and in what unit. */
 #include "carbon/series.h"
+#include "carbon/units.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -46,82 +47,6 @@ static int rank_of_time(const char *name) {
 static bool names_life_cycle(const char *name) {
     static const char *const words[] = {"lca", "lifecycle", NULL};
     return has_any(name, words);
-}
-
-/* ---- units ---- */
-
-typedef struct unit {
-    const char *name;
-    double factor;
-} unit;
-
-/* In g, and one over kWh. Only what is known counts: a unit that is guessed is off by thousands. */
-static const unit masses[] = {{"g", 1},
-                              {"gram", 1},
-                              {"grams", 1},
-                              {"grammes", 1},
-                              {"kg", 1e3},
-                              {"kilogram", 1e3},
-                              {"kilograms", 1e3},
-                              {"mg", 1e-3},
-                              {"t", 1e6},
-                              {"ton", 1e6},
-                              {"tons", 1e6},
-                              {"tonne", 1e6},
-                              {"tonnes", 1e6},
-                              {"lb", 453.59237},
-                              {"lbs", 453.59237},
-                              {"pound", 453.59237},
-                              {"pounds", 453.59237}};
-static const unit energies[] = {{"kwh", 1},  {"mwh", 1e-3}, {"gwh", 1e-6}, {"twh", 1e-9},
-                                {"wh", 1e3}, {"mj", 3.6},   {"gj", 3.6e-3}};
-
-static double factor_of_unit(const unit *units, size_t count, const char *name) {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(units[i].name, name) == 0) return units[i].factor;
-    return 0;
-}
-
-enum { WORDS = 16, WORD = 24 };
-
-/* The words of a name in lower case; "/" and "per" become the word "/". What is not ASCII (the
- * small 2 of CO2) is left out. */
-static size_t split(const char *name, char words[WORDS][WORD]) {
-    size_t count = 0, length = 0;
-    for (const char *at = name;; at++) {
-        unsigned char c = (unsigned char)*at;
-        bool in = c < 0x80 && isalnum(c);
-        if (in && count < WORDS && length + 1 < WORD) words[count][length++] = (char)tolower(c);
-        if (in || c >= 0x80) continue;
-        if (length > 0) {
-            words[count][length] = '\0';
-            if (strcmp(words[count], "per") == 0) strcpy(words[count], "/");
-            count++;
-        }
-        length = 0;
-        if (c == '/' && count < WORDS) strcpy(words[count++], "/");
-        if (c == '\0' || count >= WORDS) return count;
-    }
-}
-
-/* Of "g CO2", "gCO2eq", "kg CO2e": the word `at`, or the one before it where that is only CO2. */
-static double mass_of(char words[WORDS][WORD], size_t at) {
-    char *co2 = strstr(words[at], "co");
-    if (co2 == words[at] && at > 0) return mass_of(words, at - 1);
-    if (co2 == NULL && strncmp(words[at], "eq", 2) == 0 && at > 0) return mass_of(words, at - 1);
-    if (co2 != NULL) *co2 = '\0';
-    return factor_of_unit(masses, JMI_COUNT(masses), words[at]);
-}
-
-/* g a kWh in the unit of a column's name; 1 where it names none; 0: a unit that is not known. */
-static double factor_of(const char *name) {
-    char words[WORDS][WORD];
-    size_t count = split(name, words);
-    for (size_t i = 1; i + 1 < count; i++) {
-        if (strcmp(words[i], "/") != 0) continue;
-        return mass_of(words, i - 1) * factor_of_unit(energies, JMI_COUNT(energies), words[i + 1]);
-    }
-    return count > 0 && strcmp(words[count - 1], "/") == 0 ? 0 : 1;
 }
 
 static bool is_number(const char *text) {
@@ -204,7 +129,7 @@ int jmi_intensity_columns_find(jmi_intensity_columns *c, const jmi_cells *first,
                         name, first->line_number, found.values, first->cell[found.value]);
     c->time = found.time;
     c->value = found.value;
-    c->factor = factor_of(first->cell[found.value]);
+    c->factor = jmi_unit_in_name(first->cell[found.value]);
     if (c->factor > 0) return JM_OK;
     return jmi_fail(
         error, JM_FORMAT,

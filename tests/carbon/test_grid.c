@@ -31,11 +31,21 @@ static void units_of_a_number(void **state) {
     static const struct {
         const char *text;
         double g;
-    } good[] = {{"56", 56},       {"0", 0},          {"56.5 gCO2e/kWh", 56.5},
-                {"0.056 kg", 56}, {"56 kg/MWh", 56}, {"5.6e1", 56},
-                {"56 g", 56}};
-    static const char *const wrong[] = {"",    "g",   "56 W",  "56,5", "0x10",
-                                        "nan", "inf", "1e999", "-"};
+    } good[] = {{"56", 56},
+                {"0", 0},
+                {"56.5 gCO2e/kWh", 56.5},
+                {"0.056 kg", 56},
+                {"56 kg/MWh", 56},
+                {"5.6e1", 56},
+                {"56 g", 56},
+                {"0.056 kg CO2eq per kWh", 56},
+                {"0.056tCO2/MWh", 56},
+                {"100 lb/MWh", 45.359237},
+                {"56 g CO\xE2\x82\x82 / kWh ", 56}};
+    static const char *const wrong[] = {
+        "",      "g",          "56 W",   "56,5",         "0x10",   "nan",        "inf",
+        "1e999", "-",          "56 g/",  "56 g/day",     "56/kWh", "56 a g/kWh", "56 CO2",
+        "56 %",  "56 g/kWh x", "56 kWh", "56 g/kWh/kWh", "12.csv", "5/grid.csv", "56 eq/kWh"};
     double g;
     for (size_t i = 0; i < JMI_COUNT(good); i++) {
         assert_true(jmi_parse_intensity(good[i].text, &g));

@@ -1,0 +1,93 @@
+#include "carbon/units.h"
+
+#include "base/base.h"
+
+#include <ctype.h>
+#include <string.h>
+
+typedef struct unit {
+    const char *name;
+    double factor;
+} unit;
+
+/* In g, and one over kWh. Only what is known counts: a unit that is guessed is off by thousands. */
+static const unit masses[] = {{"g", 1},
+                              {"gram", 1},
+                              {"grams", 1},
+                              {"grammes", 1},
+                              {"kg", 1e3},
+                              {"kilogram", 1e3},
+                              {"kilograms", 1e3},
+                              {"mg", 1e-3},
+                              {"t", 1e6},
+                              {"ton", 1e6},
+                              {"tons", 1e6},
+                              {"tonne", 1e6},
+                              {"tonnes", 1e6},
+                              {"lb", 453.59237},
+                              {"lbs", 453.59237},
+                              {"pound", 453.59237},
+                              {"pounds", 453.59237}};
+static const unit energies[] = {{"kwh", 1},  {"mwh", 1e-3}, {"gwh", 1e-6}, {"twh", 1e-9},
+                                {"wh", 1e3}, {"mj", 3.6},   {"gj", 3.6e-3}};
+
+static double factor_of(const unit *units, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(units[i].name, name) == 0) return units[i].factor;
+    return 0;
+}
+
+static double energy_of(const char *word) {
+    return factor_of(energies, JMI_COUNT(energies), word);
+}
+
+enum { WORDS = 16, WORD = 24 };
+
+/* The words of a name in lower case; "/" and "per" become the word "/". What is not ASCII (the
+ * small 2 of CO2) is left out. */
+static size_t split(const char *name, char words[WORDS][WORD]) {
+    size_t count = 0, length = 0;
+    for (const char *at = name;; at++) {
+        unsigned char c = (unsigned char)*at;
+        bool in = c < 0x80 && isalnum(c);
+        if (in && count < WORDS && length + 1 < WORD) words[count][length++] = (char)tolower(c);
+        if (in || c >= 0x80) continue;
+        if (length > 0) {
+            words[count][length] = '\0';
+            if (strcmp(words[count], "per") == 0) strcpy(words[count], "/");
+            count++;
+        }
+        length = 0;
+        if (c == '/' && count < WORDS) strcpy(words[count++], "/");
+        if (c == '\0' || count >= WORDS) return count;
+    }
+}
+
+/* Of "g CO2", "gCO2eq", "kg CO2e", whose last word is `at`; its first word goes into *first. */
+static double mass_of(char words[WORDS][WORD], size_t at, size_t *first) {
+    char *co2 = strstr(words[at], "co");
+    bool beside = co2 == words[at] || (co2 == NULL && strncmp(words[at], "eq", 2) == 0);
+    *first = at;
+    if (beside) return at > 0 ? mass_of(words, at - 1, first) : 0;
+    if (co2 != NULL) *co2 = '\0';
+    return factor_of(masses, JMI_COUNT(masses), words[at]);
+}
+
+double jmi_unit_in_name(const char *name) {
+    char words[WORDS][WORD];
+    size_t count = split(name, words), first;
+    for (size_t i = 1; i + 1 < count; i++) {
+        if (strcmp(words[i], "/") != 0) continue;
+        return mass_of(words, i - 1, &first) * energy_of(words[i + 1]);
+    }
+    return count > 0 && strcmp(words[count - 1], "/") == 0 ? 0 : 1;
+}
+
+double jmi_unit_of_text(const char *text) {
+    char words[WORDS][WORD];
+    size_t count = split(text, words), first;
+    if (count == 0) return text[strspn(text, " ")] == '\0' ? 1 : 0;
+    bool over = count >= 3 && strcmp(words[count - 2], "/") == 0;
+    double mass = mass_of(words, over ? count - 3 : count - 1, &first);
+    return first > 0 ? 0 : over ? mass * energy_of(words[count - 1]) : mass;
+}
