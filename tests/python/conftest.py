@@ -1,6 +1,7 @@
 """What the tests of the Python package share."""
 import gc
 import os
+import time
 
 import pytest
 
@@ -23,6 +24,21 @@ def simulated():
     for p in opened:
         p.close()
     gc.collect()
+
+
+@pytest.fixture
+def own_home(tmp_path, monkeypatch):
+    """No setting, log and place of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith("JOULEMETER_")]:
+        if name not in ("JOULEMETER_SIMGPU_LIBRARY", "JOULEMETER_SHARED_DATA"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture(scope="session")

@@ -15,13 +15,7 @@ GPU = "h100,constant:200,noise=0,seed=1"
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path, monkeypatch):
-    for name in [name for name in os.environ if name.startswith("JOULEMETER_")]:
-        if name not in ("JOULEMETER_SIMGPU_LIBRARY", "JOULEMETER_SHARED_DATA"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("TZ", "UTC")
+def own_folder(own_home, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 

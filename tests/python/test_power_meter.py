@@ -16,6 +16,7 @@ import _joulemeter
 import joulemeter as jm
 from joulemeter import PowerMeter, get_logged_data, logged_runs
 
+pytestmark = pytest.mark.usefixtures("own_home")
 GPU = "h100,constant:200,noise=0,seed=1"
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 COLUMNS = [
@@ -24,21 +25,6 @@ COLUMNS = [
     "Cumulative Package Energy (mWh)", "Cumulative IA Energy (mWh)", "Cumulative GPU Energy (mWh)",
     "Cumulative DRAM Energy (mWh)", "PUE", "CO2 emitted (gCO2e)", "Package", "Algorithm",
     "Algorithm's parameters", "Data type", "Data shape", "Comment"]
-
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path, monkeypatch):
-    """No setting and no log of whoever runs the tests."""
-    for name in [name for name in os.environ if name.startswith("JOULEMETER_")]:
-        if name not in ("JOULEMETER_SIMGPU_LIBRARY", "JOULEMETER_SHARED_DATA"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def meter(**options):
