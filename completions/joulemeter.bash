@@ -172,7 +172,7 @@ _joulemeter() {
     export) options+=" --perfetto --clock --tables --quiet" ;;
     sql) options+=" --json --csv" ;;
     log) options+=" --project --tag --since --before --last --by --output --latex --yes --file" ;;
-    config) options+=" --json" ;;
+    config) options+=" --json --country --intensity --pue --price" ;;
     devices) options+=" --gpu --json --simulate" ;;
     doctor) options+=" --gpu --json --verbose --simulate" ;;
     calibrate) options+=" --time --load --gpu --cache --json --simulate" ;;

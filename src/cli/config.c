@@ -1,4 +1,5 @@
 /* Settings: what they are and where they come from. */
+#include "footprint.h"
 #include "grid.h"
 #include "json.h"
 #include "options.h"
@@ -47,36 +48,36 @@ static void json_of(const jm_settings *settings, output *out) {
     output_add(out, "\n");
 }
 
-static int list(bool as_json) {
-    jm_settings *settings = NULL;
-    jm_error error = {0};
+static int list(footprint *flags, bool as_json) {
     output out;
-    if (jm_settings_open(&settings, NULL, &error) != JM_OK)
-        return cli_fail_error(&cli_config, &error);
-    output_open(&out);
-    if (as_json)
-        json_of(settings, &out);
-    else
-        text_of(settings, &out);
-    jm_settings_free(settings);
-    return output_close(&out, &cli_config);
+    int code = footprint_read(flags, &cli_config);
+    if (code == CLI_OK) {
+        output_open(&out);
+        if (as_json)
+            json_of(flags->settings, &out);
+        else
+            text_of(flags->settings, &out);
+        code = output_close(&out, &cli_config);
+    }
+    footprint_close(flags);
+    return code;
 }
 
 /* Exit code 1 where it is not set, as scripts like it. */
-static int get(const char *key) {
-    jm_settings *settings = NULL;
+static int get(footprint *flags, const char *key) {
     jm_setting setting = {.size = sizeof setting};
     jm_error error = {0};
     output out;
     output_open(&out);
-    int status = jm_settings_open(&settings, NULL, &error);
-    if (status == JM_OK) status = jm_settings_get(settings, key, &setting, &error);
-    bool set = status == JM_OK && setting.value != NULL;
+    int code = footprint_read(flags, &cli_config);
+    if (code == CLI_OK && jm_settings_get(flags->settings, key, &setting, &error) != JM_OK)
+        code = cli_fail_error(&cli_config, &error);
+    bool set = code == CLI_OK && setting.value != NULL;
     if (set) output_add(&out, "%s\n", setting.value);
-    jm_settings_free(settings);
-    int code = output_close(&out, &cli_config);
-    if (status != JM_OK) return cli_fail_error(&cli_config, &error);
-    return set ? code : CLI_FAILED;
+    footprint_close(flags);
+    int closed = output_close(&out, &cli_config);
+    if (code != CLI_OK) return code;
+    return set ? closed : CLI_FAILED;
 }
 
 /* What the setting means must be understood before it is written down. */
@@ -106,12 +107,27 @@ static char *absolute(const char *key, const char *value) {
     return path != NULL ? path : strdup(value);
 }
 
+/* Of one source the intensity counts more. */
+static void say_what_counts_more(const char *key) {
+    jm_settings *settings = NULL;
+    jm_setting country = {.size = sizeof country}, intensity = {.size = sizeof intensity};
+    if (jm_settings_open(&settings, NULL, NULL) == JM_OK &&
+        jm_settings_get(settings, key, &country, NULL) == JM_OK &&
+        strcmp(country.key, "carbon.country") == 0 &&
+        jm_settings_get(settings, "carbon.intensity", &intensity, NULL) == JM_OK &&
+        intensity.value != NULL)
+        fprintf(stderr, "joulemeter config: carbon.intensity is set, too, and counts more (%s)\n",
+                intensity.source);
+    jm_settings_free(settings);
+}
+
 static int save(const char *key, const char *value) {
     jm_error error = {0};
     char *whole = value != NULL ? absolute(key, value) : NULL;
     int code = value != NULL ? check(key, whole) : CLI_OK;
     if (code == CLI_OK && jm_settings_save(NULL, key, whole, &error) != JM_OK)
         code = cli_fail_error(&cli_config, &error);
+    if (code == CLI_OK && value != NULL) say_what_counts_more(key);
     free(whole);
     return code;
 }
@@ -129,15 +145,21 @@ static int show_path(void) {
 
 static int run(int argc, char **argv) {
     bool as_json = false;
+    footprint flags = {.country = NULL};
     const cli_option options[] = {
-        {'j', "json", OPTION_FLAG, &as_json, NULL, "the list as JSON", 0, 0, NULL}, {0}};
+        {'j', "json", OPTION_FLAG, &as_json, NULL, "the list as JSON", 0, 0, NULL},
+        OPTION_COUNTRY(&flags),
+        OPTION_INTENSITY(&flags),
+        OPTION_PUE(&flags),
+        OPTION_PRICE(&flags),
+        {0}};
     int operands;
     int code = cli_parse(&cli_config, options, OPERANDS_MIXED, argc, argv, &operands);
     if (code != PARSE_DONE) return code;
     const char *what = operands > 0 ? argv[1] : "list";
-    if (strcmp(what, "list") == 0 && operands <= 1) return list(as_json);
+    if (strcmp(what, "list") == 0 && operands <= 1) return list(&flags, as_json);
     if (strcmp(what, "path") == 0 && operands == 1) return show_path();
-    if (strcmp(what, "get") == 0 && operands == 2) return get(argv[2]);
+    if (strcmp(what, "get") == 0 && operands == 2) return get(&flags, argv[2]);
     if (strcmp(what, "set") == 0 && operands == 3) return save(argv[2], argv[3]);
     if (strcmp(what, "unset") == 0 && operands == 2) return save(argv[2], NULL);
     return cli_fail(&cli_config, CLI_USAGE,
@@ -149,10 +171,12 @@ const cli_command cli_config = {
     "[OPTIONS] [list|get KEY|set KEY VALUE|unset KEY|path]",
     "settings, and where each comes from",
     "The file is weakest ($XDG_CONFIG_HOME/joulemeter/config.toml); environment\n"
-    "variables (JOULEMETER_COUNTRY ...) are stronger, and flags strongest. The last\n"
-    "word of a setting's name is enough: country for carbon.country.\n",
+    "variables (JOULEMETER_COUNTRY ...) are stronger, and flags strongest: with some,\n"
+    "`list` and `get` show what they make of the settings. The last word of a\n"
+    "setting's name is enough: country for carbon.country.\n",
     "  joulemeter config\n"
     "  joulemeter config set country FR\n"
     "  joulemeter config set log true\n"
-    "  JOULEMETER_PUE=1.2 joulemeter config get pue\n",
+    "  JOULEMETER_PUE=1.2 joulemeter config get pue\n"
+    "  joulemeter config --country DE\n",
     run};

@@ -27,12 +27,18 @@ static int take_flags(footprint *f, jm_error *error) {
     return status;
 }
 
-int footprint_open(footprint *f, const cli_command *command) {
+int footprint_read(footprint *f, const cli_command *command) {
     jm_error error = {0};
     int status = jm_settings_open(&f->settings, NULL, &error);
     if (status == JM_OK) status = take_flags(f, &error);
-    if (status == JM_OK) status = jm_grid_of_settings(&f->grid, f->settings, &error);
     return status == JM_OK ? CLI_OK : cli_fail_error(command, &error);
+}
+
+int footprint_open(footprint *f, const cli_command *command) {
+    jm_error error = {0};
+    int code = footprint_read(f, command);
+    if (code != CLI_OK || jm_grid_of_settings(&f->grid, f->settings, &error) == JM_OK) return code;
+    return cli_fail_error(command, &error);
 }
 
 void footprint_close(footprint *f) {

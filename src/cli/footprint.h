@@ -34,6 +34,8 @@ typedef struct footprint {
 
 /* Reads the settings, puts the flags above them and opens the grid. The exit code. */
 int footprint_open(footprint *f, const cli_command *command);
+/* Likewise without a grid. */
+int footprint_read(footprint *f, const cli_command *command);
 void footprint_close(footprint *f);
 /* The grid that a summary is to tell of, or to say of why it knows nothing. NULL: it was left out
  * by the country `none`, and nobody asked. */
