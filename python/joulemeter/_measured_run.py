@@ -156,6 +156,8 @@ class MeasuredRun:
         try:
             energy = self.recording.energy(self.begin_ns, self.end_ns)
             carbon = _joulemeter.carbon(self.recording, grid, self.begin_ns, self.end_ns)
+            if carbon["g"] is not None and carbon["covered"] < 1:
+                note += f"; it covers {100 * carbon['covered']:.0f} % of the energy"
         except JoulemeterError as error:  # no sensor, or a series of another time
             if error.status != "JM_NO_DATA":
                 raise

@@ -169,7 +169,16 @@ class PowerMeter:
 
 def _labels(package: str, algorithm: str, data_type: str, data_shape: Shape,
             algorithm_params: str, comments: str) -> Dict[str, Any]:
-    shape = data_shape if isinstance(data_shape, str) else str(tuple(data_shape))
     texts = {"package": package, "algorithm": algorithm, "data_type": data_type,
-             "data_shape": shape, "algorithm_params": algorithm_params, "comment": comments}
+             "data_shape": _shape_text(data_shape), "algorithm_params": algorithm_params, "comment": comments}
     return {name: "" if text is None else str(text) for name, text in texts.items()}
+
+
+def _shape_text(shape: Any) -> str:
+    """"(7000, 64)", also of NumPy's numbers and PyTorch's sizes; other things as they are."""
+    if shape is None or isinstance(shape, str):
+        return shape or ""
+    try:
+        return str(tuple(getattr(length, "item", lambda: length)() for length in shape))
+    except TypeError:
+        return str(shape)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from ._bind import JoulemeterWarning
+from ._bind import JoulemeterError, JoulemeterWarning
 from ._logbook import usual_path
 from ._measured_run import MeasuredRun, make_grid, setting, warn_not_logged, warn_of_no_carbon
 
@@ -138,22 +138,37 @@ class EmissionsTracker:
     def _finish(self, run: MeasuredRun, experiment: Optional[str]) -> Optional[float]:
         run.end()
         last = run.result(self._grid)
-        row = self._row(run, last, experiment)
+        lost: Optional[Exception] = None
+        try:
+            row = self._row(run, last, experiment)
+        except (OSError, JoulemeterError) as failure:
+            row, lost = self._figures_alone(last, experiment), failure
         g = last.carbon.get("g")
-        warn_of_no_carbon(last)
         self.last = last
         self.final_emissions_data = EmissionsData(row)
         self.final_emissions = None if g is None else g / 1000
         if self._path is not None:
-            self._save(self._path, row)
+            self._save(self._path, row, lost)
+        warn_of_no_carbon(last)
         return self.final_emissions
 
-    def _save(self, path: str, row: Dict[str, Any]) -> None:
+    def _figures_alone(self, last: LoggedRun, experiment: Optional[str]) -> Dict[str, Any]:
+        """What is left of a row where there is no place for temporary files."""
+        g, j = last.carbon.get("g"), last.energy.energy_j
+        pue = self._grid.info()["pue"]
+        return {"project_name": self._project, "experiment_id": experiment,
+                "duration": last.seconds, "emissions": None if g is None else g / 1000,
+                "energy_consumed": None if j != j else j / 3.6e6 * pue, "pue": pue}
+
+    def _save(self, path: str, row: Dict[str, Any], lost: Optional[Exception]) -> None:
         """The figures are there, whatever becomes of the file."""
-        try:
-            _append(path, row)
-        except (OSError, ValueError) as failure:  # not to be written; no text
-            _warn(f"this run is not in {path}: {failure}")
+        if lost is None:
+            try:
+                return _append(path, row)
+            except (OSError, ValueError) as failure:  # not to be written; no text
+                lost = failure
+        _warn(f"this run is not in {path}: {lost}")
+        return None
 
     def _row(self, run: MeasuredRun, last: LoggedRun, experiment: Optional[str]) -> Dict[str, Any]:
         """The row of emissions.csv, by the view of a logbook for the moment. In the logbook that

@@ -119,6 +119,18 @@ def test_a_file_that_cannot_be_written(tmp_path, spoil):
     assert kg > 0 and kg == t.final_emissions == t.final_emissions_data.emissions
 
 
+def test_no_place_for_temporary_files(tmp_path, monkeypatch):
+    t = tracker(pue=1.5)
+    t.start()
+    time.sleep(0.2)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    with pytest.warns(jm.JoulemeterWarning, match="this run is not in .*emissions.csv: .*nowhere"):
+        kg = t.stop()
+    data = t.final_emissions_data
+    assert kg == data.emissions == pytest.approx(data.energy_consumed * 56.039e-3)
+    assert not os.path.exists("emissions.csv")
+
+
 def test_many_append_at_once(tmp_path):
     (tmp_path / "emissions.csv").write_text("epoch,loss\n", encoding="utf-8")
     code = ("import sys; from joulemeter.emissions import _append\n"

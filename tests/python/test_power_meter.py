@@ -154,6 +154,26 @@ def test_coroutines_and_generators():
     assert first["duration_s"] >= 0.05 and second["outcome"] == "ok"
 
 
+def test_shapes():
+    numpy = pytest.importorskip("numpy")
+    m = meter()
+    for shape in (numpy.zeros((3, 2)).shape, tuple(numpy.array([3, 2])), [3, 2], "(3, 2)", 3, None):
+        m.mesure_power(add, "pkg", "add", data_shape=shape)(1)
+    assert [row["data_shape"] for row in logged_runs()] == ["(3, 2)"] * 4 + ["3", None]
+
+
+def test_a_series_that_covers_a_part(tmp_path):
+    now = time.time()
+    grid = tmp_path / "grid.csv"
+    grid.write_text(f"time,intensity\n{now - 7199.8:.3f},50\n{now - 3599.8:.3f},60\n", encoding="utf-8")
+    m = meter(intensity=str(grid))
+    m.mesure_power(time.sleep, "pkg", "sleep")(0.6)  # its last hour ends within
+    (row,) = logged_runs()
+    assert 0 < row["intensity_covered"] < 1
+    assert row["co2_upper_g"] > row["co2_g"] * (1 + 0.4 * (1 - row["intensity_covered"]))
+    assert re.search(r"a series of 2 intensities; it covers \d+ % of the energy", str(m.last))
+
+
 def test_what_cannot_be_called():
     with pytest.raises(TypeError, match="something to call"):
         meter().mesure_power(5, "pkg", "none")
