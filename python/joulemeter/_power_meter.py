@@ -82,7 +82,9 @@ class PowerMeter:
         self._options = options
         self._labels = _labels(package, algorithm, data_type, data_shape, algorithm_params, comments)
         # Runs of the with blocks that are open, of this task or thread and of what started it.
-        self._blocks = contextvars.ContextVar("joulemeter blocks", default=())
+        self._blocks: contextvars.ContextVar[Tuple[MeasuredRun, ...]] = contextvars.ContextVar(
+            "joulemeter blocks", default=())
+        self._open: List[MeasuredRun] = []
         self._says_why = self.get_country and setting("carbon.country", country) != "none"
 
     def mesure_power(self, func: Callable, package: str, algorithm: str,
@@ -127,12 +129,17 @@ class PowerMeter:
                                      "algorithm": self._labels["algorithm"] or name})
 
     def __enter__(self) -> PowerMeter:
-        self._blocks.set((*self._blocks.get(), self._begin(self._labels)))
+        run = self._begin(self._labels)
+        self._open.append(run)
+        self._blocks.set((*self._blocks.get(), run))
         return self
 
     def __exit__(self, kind, value, trace) -> None:
-        *outer, run = self._blocks.get()
-        self._blocks.set(tuple(outer))
+        # Frameworks may leave a block in another context than they entered it.
+        inner = self._blocks.get()
+        run = (inner or self._open)[-1]
+        self._blocks.set(inner[:-1])
+        self._open.remove(run)
         self._end(run, {**self._labels, "kind": "block"}, value)
 
     def _measured(self, func: Callable, labels: Dict[str, Any]) -> Callable:

@@ -309,6 +309,15 @@ def test_a_block_that_a_task_inherits():
     each_has_its_own_window(blocks)
 
 
+def test_a_block_that_another_context_leaves():
+    m = meter()
+    contextvars.Context().run(m.__enter__)
+    m.__exit__(None, None, None)
+    with m:
+        pass
+    assert len(logged_runs()) == 2
+
+
 def test_a_forked_child_has_a_log_of_its_own():
     m = meter()
 
