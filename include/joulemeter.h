@@ -786,6 +786,9 @@ JM_API const char *jm_value_text(double value, double uncertainty, const char *u
                                  size_t size);
 JM_API const char *jm_interval_text(double lower, double upper, const char *unit, char *text,
                                     size_t size);
+/* Of JM_BOUND_ONLY, rounded outwards: "< 12 J", "3–12 J"; "> 3 J" for an upper end of INFINITY. */
+JM_API const char *jm_bounds_text(double lower, double upper, const char *unit, char *text,
+                                  size_t size);
 
 typedef enum jm_run_value { JM_RUN_ENERGY = 0, JM_RUN_TIME, JM_RUN_POWER } jm_run_value;
 
@@ -1276,9 +1279,10 @@ typedef struct jm_page_options {
     const char *title;       /* NULL: the command that was measured */
     uint64_t max_data_bytes; /* size of the data, which curves are thinned out to meet. 0: 1.5 MB */
     const jm_energy_options *energy; /* NULL: the defaults */
+    const jm_grid *grid;             /* say what the energy comes to (section 15). NULL: do not */
 } jm_page_options;
 #define JM_PAGE_OPTIONS_INIT                                                                       \
-    { sizeof(jm_page_options), 0, 0, 0 }
+    { sizeof(jm_page_options), 0, 0, 0, 0 }
 
 /* The report as one HTML file that needs nothing else. JM_NOT_SUPPORTED: this build has no page;
  * the message says what it was built without. */
@@ -1962,7 +1966,8 @@ typedef struct jm_log_run {
     size_t size;
     int64_t begin_ns, end_ns;   /* what is logged. Both 0: the command's time, else all */
     const jm_grid *grid;        /* NULL: energies alone */
-    bool place;                 /* keep the country also where the time zone alone says it */
+    bool place;                 /* keep the country, and so the carbon, also where the time zone
+                                   alone says it */
     const jm_log_value *values; /* project, user, tag, ... as well */
     size_t count;
     const char *folder; /* whose git commit is kept. NULL: the working folder's; "": none */
@@ -1991,8 +1996,10 @@ typedef enum jm_log_view {
     JM_LOG_ALL = 0,    /* id, then every column by its name */
     JM_LOG_POWERMETER, /* PowerMeter's 20 columns with its titles and units */
     JM_LOG_CODECARBON, /* CodeCarbon's columns of emissions.csv */
-    JM_LOG_PROJECTS,   /* totals of each project: runs, time, energy, carbon, money */
-    JM_LOG_MONTHS      /* totals of each month (UTC) */
+    JM_LOG_PROJECTS,   /* totals of each project: runs, time, energy, carbon, money, and of how many
+                          runs a figure is not known (without_...), has bounds only, or overlaps
+                          another run of its machine in time */
+    JM_LOG_MONTHS      /* likewise of each month (this machine's time) */
 } jm_log_view;
 
 /* Rows in the order in which they were appended: column names first, as with jm_sql. A logbook that
@@ -2022,6 +2029,14 @@ typedef enum jm_setting_kind {
     JM_SETTING_BOOL
 } jm_setting_kind;
 
+/* What a setting was said by, weakest first. */
+typedef enum jm_setting_strength {
+    JM_SETTING_UNSET = 0,
+    JM_SETTING_OF_FILE,
+    JM_SETTING_OF_ENVIRONMENT,
+    JM_SETTING_OF_PROGRAM /* jm_settings_set: flags */
+} jm_setting_strength;
+
 typedef struct jm_setting {
     size_t size;
     const char *key;         /* "carbon.country" */
@@ -2033,6 +2048,7 @@ typedef struct jm_setting {
     bool on;             /* of JM_SETTING_BOOL */
     const char *source;  /* "/etc/x/joulemeter/config.toml:3", "$JOULEMETER_COUNTRY",
                             "--country", "not set" */
+    jm_setting_strength strength;
 } jm_setting;
 
 typedef struct jm_settings jm_settings;
@@ -2061,7 +2077,8 @@ JM_API int jm_settings_set(jm_settings *settings, const char *key, const char *v
  * it out. */
 JM_API int jm_settings_save(const char *path, const char *key, const char *value, jm_error *error);
 
-/* A grid as the settings have it. */
+/* A grid as the settings have it. Of a country and an intensity the intensity counts, unless the
+ * country was said by something stronger: a flag against the file. */
 JM_API int jm_grid_of_settings(jm_grid **grid, const jm_settings *settings, jm_error *error);
 
 /* ---- 18. Estimation from counters -------------------------------------------------------------
