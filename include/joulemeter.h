@@ -347,7 +347,7 @@ typedef struct jm_range {
     int64_t begin_ns;
     int64_t end_ns;
     jm_category category;
-    bool unfinished; /* had no end: closed at the end of the recording */
+    bool unfinished; /* had no end: closed with its process or the recording */
     uint32_t pid;
     uint32_t thread; /* small numbers, in order of appearance */
     const char *name;

@@ -185,6 +185,13 @@ static bool is_among(const dead_list *dead, uint32_t pid) {
     return bsearch(&pid, dead->pids, dead->count, sizeof pid, compare_pids) != NULL;
 }
 
+/* What a process had open when it died with the command that it was part of ended with that, however
+ * much later it is found dead. */
+static int64_t end_of(const jmi_collector *collector, const jmi_range_row *row, int64_t end_ns) {
+    int64_t session_ns = collector->session_end_ns;
+    return session_ns > row->begin_ns && session_ns < end_ns ? session_ns : end_ns;
+}
+
 static void end_one(jm_recording *recording, uint64_t index, jmi_range_row *row, int64_t end_ns) {
     if (row->state != JMI_RANGE_OPEN) return;
     row->end_ns = end_ns > row->begin_ns ? end_ns : row->begin_ns;
@@ -205,7 +212,9 @@ static void end_open(jmi_collector *collector, const dead_list *dead, int64_t en
             i++;
             continue;
         }
-        if (row != NULL) end_one(recording, one.index, row, end_ns);
+        if (row != NULL)
+            end_one(recording, one.index, row,
+                    dead != NULL ? end_of(collector, row, end_ns) : end_ns);
         jmi_open_remove(open, one.id); /* another may come to its place: the same one again */
     }
     jmi_recording_unlock(recording);
@@ -371,6 +380,7 @@ void jmi_collect_finish(jmi_collector *collector, int64_t end_ns) {
     while (jmi_collect(collector, limit) && jm_now_ns() < limit) {
     }
     pthread_mutex_lock(&collector->lock);
+    bury_dead(collector);
     end_open(collector, NULL, end_ns);
     pthread_mutex_unlock(&collector->lock);
 }

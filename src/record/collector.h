@@ -48,6 +48,7 @@ struct jmi_collector {
     int64_t now_ns;
     int64_t buried_ns; /* dead processes were looked for then */
     int64_t ring_made_ns;
+    int64_t session_end_ns; /* of the last command; 0: none has ended */
     bool refuse;
     bool hold;
     /* Processes of which a thread has left its lane, perhaps with ranges open. */
