@@ -155,7 +155,7 @@ _joulemeter() {
     esac
     local options="--help"
     case $command in
-    run) options+=" --output --force --interval --gpu --json --idle-baseline --quiet --nvtx --no-nvtx --kernels --log --no-log --project --tag --comment --country --intensity --pue --price --tdp --simulate --" ;;
+    run) options+=" --output --force --interval --gpu --json --idle-baseline --quiet --nvtx --no-nvtx --kernels --follow --no-follow --log --no-log --project --tag --comment --country --intensity --pue --price --tdp --simulate --" ;;
     repeat) options+=" --runs --warmup --cooldown --cooldown-limit --interval --intervals --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate --" ;;
     compare) options+=" --runs --warmup --cooldown --cooldown-limit --seed --names --interval --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate" ;;
     show) options+=" --json --top --no-figures --carbon --country --intensity --pue --price" ;;

@@ -256,6 +256,8 @@ static int parse(job *j, int argc, char **argv) {
         OPTION_NVTX(&s->injecting),
         OPTION_NO_NVTX(&s->injecting),
         OPTION_KERNELS(&s->injecting),
+        OPTION_FOLLOW(&s->injecting),
+        OPTION_NO_FOLLOW(&s->injecting),
         {0, "log", OPTION_FLAG, &s->log, NULL, "keep the figures in the logbook: joulemeter log", 0,
          0, NULL},
         {0, "no-log", OPTION_FLAG, &s->no_log, NULL, "do not, whatever the settings say", 0, 0,

@@ -202,6 +202,11 @@ static void note_inside(const jmi_notes *p) {
     if (kernels == NULL && jm_recording_info(recording, "kernels wanted") != NULL)
         note_f(p, "!", "No kernels were recorded: the command did not use CUDA.");
     if (nvtx != NULL) note_f(p, "-", "NVTX ranges were %s.", nvtx);
+    if (nvtx == NULL && jm_recording_info(recording, "nvtx wanted") != NULL &&
+        jm_recording_info(recording, "nvtx used") == NULL)
+        note_f(p, "!",
+               "No NVTX ranges were recorded: the command did not use NVTX, or could not reach "
+               "joulemeter.");
     const char *key, *value;
     for (uint32_t i = 0; jm_recording_info_at(recording, i, &key, &value) == JM_OK; i++)
         if (begins(key, "kernels lost"))

@@ -25,6 +25,17 @@ def has_module(name):
     return importlib.util.find_spec(name) is not None
 
 
+def library_of_version_2():
+    """NVTX 2 came as a library: of CUDA 10 and 11, of pip's nvidia-nvtx-cu11, or where it is said."""
+    places = [*pathlib.Path("/usr/local").glob("cuda*/lib64"),
+              *(pathlib.Path(place) / "nvidia/nvtx/lib" for place in sys.path)]
+    found = [str(place / "libnvToolsExt.so.1") for place in places]
+    return os.environ.get("NVTX2_LIBRARY") or next(filter(os.path.exists, found), None)
+
+
+LIBRARY_OF_VERSION_2 = library_of_version_2()
+
+
 class InjectTest(FolderTest):
     def run_command(self, *command, options=(), code=0, environment=None):
         file = self.path("run.jm")
@@ -40,6 +51,12 @@ class InjectTest(FolderTest):
                               env=self.environment, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
+
+    def shown(self):
+        """The summary, each note on one line."""
+        done = subprocess.run([JOULEMETER, "show", self.path("run.jm")], env=self.environment,
+                              capture_output=True, text=True, check=True)
+        return re.sub(r"\n {4}(?=\S)", " ", done.stdout)
 
     def attribute(self, *options):
         done = subprocess.run([JOULEMETER, "attribute", self.path("run.jm"), *options],
@@ -113,6 +130,24 @@ class Program(InjectTest):
         self.assertEqual(ranges["executed"]["pid"], ranges["child"]["pid"])
         self.assertGreaterEqual(ranges["parent"]["duration_s"], 0.1)
         self.assertEqual([r["unfinished"] for r in ranges.values()], [0, 0, 0])
+
+    def test_not_followed(self):
+        done = self.run_command(PROGRAM, "forks", options=["--no-follow"])
+        self.assertEqual(done.stderr, "")
+        self.assertEqual([r["name"] for r in self.ranges()], ["parent"])
+        self.run_command("sh", "-c", f"{PROGRAM} executed; true", options=["--no-follow"])
+        self.assertEqual(self.ranges(), [])
+        self.run_command("sh", "-c", f"{PROGRAM} executed; true", options=["--follow"])
+        self.assertEqual([r["name"] for r in self.ranges()], ["executed"])
+        done = self.run_command("true", options=["--follow", "--no-follow"], code=2)
+        self.assertIn("contradict", done.stderr)
+
+    def test_none_were_marked(self):
+        note = "! No NVTX ranges were recorded: the command did not use NVTX"
+        self.run_command("true", options=["--nvtx"])
+        self.assertIn(note, self.shown())
+        self.run_command(PROGRAM, "executed", options=["--nvtx"])
+        self.assertNotIn("No NVTX ranges", self.shown())
 
     def test_program_is_left_alone(self):
         done = self.run_command(PROGRAM, "unchanged")
@@ -336,9 +371,7 @@ class Kernels(InjectTest):
         self.assertEqual((done.stdout, done.stderr), ("", ""))
         self.assertEqual(self.names(), [])
         self.assertIn("not recorded: another tool (torch.profiler, Nsight", self.info()["kernels"])
-        shown = subprocess.run([JOULEMETER, "show", self.path("run.jm")], env=self.environment,
-                               capture_output=True, text=True)
-        self.assertIn("! Kernels were not recorded: another tool", shown.stdout)
+        self.assertIn("! Kernels were not recorded: another tool", self.shown())
 
     def test_taken_over(self):
         self.play("taken over")
@@ -365,9 +398,7 @@ class Kernels(InjectTest):
 
     def test_no_cuda(self):
         self.run_command("true", options=["--kernels"])
-        shown = subprocess.run([JOULEMETER, "show", self.path("run.jm")], env=self.environment,
-                               capture_output=True, text=True)
-        self.assertIn("! No kernels were recorded: the command did not use CUDA.", shown.stdout)
+        self.assertIn("! No kernels were recorded: the command did not use CUDA.", self.shown())
 
     @unittest.skipIf(SANITIZED, "a preloaded library comes before the sanitizer's")
     def test_names_of_cplusplus(self):
@@ -405,6 +436,15 @@ nvtx.mark("a mark")
         said = json.loads(workers[0]["attributes"])
         self.assertEqual((said["domain"], said["category"], said["payload"]), ("pool", "io", 3))
         self.assertEqual([r["name"] for r in self.rows("SELECT name FROM marks")], ["a mark"])
+
+    @unittest.skipUnless(LIBRARY_OF_VERSION_2, "libnvToolsExt is not installed")
+    def test_version_2(self):
+        self.run_command(sys.executable, "-c", f"""
+import ctypes
+nvtx = ctypes.CDLL({LIBRARY_OF_VERSION_2!r})
+print(nvtx.nvtxRangePushA(b"outer"), nvtx.nvtxRangePushA(b"inner"), nvtx.nvtxRangePop())
+""")
+        self.assertEqual([r["name"] for r in self.ranges()], ["outer", "inner"])
 
     @unittest.skipUnless(has_module("torch"), "PyTorch is not installed")
     def test_training_on_cpu(self):
