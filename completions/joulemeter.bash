@@ -149,6 +149,7 @@ _joulemeter() {
         _joulemeter_words "layer kernel nvtx phase epoch batch user" "$cur"; return ;;
     --method) _joulemeter_words "regression time_share boundary" "$cur"; return ;;
     -p | --phase) return ;;
+    --split) _joulemeter_words "grid stream grid,stream" "$cur"; return ;;
     --device) _joulemeter_words "gpus total gpu0 gpu1 cpu0" "$cur"; return ;;
     --clock) _joulemeter_words "monotonic utc" "$cur"; return ;;
     -l | --load) COMPREPLY=($(compgen -c -- "$cur")); return ;;
@@ -159,7 +160,7 @@ _joulemeter() {
     repeat) options+=" --runs --warmup --cooldown --cooldown-limit --interval --intervals --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate --" ;;
     compare) options+=" --runs --warmup --cooldown --cooldown-limit --seed --names --interval --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate" ;;
     show) options+=" --json --top --no-figures --carbon --country --intensity --pue --price" ;;
-    attribute) options+=" --by --phase --device --method --net --tree --flame --top --json --calls --csv" ;;
+    attribute) options+=" --by --split --phase --device --method --net --tree --flame --top --json --calls --csv" ;;
     estimate)
         case ${COMP_WORDS[2]} in
         train) options+=" --output --gpu --source" ;;

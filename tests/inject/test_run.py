@@ -58,11 +58,11 @@ class InjectTest(FolderTest):
                               capture_output=True, text=True, check=True)
         return re.sub(r"\n {4}(?=\S)", " ", done.stdout)
 
-    def attribute(self, *options):
+    def attribute(self, *options, code=0):
         done = subprocess.run([JOULEMETER, "attribute", self.path("run.jm"), *options],
                               env=self.environment, capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stdout if code == 0 else done.stderr
 
     def ranges(self):
         return self.rows("SELECT * FROM ranges WHERE category = 'nvtx' ORDER BY begin_s")
@@ -299,6 +299,17 @@ class Kernels(InjectTest):
             self.assertGreaterEqual(part["upper_j"], 300 * part["time_s"])
         stacks = self.attribute("--by", "kernel", "--device", "gpu0", "--tree", "--csv")
         self.assertIn("\nforward;attention;softmax,1,", stacks)
+
+    def test_split(self):
+        self.play("work")
+        table = self.attribute("--by", "kernel", "--device", "gpu0", "--split", "grid,stream", "--csv")
+        self.assertIn('"softmax <4x2x1, 128x1x1> (stream 8)",1,', table)
+        stacks = self.attribute("--by", "kernel", "--device", "gpu0", "--tree", "--csv", "--split",
+                                "stream")
+        self.assertIn("\nforward;attention;softmax (stream 8),1,", stacks)
+        self.assertIn("\n[memset] (stream 7),1,", stacks)
+        self.assertIn("split by grid, stream or grid,stream, not by 'size'",
+                      self.attribute("--split", "size", code=2))
 
     def test_whole_graphs(self):
         self.play("work", options=["--kernels=graphs"])
