@@ -185,8 +185,8 @@ static bool is_among(const dead_list *dead, uint32_t pid) {
     return bsearch(&pid, dead->pids, dead->count, sizeof pid, compare_pids) != NULL;
 }
 
-/* What a process had open when it died with the command that it was part of ended with that, however
- * much later it is found dead. */
+/* What a process had open when it died with the command that it was part of ended with that,
+ * however much later it is found dead. */
 static int64_t end_of(const jmi_collector *collector, const jmi_range_row *row, int64_t end_ns) {
     int64_t session_ns = collector->session_end_ns;
     return session_ns > row->begin_ns && session_ns < end_ns ? session_ns : end_ns;

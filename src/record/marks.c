@@ -14,7 +14,6 @@ typedef struct text {
     uint32_t length;
 } text;
 
-static const char ellipsis[] = "\xe2\x80\xa6";
 static const char cut_attributes[] = "{\"cut\":true}";
 
 /* A message's parts, in the order in which they follow each other. */
@@ -23,6 +22,7 @@ typedef struct message {
     jmi_slot slot; /* without text */
     jmi_added added;
     text parts[PARTS];
+    char tail[JMI_CUT_TAIL + 1]; /* of a name that is cut */
 } message;
 
 /* Copies bytes to position `at` of a message's text, over as many slots as it takes. */
@@ -86,21 +86,15 @@ static inline void publish(jmi_writer_lane *writer, uint32_t need) {
         jmi_ring_half(writer);
 }
 
-/* Length at which to cut so that no character is split. */
-static uint32_t cut_at(const char *bytes, uint32_t limit) {
-    uint32_t length = limit;
-    while (length > 0 && ((unsigned char)bytes[length] & 0xc0) == 0x80) length--;
-    return length;
-}
-
 static uint32_t set_name(message *m, text *parts, const char *name) {
     if (name == NULL) name = "";
     size_t length = strnlen(name, JMI_MAX_NAME + 1);
     parts[0] = (text){name, (uint32_t)length};
-    parts[1] = (text){ellipsis, 0};
+    parts[1] = (text){m->tail, 0};
     if (length > JMI_MAX_NAME) {
-        parts[0].length = cut_at(name, JMI_MAX_NAME - 3);
-        parts[1].length = sizeof ellipsis - 1;
+        jmi_cut_tail(name, m->tail);
+        parts[0].length = (uint32_t)jmi_cut_length(name, JMI_MAX_NAME - JMI_CUT_TAIL);
+        parts[1].length = JMI_CUT_TAIL;
     }
     m->slot.name_length = (uint16_t)(parts[0].length + parts[1].length);
     return m->slot.name_length;

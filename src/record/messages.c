@@ -102,6 +102,8 @@ static bool take_range(jmi_collector *collector, jmi_lane_state *state, size_t l
     const char *name = collector->text + skip;
     if (row.parent == 0) row.parent = parent_in(collector, state);
     row.name = jmi_text_locked(recording, name, strnlen(name, slot->name_length));
+    if (row.name != NULL && row.category == JM_CATEGORY_KERNEL)
+        row.name = jmi_demangle(&collector->demangler, recording, row.name);
     const char *attributes = name + slot->name_length;
     row.attributes =
         jmi_text_locked(recording, attributes, strnlen(attributes, slot->attributes_length));

@@ -80,10 +80,13 @@ static int hostile(void) {
                                           .start = now - MS,
                                           .end = now,
                                           .device = 4000000000u});
-    static char long_name[100001];
-    memset(long_name, 'k', 100000);
-    long_name[100000] = '\0';
-    fake_kernel(fake_call(), &(fake_work){.name = long_name, .start = now - MS, .end = now});
+    static char long_names[2][100001]; /* alike but for their ends */
+    for (size_t i = 0; i < 2; i++) {
+        memset(long_names[i], 'k', 100000);
+        long_names[i][99999] = (char)('0' + i);
+        fake_kernel(fake_call(),
+                    &(fake_work){.name = long_names[i], .start = now - MS, .end = now});
+    }
     fake_kernel(fake_call(),
                 &(fake_work){.name = "_Zno_such_mangling", .start = now - MS, .end = now});
     const uint32_t unknown[4] = {200, 1, 2, 3};
