@@ -9,12 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-_Atomic bool cupti_correlating;
-
 static cupti api;
 static uint32_t api_version;
 static pid_t owner; /* 0: nothing is recorded */
 static bool whole_graphs;
+static _Atomic bool correlating;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 bool cupti_is_ours(void) {
@@ -26,7 +25,7 @@ uint32_t cupti_version(void) {
 }
 
 bool cupti_correlates(void) {
-    return atomic_load_explicit(&cupti_correlating, memory_order_relaxed);
+    return atomic_load_explicit(&correlating, memory_order_relaxed);
 }
 
 bool cupti_next_record(uint8_t *buffer, size_t valid, cupti_record **record) {
@@ -246,7 +245,8 @@ static bool start_recording(void) {
     bool correlates = api.ActivityPushExternalCorrelationId != NULL &&
                       api.ActivityPopExternalCorrelationId != NULL && enable(CUPTI_EXTERNAL) &&
                       enable(CUPTI_RUNTIME) && enable(CUPTI_DRIVER);
-    atomic_store(&cupti_correlating, correlates);
+    atomic_store(&correlating, correlates);
+    ties_tell();
     if (api.ActivityFlushPeriod != NULL) api.ActivityFlushPeriod(1000);
     return true;
 }

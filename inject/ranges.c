@@ -222,11 +222,11 @@ static void take_text(said *s, int type, nvtx_text text) {
 /* Work that is launched from here on belongs to this range. */
 static inline void begin_level(const call *c, const said *s, jm_range_id *range) {
     *range = jm_begin_as(c->session, JM_CATEGORY_NVTX, s->name, s->attributes);
-    if (atomic_load_explicit(&cupti_correlating, memory_order_relaxed)) cupti_push(*range);
+    if (ties_wanted) ties_begin(*range);
 }
 
 static inline void end_level(const call *c, jm_range_id range) {
-    if (atomic_load_explicit(&cupti_correlating, memory_order_relaxed)) cupti_pop();
+    if (ties_wanted) ties_end(range);
     jm_end(c->session, range);
 }
 

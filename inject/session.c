@@ -1,4 +1,4 @@
-#include "inject.h"
+#include "kernels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +26,7 @@ static void leave(void) {
 static void join(void) {
     int before = errno;
     inject_watch_threads();
+    ties_prepare();
     if (is_followed()) jm_session_join(&joined, NULL);
     if (joined != NULL) pthread_atfork(NULL, NULL, leave);
     errno = before;

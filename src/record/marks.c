@@ -177,22 +177,33 @@ static inline uint64_t begin(jmi_writer_lane *writer, jm_category category, cons
     return send(writer, &m, name, attributes);
 }
 
+static inline jm_range_id tied(const jm_session *session, jm_range_id range) {
+    if (__builtin_expect(session->range_begins != NULL, 0)) session->range_begins(range);
+    return range;
+}
+
+static inline void untie(const jm_session *session, jm_range_id range) {
+    if (__builtin_expect(session->range_ends != NULL, 0)) session->range_ends(range);
+}
+
 jm_range_id jm_begin_as(jm_session *session, jm_category category, const char *name,
                         const char *attributes) {
     jmi_writer_lane *writer = writer_of(session);
     if (writer == NULL || !known(writer, category)) return 0;
-    return begin(writer, category, name, attributes);
+    return tied(session, begin(writer, category, name, attributes));
 }
 
 jm_range_id jm_begin(jm_session *session, const char *name) {
     jmi_writer_lane *writer = writer_of(session);
-    return writer != NULL ? begin(writer, JM_CATEGORY_USER, name, NULL) : 0;
+    if (writer == NULL) return 0;
+    return tied(session, begin(writer, JM_CATEGORY_USER, name, NULL));
 }
 
 void jm_end(jm_session *session, jm_range_id range) {
     if (range == 0) return;
     jmi_writer_lane *writer = writer_of(session);
     if (writer == NULL) return;
+    untie(session, range);
     int64_t now = now_ns();
     if (!room(writer, 1)) return;
     jmi_slot *slot = &writer->slots[writer->head & (JMI_SLOTS - 1)];
@@ -213,6 +224,7 @@ void jm_end_at(jm_session *session, jm_range_id range, int64_t end_ns, const cha
     if (range == 0) return;
     jmi_writer_lane *writer = writer_of(session);
     if (writer == NULL) return;
+    untie(session, range);
     int64_t now = now_ns(), first = writer->ring->header->created_ns;
     if (end_ns > now) end_ns = now;
     if (end_ns < first) end_ns = first;

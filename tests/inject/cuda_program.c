@@ -118,6 +118,32 @@ static int late(void) {
     return 0;
 }
 
+/* Ranges that are open before CUDA is there, and such as do not end in turn. */
+static int ranges(void) {
+    nvtxDomainHandle_t domain = nvtxDomainCreateA("a domain");
+    nvtxEventAttributes_t e = {.version = NVTX_VERSION,
+                               .size = NVTX_EVENT_ATTRIB_STRUCT_SIZE,
+                               .messageType = NVTX_MESSAGE_TYPE_ASCII,
+                               .message.ascii = "early"};
+    nvtxRangePushA("ended before");
+    nvtxDomainRangePushEx(domain, &e);
+    nvtxRangePop();
+    begin();
+    run("in early", 0.001, 0, 7);
+    nvtxRangePushA("late");
+    run("in late", 0.001, 0, 7);
+    nvtxDomainRangePop(domain);
+    run("in late", 0.001, 0, 7);
+    nvtxRangePop();
+    run("in nothing", 0.001, 0, 7);
+    for (int i = 0; i < 1000; i++) nvtxRangePushA(i == 0 ? "outer" : "deep");
+    run("in deep", 0.001, 0, 7);
+    for (int i = 0; i < 999; i++) nvtxRangePop();
+    run("in outer", 0.001, 0, 7);
+    nvtxRangePop();
+    return 0;
+}
+
 static int forks(void) {
     begin();
     run("before", 0.01, 0, 7);
@@ -194,14 +220,9 @@ int main(int argc, char **argv) {
     static const struct {
         const char *name;
         int (*play)(void);
-    } parts[] = {{"work", work},
-                 {"hostile", hostile},
-                 {"late", late},
-                 {"forks", forks},
-                 {"flood", flood},
-                 {"threads", threads},
-                 {"taken over", taken_over},
-                 {"twice", twice},
+    } parts[] = {{"work", work},       {"hostile", hostile},       {"late", late},
+                 {"ranges", ranges},   {"forks", forks},           {"flood", flood},
+                 {"threads", threads}, {"taken over", taken_over}, {"twice", twice},
                  {"idle", idle}};
     for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof *parts; i++)
         if (strcmp(argv[1], parts[i].name) == 0) return parts[i].play();

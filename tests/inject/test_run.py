@@ -248,10 +248,10 @@ DEVICES = ("7760003b77964570822b3765ac22b99e", "10187690be9348e58992fa0098f49ab2
 class Kernels(InjectTest):
     """A CUPTI that is none delivers what a GPU could do, and what none does."""
 
-    def play(self, part, fake="", options=("--kernels",), **more):
+    def play(self, part, fake="", options=("--kernels",), program=CUDA_PROGRAM, **more):
         settings = {"FAKE_DEVICES": ",".join(DEVICES), "FAKE_CUPTI": fake}
         return self.run_command(
-            CUDA_PROGRAM, part, environment=settings | more.pop("environment", {}),
+            program, part, environment=settings | more.pop("environment", {}),
             options=["--simulate", "2*h100,constant:300", *options], **more)
 
     def kernels(self):
@@ -372,6 +372,22 @@ class Kernels(InjectTest):
         parents = self.parents()
         self.assertIn(("first", "range"), parents)
         self.assertIn(("nobody's", None), parents)
+
+    def check_ties(self, count):
+        """Each kernel's name says what it is in."""
+        ties = [(name, parent) for name, parent in self.parents() if name.startswith("in ")]
+        self.assertEqual(len(ties), count)
+        for name, parent in ties:
+            self.assertEqual(name, f"in {parent or 'nothing'}")
+
+    def test_ranges(self):
+        self.play("ranges")
+        self.check_ties(6)
+
+    def test_own_ranges(self):
+        done = self.play("", program=os.environ["OWN_PROGRAM"])
+        self.assertEqual((done.stdout, done.stderr), ("", ""))
+        self.check_ties(8)
 
     def test_fork(self):
         self.play("forks")
