@@ -199,16 +199,20 @@ static void ignore(void *user, int domain, uint32_t id, const void *data) {
  */
 static bool place_is_free(void) {
     void *subscriber = NULL;
-    char text[80];
-    cupti_result result = api.Subscribe(&subscriber, ignore, NULL);
+    char text[80], other[CUPTI_TOOL_BYTES] = "", who[CUPTI_TOOL_BYTES + 80];
+    cupti_tools tools = {sizeof tools, "joulemeter", other, sizeof other};
+    cupti_result result = api.Subscribe_v2 != NULL
+                              ? api.Subscribe_v2(&subscriber, ignore, NULL, &tools)
+                              : api.Subscribe(&subscriber, ignore, NULL);
     if (result == 0) {
         api.Unsubscribe(subscriber);
         return true;
     }
+    other[sizeof other - 1] = '\0';
+    snprintf(who, sizeof who, "another tool (%s) has this process's GPU activity",
+             other[0] != '\0' ? other : "torch.profiler, Nsight Systems or Nsight Compute");
     if (result == CUPTI_TAKEN)
-        refuse("another tool (torch.profiler, Nsight Systems or Nsight Compute) has this process's "
-               "GPU activity",
-               "");
+        refuse(who, "");
     else
         refuse("CUPTI cannot be used: ", result_text(result, text, sizeof text));
     return false;
@@ -254,12 +258,15 @@ static bool start_recording(void) {
 /* ---- ending ---- */
 
 static void tell_clock(void) {
-    char text[120];
+    char text[120], early[60] = "";
+    if (activity_early_ns() > 0)
+        snprintf(early, sizeof early, "; work began up to %lld ns before its launch",
+                 (long long)activity_early_ns());
     if (own_clock)
-        snprintf(text, sizeof text, "that of the recording");
+        snprintf(text, sizeof text, "that of the recording%s", early);
     else
-        snprintf(text, sizeof text, "CUPTI's, laid on the recording's within %lld ns",
-                 (long long)half_width_ns);
+        snprintf(text, sizeof text, "CUPTI's, laid on the recording's within %lld ns%s",
+                 (long long)half_width_ns, early);
     say("kernels' clock", text);
 }
 

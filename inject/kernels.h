@@ -52,6 +52,10 @@ bool activity_prepare(void);
 void activity_requested(uint8_t **buffer, size_t *size, size_t *most_records);
 void activity_take(uint8_t *buffer, size_t valid);
 void activity_release(const uint8_t *buffer);
+/* By how much work seemed to begin before the call that launched it, at most: clocks err by no
+ * less.
+ */
+int64_t activity_early_ns(void);
 /* What still waits for others comes as it is. */
 void activity_finish(void);
 /* Buffers that CUPTI has. */

@@ -348,6 +348,22 @@ class Kernels(InjectTest):
         self.assertGreaterEqual(first["begin_s"], ranges["forward"]["begin_s"] - 2 * within)
         self.assertLess(first["begin_s"], ranges["forward"]["begin_s"] + 0.05)
 
+    def test_clocks_that_err(self):
+        """Copies that seem to begin 5 ms before they were launched."""
+        self.play("work", fake="early")
+        said = re.fullmatch(r"that of the recording; work began up to (\d+) ns before its launch",
+                            self.info()["kernels' clock"])
+        self.assertGreater(int(said[1]), 5_000_000)
+        self.assertLess(int(said[1]), 1_000_000_000)
+
+    def test_real_cupti(self):
+        """NVIDIA's own, without a driver or with one: all functions are there."""
+        found = [str(path) for path in pathlib.Path("/usr/local").glob("cuda*/lib*/libcupti.so*")]
+        if not found:
+            self.skipTest("CUPTI is not installed")
+        self.play("idle", environment={"JOULEMETER_CUPTI_LIBRARY": found[0]})
+        self.assertRegex(self.info()["kernels"], "^recorded by CUPTI|^not recorded: CUPTI cannot be")
+
     def test_hostile(self):
         done = self.play("hostile")
         self.assertEqual((done.stdout, done.stderr), ("", ""))
@@ -414,6 +430,9 @@ class Kernels(InjectTest):
         self.assertEqual((done.stdout, done.stderr), ("", ""))
         self.assertEqual(self.names(), [])
         self.assertIn("not recorded: another tool (torch.profiler, Nsight", self.info()["kernels"])
+        self.play("work", fake="taken by nsys")
+        self.assertEqual(self.info()["kernels"], "not recorded: another tool (Nsight Systems) has "
+                         "this process's GPU activity")
         self.assertIn("! Kernels were not recorded: another tool", self.shown())
 
     def test_taken_over(self):
