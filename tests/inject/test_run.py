@@ -310,6 +310,23 @@ class Kernels(InjectTest):
         stacks = self.attribute("--by", "kernel", "--device", "gpu0", "--tree", "--csv")
         self.assertIn("\nforward;attention;softmax,1,", stacks)
 
+    def test_trace(self):
+        """Each kernel has what it took by attribution, which can be told where its time says
+        nothing; what is known in bounds only has none."""
+        self.play("work")
+        trace = self.path("trace.json")
+        subprocess.run([JOULEMETER, "export", "-q", "--perfetto", self.path("run.jm"), trace],
+                       check=True, env=self.environment)
+        with open(trace, encoding="utf-8") as file:
+            kernels = [e for e in json.load(file)["traceEvents"] if e.get("cat") == "kernel"]
+        told = [(e["name"], e["dur"], e["args"]) for e in kernels
+                if "attributed_energy_j" in e["args"]]
+        self.assertEqual(sum(name == MATMUL for name, _, _ in told), 2)
+        for _, duration_us, args in told:
+            energy_j = 300 * duration_us / 1e6
+            self.assertLessEqual(abs(args["attributed_energy_j"] - energy_j),
+                                 args["attributed_energy_u95_j"] + 0.01 * energy_j)
+
     def test_split(self):
         self.play("work")
         table = self.attribute("--by", "kernel", "--device", "gpu0", "--split", "grid,stream", "--csv")
