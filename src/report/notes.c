@@ -209,7 +209,9 @@ static void note_inside(const jmi_notes *p) {
                "joulemeter.");
     const char *key, *value;
     for (uint32_t i = 0; jm_recording_info_at(recording, i, &key, &value) == JM_OK; i++)
-        if (begins(key, "kernels lost"))
+        if (begins(key, "nvtx ranges lost"))
+            note_f(p, "!", "NVTX ranges were lost%s: %s.", key + strlen("nvtx ranges lost"), value);
+        else if (begins(key, "kernels lost"))
             note_f(p, "!", "Kernels were lost%s: %s.", key + strlen("kernels lost"), value);
 }
 

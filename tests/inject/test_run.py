@@ -154,6 +154,19 @@ class Program(InjectTest):
         done = self.run_command(PROGRAM, "unchanged")
         self.assertEqual((done.stdout, done.stderr), ("errno 123\n", ""))
 
+    def test_signals(self):
+        handled = int(self.run_command(PROGRAM, "signals").stdout)
+        counts = {r["name"]: r for r in self.rows(
+            "SELECT name, count(*) AS n, sum(unfinished) AS open FROM ranges "
+            "WHERE category = 'nvtx' GROUP BY name")}
+        self.assertEqual(counts["step"], {"name": "step", "n": 200_000, "open": 0})
+        seen = counts.get("handler", {"n": 0, "open": 0})
+        self.assertEqual(seen["open"], 0)
+        lost = [int(value) for key, value in self.info().items() if "nvtx ranges lost" in key]
+        self.assertEqual(seen["n"] + sum(lost), handled)
+        if lost:
+            self.assertRegex(self.shown(), rf"! NVTX ranges were lost, process \d+: {lost[0]}\.")
+
     def test_died(self):
         self.run_command(PROGRAM, "dies", code=-signal.SIGABRT)
         [unfinished] = self.ranges()
