@@ -137,6 +137,19 @@ static void remember(jmi_collector *collector, const jmi_lane_state *state) {
         collector->left[collector->left_count++] = state->pid;
 }
 
+/* A thread has a lane for each interface that it marks ranges by (NVTX's and ours): it is one
+ * thread. */
+static uint32_t thread_of(jmi_collector *collector, const jmi_lane_state *state) {
+    uint32_t used = lanes_used(collector);
+    for (uint32_t i = 0; i < used; i++) {
+        const jmi_lane_state *other = &collector->lanes[i];
+        if (other != state && other->active && other->pid == state->pid &&
+            other->tid == state->tid && other->foreign == state->foreign)
+            return other->thread;
+    }
+    return collector->threads++;
+}
+
 /* Takes up to a few batches, so that no lane waits for another that is long. True: more is left. */
 static bool drain_lane(jmi_collector *collector, size_t index, int batches) {
     jmi_lane *lane = &collector->ring->lanes[index];
@@ -148,7 +161,7 @@ static bool drain_lane(jmi_collector *collector, size_t index, int batches) {
         state->foreign = (owner & JMI_OWNER_FOREIGN) != 0;
         state->pid = (uint32_t)(owner >> 32) & INT32_MAX;
         state->tid = (uint32_t)owner;
-        state->thread = collector->threads++;
+        state->thread = thread_of(collector, state);
         if (collector->named_count > 0) jmi_thread_arrives(collector, state);
     }
     /* Before the head: what was published before the release must be seen. */

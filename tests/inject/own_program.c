@@ -36,6 +36,11 @@ int main(void) {
     launch("in step");
     jm_end(session, step);
     launch("in solve");
+    nvtxRangePushA("outer");
+    jm_range_id inner = jm_begin(session, "inner");
+    launch("in inner");
+    jm_end(session, inner);
+    nvtxRangePop();
     jm_range_id passed = jm_begin(session, "passed on");
     launch("in passed on");
     pthread_t thread;

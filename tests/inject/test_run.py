@@ -440,7 +440,13 @@ class Kernels(InjectTest):
     def test_own_ranges(self):
         done = self.play("", program=os.environ["OWN_PROGRAM"])
         self.assertEqual((done.stdout, done.stderr), ("", ""))
-        self.check_ties(8)
+        self.check_ties(9)
+        # One thread, and one tree, by whatever interface its ranges came.
+        self.assertEqual(len({r["thread"] for r in self.rows(
+            "SELECT thread FROM ranges WHERE name IN ('solve', 'nvtx', 'outer', 'inner')")}), 1)
+        tree = self.attribute("--by", "kernel", "--device", "gpu0", "--tree", "--csv")
+        for stack in ("solve;outer;inner;in inner", "solve;nvtx;in nvtx", "solve;step;in step"):
+            self.assertIn(f"\n{stack},", tree)
 
     def test_fork(self):
         self.play("forks")
