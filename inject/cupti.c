@@ -177,9 +177,11 @@ static const char *find_functions(void) {
 /* ---- starting ---- */
 
 static void refuse(const char *why, const char *detail) {
-    char text[400];
+    char key[64], text[400];
     snprintf(text, sizeof text, "not recorded: %s%s", why, detail);
+    snprintf(key, sizeof key, "kernels refused, process %d", (int)getpid());
     say("kernels", text);
+    say(key, text);
 }
 
 static const char *result_text(cupti_result result, char *buffer, size_t size) {

@@ -264,15 +264,15 @@ class Kernels(InjectTest):
         """Their UUIDs, as CUPTI tells them."""
         done = subprocess.run([JOULEMETER, "devices", "--json", "--simulate", f"2*{model}"],
                               env=self.environment, capture_output=True, text=True, check=True)
-        uuids = [device["uuid"] for device in json.loads(done.stdout)]
-        return [u.removeprefix("GPU-").replace("-", "") for u in uuids if u.startswith("GPU-")]
+        return [device["uuid"].removeprefix("GPU-").replace("-", "")
+                for device in json.loads(done.stdout) if device["name"] in ("gpu0", "gpu1")]
 
     def play(self, part, fake="", options=("--kernels",), program=CUDA_PROGRAM, model="h100",
-             **more):
+             more=(), **others):
         settings = {"FAKE_DEVICES": ",".join(self.boards(model)), "FAKE_CUPTI": fake}
         return self.run_command(
-            program, part, environment=settings | more.pop("environment", {}),
-            options=["--simulate", f"2*{model},constant:300", *options], **more)
+            program, part, *more, environment=settings | others.pop("environment", {}),
+            options=["--simulate", f"2*{model},constant:300", *options], **others)
 
     def kernels(self):
         return self.rows(
@@ -477,6 +477,14 @@ class Kernels(InjectTest):
         self.assertEqual(self.info()["kernels"], "not recorded: another tool (Nsight Systems) has "
                          "this process's GPU activity")
         self.assertIn("! Kernels were not recorded: another tool", self.shown())
+
+    def test_taken_in_one_process(self):
+        self.play("-c", program="sh", more=[
+            f"FAKE_CUPTI=taken {CUDA_PROGRAM} work; FAKE_CUPTI= {CUDA_PROGRAM} twice;"
+            f"FAKE_CUPTI=taken {CUDA_PROGRAM} work"])
+        self.assertEqual(self.names(), ["once"])
+        notes = re.findall(r"! Kernels of process \d+ were not recorded: another", self.shown())
+        self.assertEqual(len(notes), 2)
 
     def test_taken_over(self):
         self.play("taken over")
