@@ -347,7 +347,7 @@ typedef struct jm_range {
     int64_t begin_ns;
     int64_t end_ns;
     jm_category category;
-    bool unfinished; /* had no end: closed at the end of the recording */
+    bool unfinished; /* had no end: closed with its process or the recording */
     uint32_t pid;
     uint32_t thread; /* small numbers, in order of appearance */
     const char *name;
@@ -816,6 +816,12 @@ typedef enum jm_attribution_method {
     JM_ATTRIBUTION_BOUNDARY    /* for comparison: mean of the readings at begin and end. Likewise */
 } jm_attribution_method;
 
+/* What kernels of one name can be told apart by. */
+typedef enum jm_split {
+    JM_SPLIT_GRID = 1,  /* grid and block of the launch */
+    JM_SPLIT_STREAM = 2 /* stream */
+} jm_split;
+
 typedef struct jm_attribution_options {
     size_t size;
     uint32_t categories; /* whose ranges: a set of 1u << jm_category. 0: layers, or else kernels, or
@@ -831,11 +837,13 @@ typedef struct jm_attribution_options {
     size_t window_count;
     bool net; /* take the device's idle power off, of the whole, the sum and the gaps too */
     const jm_energy_options *energy; /* NULL: the defaults */
+    uint32_t split; /* a set of jm_split: kernels that differ in it are parts of their own, as
+                       "softmax <4x2x1, 128x1x1> (stream 7)". 0: those of one name are one part */
 } jm_attribution_options;
 #define JM_ATTRIBUTION_OPTIONS_INIT                                                                \
     {                                                                                              \
         sizeof(jm_attribution_options), 0, JM_DEVICE_GPUS, JM_ATTRIBUTION_REGRESSION, 0, 0, 0,     \
-            false, 0                                                                               \
+            false, 0, 0                                                                            \
     }
 
 /* Attributes a device's energy. JM_NO_DATA: there are no such ranges, or the device has no reading
@@ -927,9 +935,9 @@ typedef struct jm_call {
 JM_API size_t jm_attribution_calls(const jm_attribution *attribution, jm_call *calls, size_t count);
 
 /* The same calls by where they stand: ranges of one name within ranges of the same names, up to the
- * outermost one of their thread, make up a stack. A kernel stands in the NVTX range or layer that
- * launched it. Stacks whose own calls have no energy here (a phase, around layers) are told of for
- * what is in them. */
+ * outermost one of their thread, make up a stack. A kernel stands in the layer that it ran in, by
+ * their times on the device, or else in the range that launched it. Stacks whose own calls have no
+ * energy here (a phase, around layers) are told of for what is in them. */
 #define JM_NO_STACK UINT32_MAX
 typedef struct jm_stacks jm_stacks;
 typedef struct jm_stack {
@@ -949,7 +957,8 @@ typedef struct jm_stack {
     { sizeof(jm_stack), 0, JM_NO_STACK, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Outer stacks before the ones in them, beside each other those with the most energy first. Names
- * belong to the recording, which must be that of the attribution and stay. */
+ * belong to the recording, which must be that of the attribution, and to the attribution: both must
+ * stay. */
 JM_API int jm_stacks_make(jm_stacks **stacks, const jm_attribution *attribution,
                           const jm_recording *recording, jm_error *error);
 JM_API uint32_t jm_stacks_count(const jm_stacks *stacks);

@@ -280,6 +280,7 @@ class Recording:
         windows: Optional[Sequence[Tuple[int, int]]] = None,
         net: bool = False,
         calls: bool = False,
+        split: int = 0,
     ) -> str:
         """Energies of its layers or other parts, as JSON text."""
     def idle(self, device: _Device = "total", /) -> Optional[Dict[str, Any]]:

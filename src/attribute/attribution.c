@@ -17,6 +17,8 @@ static int take_options(jmi_attributing *a, const jm_attribution_options *option
         return jmi_fail(error, JM_INVALID, "there is no attribution method %d",
                         (int)a->options.method);
     if (a->options.windows == NULL) a->options.window_count = 0;
+    if ((a->options.split & ~(uint32_t)(JM_SPLIT_GRID | JM_SPLIT_STREAM)) != 0)
+        return jmi_fail(error, JM_INVALID, "kernels are split by jm_split only");
     status = jmi_windows_check(a->options.windows, a->options.window_count, error);
     for (size_t i = 0; status == JM_OK && i < a->options.window_count; i++) {
         const jm_window *w = &a->options.windows[i];
