@@ -2191,6 +2191,7 @@ typedef struct jm_power_errors {
     double covered_pct;        /* truths in their 95 % intervals, programs left out */
     double kernel_covered_pct; /* rows left out */
     double half_width_pct;     /* of the interval that the model gives */
+    double sure_pct; /* programs that it holds, by their number alone: 95, less for fewer than 19 */
 } jm_power_errors;
 
 typedef struct jm_power_model_info {
@@ -2254,14 +2255,15 @@ enum {
     JM_ESTIMATE_OUTSIDE = 1u << 0,     /* an activity is outside of what the model was trained on */
     JM_ESTIMATE_APPROXIMATE = 1u << 1, /* an activity follows from a figure that stands for it */
     JM_ESTIMATE_OTHER_BOARD = 1u << 2, /* scaled from another board by published limits */
-    JM_ESTIMATE_BY_KERNELS = 1u << 3, /* the model knows means only: least or most of the kernels */
+    JM_ESTIMATE_BY_KERNELS =
+        1u << 3, /* the model knows means only: least or most of those, without an interval */
     JM_ESTIMATE_UNWEIGHTED = 1u << 4  /* no durations: every kernel counts alike */
 };
 
 typedef struct jm_estimated {
     size_t size;
     double power_w;
-    double lower_w, upper_w; /* 95 % */
+    double lower_w, upper_w; /* 95 %; NaN: the model knows no errors of this kind of power */
     double energy_j;         /* NaN: no durations, or not of the average */
     double lower_j, upper_j;
     uint32_t flags;      /* JM_ESTIMATE_* */

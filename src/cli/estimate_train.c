@@ -44,6 +44,11 @@ static void show_kind(output *out, const jm_power_model *model, int kind) {
     output_add(out, "  in the 95 %% interval      %5.1f %% of the former, %.1f %% of the latter\n",
                e.covered_pct, e.kernel_covered_pct);
     output_add(out, "  interval                  %5.1f %% on either side\n", e.half_width_pct);
+    if (e.sure_pct < 95)
+        output_add(out,
+                   "  %u programs bear out      %5.1f %% of them, the rest rests on the tail of a "
+                   "normal distribution: 19 are needed\n",
+                   e.programs, e.sure_pct);
 }
 
 static void show_watts(output *out, const jm_power_model *model) {
