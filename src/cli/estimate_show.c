@@ -15,6 +15,10 @@ static const char *const kind_words[JM_POWER_KINDS] = {"min", "average", "peak"}
 /* "152 W (108-196 W)" */
 static void power_text(const jm_estimated *p, char *text, size_t size) {
     char interval[64];
+    if (isnan(p->lower_w)) {
+        snprintf(text, size, "%.0f W", p->power_w);
+        return;
+    }
     jm_interval_text(p->lower_w, p->upper_w, "W", interval, sizeof interval);
     snprintf(text, size, "%.0f W (%s)", p->power_w, interval);
 }
@@ -150,7 +154,9 @@ static void show_flags(const estimate_view *v, output *out) {
     if (flags & JM_ESTIMATE_UNWEIGHTED)
         note(out, "! The profile has no durations: every kernel counts alike, no energy.");
     if (flags & JM_ESTIMATE_BY_KERNELS)
-        note(out, "The model knows means only: min and peak are those of the kernels.");
+        note(out, "The model knows means only: min and peak are the least and the most of the "
+                  "kernels' means. How far from that the board goes is not known, so they have no "
+                  "interval.");
     if (v->timed_out)
         note(out, "! The program was ended after %g s: what it did later is not in it.",
              v->seconds);

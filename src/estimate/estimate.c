@@ -117,7 +117,9 @@ static void guess_all(const jm_power_model *m, jmi_kernel_estimate *k, const jm_
     for (int kind = 0; kind < JM_POWER_KINDS; kind++) {
         int of = m->fit[kind].errors.trained ? kind : JM_POWER_AVERAGE;
         k->guess[kind].power_w = predict(m, k, of);
-        k->guess[kind].half_width = fmin(m->fit[of].half_width * wider, WIDEST);
+        /* The mean's errors say nothing of how wrong a least or most of means is. */
+        k->guess[kind].half_width =
+            of == kind ? fmin(m->fit[of].half_width * wider, WIDEST) : NAN;
     }
 }
 
@@ -203,13 +205,15 @@ static void fill(jm_estimated *out, double power, double lower, double upper, do
                           .outside = ""};
 }
 
+/* NaN: there is no interval. */
 static double lower_of(const jmi_guess *g) {
-    return fmax(0, g->power_w * (1 - g->half_width));
+    return isnan(g->half_width) ? NAN : fmax(0, g->power_w * (1 - g->half_width));
 }
 
 /* No board draws more than its limit for long. */
 static double upper_of(const jmi_kernel_estimate *k, int kind) {
     double power = k->guess[kind].power_w;
+    if (isnan(k->guess[kind].half_width)) return NAN;
     return fmax(power, fmin(power * (1 + k->guess[kind].half_width), k->board.power_limit_w));
 }
 

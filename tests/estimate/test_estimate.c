@@ -90,6 +90,9 @@ static void a_program_is_weighted_by_time(void **state) {
     assert_true(program(e, JM_POWER_PEAK).flags & JM_ESTIMATE_BY_KERNELS);
     assert_false(p.flags & JM_ESTIMATE_BY_KERNELS);
     assert_true(isnan(program(e, JM_POWER_PEAK).energy_j));
+    /* The interval of means is not theirs. */
+    assert_true(isnan(program(e, JM_POWER_PEAK).lower_w + program(e, JM_POWER_PEAK).upper_w));
+    assert_true(isnan(kernel(e, 0, JM_POWER_MIN).lower_w + kernel(e, 0, JM_POWER_MIN).upper_w));
     jm_estimate_free(e);
     jm_profile_free(profile);
 }
