@@ -2115,13 +2115,15 @@ typedef struct jm_board {
     double dram_bytes_s;   /* bandwidth, published */
     double nvlink_bytes_s; /* both directions together; 0: it has none */
     double pcie_bytes_s;   /* likewise */
+    uint32_t compute_capability; /* 70 for 7.0 */
 } jm_board;
 
 JM_API uint32_t jm_board_count(void);
 /* Set board->size before the call. JM_NOT_FOUND if the index is too large. */
 JM_API int jm_board_get(uint32_t index, jm_board *board);
 /* The board that a name means: "v100", "NVIDIA A100-SXM4-80GB". JM_NOT_FOUND: the message lists the
- * boards there are. */
+ * boards there are, near ones if any. A name that says more than a known board's, such as "RTX 3080
+ * Laptop GPU", is not known. */
 JM_API int jm_board_find(const char *name, jm_board *board, jm_error *error);
 
 /* Profiles: what Nsight Compute wrote with --csv, of any version: raw and details pages, a column
