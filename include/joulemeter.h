@@ -2139,8 +2139,21 @@ typedef struct jm_profile_kernel {
     const char *device;  /* the board's name, or its index as text; "" likewise */
     const char *kernel;
     uint64_t launches;
-    double duration_s; /* of all launches; NaN: not in the file */
+    double duration_s; /* of the launches that tell theirs; NaN: none does */
+    uint64_t untimed;  /* launches that do not */
+    const char *gpu;   /* the board's index, "" if the file does not tell */
+    uint32_t compute_capability; /* 70 for 7.0; 0: not told */
+    uint32_t sms;                /* likewise */
 } jm_profile_kernel;
+
+/* What of a profile is in no launch. Lines count from 1, in the file that they are in. */
+typedef struct jm_profile_losses {
+    size_t size;
+    uint64_t foreign_lines; /* of the program's own output, between the table's rows */
+    uint64_t foreign_line;  /* the first of them; 0: none */
+    uint64_t broken_rows;   /* of the table, with too few or too many fields: launches are lost */
+    uint64_t broken_line;   /* the first of them; 0: none */
+} jm_profile_losses;
 
 JM_API int jm_profile_new(jm_profile **profile, jm_error *error);
 /* Text of a profile, in pieces of any length. JM_FORMAT: the message has the number of the line. */
@@ -2157,6 +2170,8 @@ JM_API uint32_t jm_profile_kernel_count(const jm_profile *profile);
 JM_API int jm_profile_get(const jm_profile *profile, uint32_t index, jm_profile_kernel *kernel);
 /* Lines between the table's rows that belong to the program's own output. */
 JM_API uint64_t jm_profile_foreign_lines(const jm_profile *profile);
+/* Set losses->size before the call. */
+JM_API int jm_profile_lost(const jm_profile *profile, jm_profile_losses *losses);
 /* An activity of a kernel on a board, mean over its launches by duration; NaN: the file does not
  * tell. `approximate` (or NULL): it follows from a figure that stands for it only. */
 JM_API double jm_profile_activity(const jm_profile *profile, uint32_t index, const jm_board *board,
@@ -2201,6 +2216,8 @@ typedef struct jm_power_model_info {
     const char *board;  /* that it was trained on */
     const char *source; /* where its data comes from */
     const char *made;   /* version of joulemeter that made it */
+    const char *left_out; /* of one that was just trained: what of the data was not used and why, a
+                             sentence a line; "" */
 } jm_power_model_info;
 
 /* Set `size` before the call; texts belong to the model. */
@@ -2247,7 +2264,7 @@ JM_API int jm_power_model_fold(const jm_power_model *model, jm_power_kind kind, 
 typedef struct jm_estimate_options {
     size_t size;
     const char
-        *board; /* that the profile was made on. NULL: as the profile says, else the model's */
+        *board; /* that the profile was made on. NULL: as the profile says */
     double temperature; /* of it, C. 0: as in training */
 } jm_estimate_options;
 #define JM_ESTIMATE_OPTIONS_INIT                                                                   \
@@ -2259,22 +2276,31 @@ enum {
     JM_ESTIMATE_OTHER_BOARD = 1u << 2, /* scaled from another board by published limits */
     JM_ESTIMATE_BY_KERNELS =
         1u << 3, /* the model knows means only: least or most of those, without an interval */
-    JM_ESTIMATE_UNWEIGHTED = 1u << 4  /* no durations: every kernel counts alike */
+    JM_ESTIMATE_UNWEIGHTED = 1u << 4, /* no durations: every launch counts alike */
+    JM_ESTIMATE_IMPOSSIBLE = 1u << 5, /* more than the board can do: a counter, its unit or the board
+                                         is wrong */
+    JM_ESTIMATE_INCOMPLETE = 1u << 6, /* metrics of a kernel are missing: it has no estimate, and the
+                                         program's is without it */
+    JM_ESTIMATE_BOARD_ASSUMED = 1u << 7, /* the profile does not name the board */
+    JM_ESTIMATE_UNTIMED = 1u << 8 /* some launches have no duration, and do not count */
 };
 
 typedef struct jm_estimated {
     size_t size;
-    double power_w;
+    double power_w; /* NaN: there is none (JM_ESTIMATE_INCOMPLETE) */
     double lower_w, upper_w; /* 95 %; NaN: the model knows no errors of this kind of power */
     double energy_j;         /* NaN: no durations, or not of the average */
     double lower_j, upper_j;
     uint32_t flags;      /* JM_ESTIMATE_* */
     const char *outside; /* names of activities that are outside, "" */
+    const char *impossible; /* names of activities, or "power", that are beyond the board; "" */
+    const char *missing;    /* activities, and their metrics, that an estimate lacks; "" */
 } jm_estimated;
 
 typedef struct jm_estimate jm_estimate;
-/* `profile` and `model` must stay. JM_NO_DATA: metrics are missing, the message names them;
- * JM_NOT_FOUND: the board is not known. */
+/* `profile` and `model` must stay. JM_NO_DATA: every kernel lacks metrics, the message names them;
+ * JM_NOT_FOUND: the board is not known, or the profile does not name it and its compute capability
+ * and SMs are those of several. */
 JM_API int jm_estimate_open(jm_estimate **estimate, const jm_profile *profile,
                             const jm_power_model *model, const jm_estimate_options *options,
                             jm_error *error);

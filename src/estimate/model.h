@@ -13,6 +13,7 @@ typedef struct jmi_power_fit {
 
 struct jm_power_model {
     char *board, *source, *made;
+    char *left_out; /* of the data it was trained on; NULL: nothing */
     bool knows[JM_ACTIVITY_COUNT];
     double low[JM_ACTIVITY_COUNT], high[JM_ACTIVITY_COUNT],
         mean[JM_ACTIVITY_COUNT]; /* in training */
