@@ -35,8 +35,10 @@ static bool looks_like_profile(const char *path) {
     char text[65537];
     FILE *file = fopen(path, "re");
     if (file == NULL) return false;
-    size_t length = fread(text, 1, sizeof text - 1, file);
+    size_t read = fread(text, 1, sizeof text - 1, file), length = 0;
     fclose(file);
+    for (size_t i = 0; i < read; i++) /* UTF-16 has a NUL beside each letter */
+        if (text[i] != '\0') text[length++] = text[i];
     return memmem(text, length, "Kernel Name", 11) != NULL ||
            memmem(text, length, "Metric Name", 11) != NULL;
 }
@@ -166,8 +168,9 @@ static int estimate(const settings *set, const jm_power_model *model) {
     if (code != CLI_OK) return code;
     int status = jm_estimate_open(&result, profile, model, &options, &error);
     if (status != JM_OK) {
-        code = cli_fail(&cli_estimate, status == JM_NO_DATA ? CLI_FAILED : CLI_USAGE, "%s",
-                        error.message);
+        code = cli_fail(&cli_estimate, status == JM_NO_DATA ? CLI_FAILED : CLI_USAGE, "%s%s",
+                        error.message,
+                        status == JM_NOT_FOUND && set->board == NULL ? " (--gpu names one)" : "");
     } else {
         view.profile = profile;
         view.estimate = result;

@@ -176,6 +176,55 @@ class Profile(Estimate):
         shutil.copy(self.path("profile.csv"), self.path("second.csv"))
         self.assertIn("several CSVs", self.run_it(code=2).stderr)
 
+    def spoil(self, name, change):
+        text = Path(self.make_profile()).read_text(encoding="utf-8")
+        Path(self.path(name)).write_bytes(change(text))
+        return self.run_it("-c", name)
+
+    def test_what_is_lost_is_told(self):
+        self.make_profile()
+        lines = Path(self.path("profile.csv")).read_text(encoding="utf-8").splitlines()
+        spoilt = ["epoch 1", *lines[:-1], "50 %" + lines[-1]]
+        Path(self.path("spoilt.csv")).write_text("\n".join(spoilt) + "\n", encoding="utf-8")
+        done = self.run_it("-c", "spoilt.csv")
+        self.assertIn(f"cannot be read: 1, the first in line {len(spoilt)}", done.stdout)
+        self.assertIn("none of the table's: 1, the first is line 1", done.stdout)
+        got = json.loads(self.run_it("-c", "spoilt.csv", "--json").stdout)
+        self.assertEqual(got["profile"], {"foreign_lines": 1, "foreign_line": 1,
+                                          "broken_rows": 1, "broken_line": len(spoilt)})
+
+    def test_a_profile_of_powershell_and_of_a_spreadsheet(self):
+        want = self.run_it("-c", self.make_profile()).stdout
+        self.assertEqual(self.spoil("16.csv", lambda text: text.encode("utf-16")).stdout, want)
+        os.remove(self.path("profile.csv"))
+        self.assertEqual(self.run_it().stdout, want)  # it is found in the folder, too
+        semicolons = self.spoil("semi.csv", lambda text: text.replace('","', '";"').encode())
+        self.assertEqual(semicolons.stdout, want)
+
+    def test_processes_and_boards_are_told_apart(self):
+        text = Path(self.make_profile()).read_text(encoding="utf-8")
+        text = text.replace('"4242"', '"11"', 1).replace('"0","7.0"', '"1","7.0"', 1)
+        Path(self.path("two.csv")).write_text(text, encoding="utf-8")
+        done = self.run_it("-c", "two.csv")
+        self.assertRegex(done.stdout, r"kernel +process +gpu +launches")
+        self.assertRegex(done.stdout, r"saxpy.*true \(11\) +1 ")
+        self.assertRegex(done.stdout, r"saxpy.*true \(4242\) +0 ")
+        rows = [row for row in self.read_csv("predictions.csv") if row["kernel"]]
+        self.assertEqual([(row["pid"], row["gpu"], row["board"]) for row in rows],
+                         [("11", "1", "Tesla V100"), ("4242", "0", "Tesla V100"),
+                          ("4242", "0", "Tesla V100")])
+
+    def test_a_board_without_a_name(self):
+        text = Path(self.make_profile()).read_text(encoding="utf-8")
+        Path(self.path("x.csv")).write_text(text.replace('"Tesla V100"', '""'), encoding="utf-8")
+        self.assertIn("taken for a Tesla V100", self.run_it("-c", "x.csv").stdout)
+        self.assertNotIn("taken for", self.run_it("-c", "x.csv", "--gpu", "v100").stdout)
+        Path(self.path("x.csv")).write_text(text.replace('"Tesla V100"', '""')
+                                            .replace('"7.0"', '"9.0"'), encoding="utf-8")
+        done = self.run_it("-c", "x.csv", code=2)
+        self.assertIn("compute capability 9.0 may be any of these: H100 PCIe", done.stderr)
+        self.assertIn("--gpu names one", done.stderr)
+
     def test_no_profile(self):
         self.assertIn("there is no CSV of Nsight Compute", self.run_it(code=2).stderr)
         self.assertIn("cannot open nope.csv", self.run_it("-c", "nope.csv", code=2).stderr)
