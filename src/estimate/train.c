@@ -219,6 +219,59 @@ int jmi_train_kind(jm_power_model *model, jm_power_kind kind, const jm_board *bo
 
 /* ---- what can be learnt from ---- */
 
+static size_t lacking(const jmi_training *rows, int activity) {
+    size_t count = 0;
+    for (size_t r = 0; r < rows->count; r++) count += isnan(rows->activity[r][activity]);
+    return count;
+}
+
+/* Programs of which some row has the activity. */
+static uint32_t programs_with(const jmi_training *rows, int activity) {
+    uint32_t count = 0;
+    bool *seen = jmi_alloc(rows->program_count, sizeof *seen);
+    for (size_t r = 0; seen != NULL && r < rows->count; r++) {
+        if (isnan(rows->activity[r][activity])) continue;
+        count += !seen[rows->program[r]];
+        seen[rows->program[r]] = true;
+    }
+    free(seen);
+    return count;
+}
+
+static void tell_rows(jmi_text *text, const jmi_training *rows, int activity, size_t count) {
+    enum { NAMED = 5 };
+    size_t named = 0;
+    jmi_text_add(text, "%zu row%s without %s left out: line", count, count == 1 ? "" : "s",
+                 jm_activity_name(activity));
+    for (size_t r = 0; r < rows->count && named < NAMED; r++)
+        if (isnan(rows->activity[r][activity]))
+            jmi_text_add(text, "%s %llu (%.60s, %.60s)", named++ > 0 ? "," : "",
+                         (unsigned long long)rows->line[r], rows->program_name[r],
+                         rows->kernel_name[r]);
+    jmi_text_add(text, "%s\n", count > NAMED ? " ..." : "");
+}
+
+/* An activity that a few rows lack is worth more than those rows, up to a tenth of all; one that
+ * more of them lack is not. Either is told. */
+static int drop_incomplete(jm_power_model *model, jm_error *error) {
+    jmi_training *rows = &model->rows;
+    size_t may_go = rows->count / 10;
+    jmi_text text = {0};
+    for (int a = 1; a < JM_ACTIVITY_COUNT; a++) {
+        size_t count = lacking(rows, a), left = rows->count - count;
+        if (count == 0 || left == 0) continue; /* told by all, or no column of the data */
+        if (count <= may_go && left >= FEWEST_ROWS && programs_with(rows, a) >= FEWEST_PROGRAMS) {
+            tell_rows(&text, rows, a, count);
+            may_go -= count;
+            jmi_training_drop(rows, (jm_activity)a);
+        } else {
+            jmi_text_add(&text, "%s left out: %zu of %zu rows lack it\n", jm_activity_name(a), count,
+                         rows->count);
+        }
+    }
+    return jmi_text_take(&text, &model->left_out, error);
+}
+
 /* Activities that every row tells, and some row has. */
 static void look_at_activities(jm_power_model *model) {
     const jmi_training *rows = &model->rows;
@@ -254,6 +307,8 @@ static int train_all(jm_power_model *model, const jm_board *board, const char *p
                         "%s: %zu rows of %u programs are too few: %d rows of %d programs at least",
                         path, rows_with(rows, JM_POWER_AVERAGE), rows->program_count, FEWEST_ROWS,
                         FEWEST_PROGRAMS);
+    int dropped = drop_incomplete(model, error);
+    if (dropped != JM_OK) return dropped;
     look_at_activities(model);
     for (int kind = 0; kind < JM_POWER_KINDS; kind++) {
         if (rows_with(rows, (jm_power_kind)kind) < FEWEST_ROWS) continue;

@@ -274,6 +274,16 @@ class Training(Estimate):
         own = got["program"]["peak"]["power_upper_w"] - got["program"]["peak"]["power_w"]
         self.assertLess(own, 1)  # of its own errors, which are next to nothing here
 
+    def test_an_empty_cell_is_told(self):
+        self.write_rows()
+        text = Path(self.path("rows.csv")).read_text(encoding="utf-8").splitlines()
+        text[5] = text[5].rsplit(",", 1)[0] + ","
+        Path(self.path("rows.csv")).write_text("\n".join(text) + "\n", encoding="utf-8")
+        done = self.run_it("train", "rows.csv")
+        self.assertIn("! 1 row without dram left out: line 6 (p2, k4)", done.stdout)
+        self.assertIn("average  23 rows of 12 programs", done.stdout)
+        self.assertIn("12 programs bear out", done.stdout)
+
     def test_extracted_features_and_watts_are_rows(self):
         profile = self.make_profile()
         self.run_it("-c", profile)

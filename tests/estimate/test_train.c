@@ -251,25 +251,59 @@ static void wrong_rows_are_named(void **state) {
     expect(HEAD "p,k,V100,100,1\n", "a100", JM_NO_DATA, "too few");
 }
 
-/* Columns that some rows lack, or that are 0 everywhere, cannot be learnt from. */
-static void incomplete_columns_are_left_out(void **state) {
-    (void)state;
+/* 20 rows of 10 programs; `l1` of the rows i where i % every is `at` is empty. */
+static jm_power_model *train_incomplete(int every, int at) {
     jmi_text text = {0};
     char path[] = "/tmp/jm-rows-XXXXXX";
     jm_power_model *model;
     jmi_text_add(&text, "program,kernel,board,power_avg_w,pipes,l1,shared\n");
     for (int i = 0; i < 20; i++)
         jmi_text_add(&text, "p%d,k,V100,%d,0.%02d,%s,0\n", i / 2, 100 + i, 2 * i + 10,
-                     i == 7 ? "n/a" : "0.5");
+                     i % every == at ? "n/a" : i % 3 == 0 ? "0.5" : "0.1");
     int fd = mkstemp(path);
     assert_int_equal(write(fd, text.data, text.length), text.length);
     close(fd);
     assert_int_equal(jm_power_model_train(&model, path, NULL, NULL), JM_OK);
     unlink(path);
     jmi_text_free(&text);
-    assert_true(isnan(jm_power_model_watts(model, JM_POWER_AVERAGE, JM_ACTIVITY_L1)));
+    return model;
+}
+
+static const char *left_out(const jm_power_model *model, uint32_t *rows, uint32_t *programs) {
+    jm_power_model_info info = {.size = sizeof info};
+    jm_power_errors errors = {.size = sizeof errors};
+    jm_power_model_get(model, &info);
+    jm_power_model_errors(model, JM_POWER_AVERAGE, &errors);
+    *rows = errors.rows;
+    *programs = errors.programs;
+    return info.left_out;
+}
+
+/* One empty cell costs its row, many cost the column; either is said. */
+static void what_is_incomplete_is_left_out_and_told(void **state) {
+    (void)state;
+    uint32_t rows, programs;
+    jm_power_model *model = train_incomplete(20, 7);
+    assert_string_equal(left_out(model, &rows, &programs),
+                        "1 row without l1 left out: line 9 (p3, k)\n");
+    assert_int_equal(rows, 19);
+    assert_int_equal(programs, 10);
+    assert_false(isnan(jm_power_model_watts(model, JM_POWER_AVERAGE, JM_ACTIVITY_L1)));
     assert_true(isnan(jm_power_model_watts(model, JM_POWER_AVERAGE, JM_ACTIVITY_SHARED)));
-    assert_false(isnan(jm_power_model_watts(model, JM_POWER_AVERAGE, JM_ACTIVITY_PIPES)));
+    jm_power_model_free(model);
+    model = train_incomplete(8, 7);
+    assert_string_equal(left_out(model, &rows, &programs),
+                        "2 rows without l1 left out: line 9 (p3, k), 17 (p7, k)\n");
+    jm_power_model_free(model);
+    model = train_incomplete(5, 1);
+    assert_string_equal(left_out(model, &rows, &programs), "l1 left out: 4 of 20 rows lack it\n");
+    assert_int_equal(rows, 20);
+    assert_true(isnan(jm_power_model_watts(model, JM_POWER_AVERAGE, JM_ACTIVITY_L1)));
+    jm_power_model_free(model);
+    row whole[20];
+    for (int i = 0; i < 20; i++) whole[i] = random_row(i / 2, 0.1);
+    model = train(whole, 20, false);
+    assert_string_equal(left_out(model, &rows, &programs), "");
     jm_power_model_free(model);
 }
 
@@ -282,7 +316,7 @@ int main(void) {
         cmocka_unit_test(intervals_hold_whole_programs),
         cmocka_unit_test(noise_is_not_learnt),
         cmocka_unit_test(wrong_rows_are_named),
-        cmocka_unit_test(incomplete_columns_are_left_out),
+        cmocka_unit_test(what_is_incomplete_is_left_out_and_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
