@@ -98,6 +98,7 @@ static int run_program(const settings *set, const jm_power_model *model, jm_prof
     jm_free(metrics);
     view->timed_out = job.timed_out;
     view->seconds = set->seconds;
+    if (code == CLI_OK) view->outcome = ncu_outcome(&job);
     return code;
 }
 
@@ -176,6 +177,7 @@ static int estimate(const settings *set, const jm_power_model *model) {
         view.estimate = result;
         code = write_files(set, result);
         if (code == CLI_OK) code = set->json ? print_json(result) : estimate_show(&view);
+        if (code == CLI_OK) code = view.outcome;
     }
     jm_estimate_free(result);
     jm_profile_free(profile);

@@ -26,7 +26,7 @@ static const entry entries[] = {
     {"Tesla P100-PCIE-12GB", "p100 pcie 12gb", "", 250, 56, 60, 1329, 549, 0, 32},
     {"Tesla P100", "p100", "sxm 16gb", 300, 56, 60, 1480, 732, 160, 32},
     {"Tesla T4", "t4", "16gb", 70, 40, 75, 1590, 320, 0, 32},
-    {"Quadro RTX 6000", "quadro rtx 6000", "", 260, 72, 75, 1770, 672, 100, 32},
+    {"Quadro RTX 6000", "6000 quadro rtx", "", 260, 72, 75, 1770, 672, 100, 32},
     {"GeForce RTX 2080 Ti", "2080 ti", "", 250, 68, 75, 1545, 616, 100, 32},
     {"A100-SXM4-80GB", "a100 sxm 80gb", "", 400, 108, 80, 1410, 2039, 600, 64},
     {"A100-PCIE-80GB", "a100 pcie 80gb", "", 300, 108, 80, 1410, 1935, 600, 64},
@@ -42,7 +42,7 @@ static const entry entries[] = {
     {"GeForce RTX 3090 Ti", "3090 ti", "", 450, 84, 86, 1860, 1008, 112, 64},
     {"GeForce RTX 4080", "4080", "", 320, 76, 89, 2505, 717, 0, 64},
     {"GeForce RTX 4090", "4090", "", 450, 128, 89, 2520, 1008, 0, 64},
-    {"RTX 6000 Ada", "rtx 6000 ada", "generation", 300, 142, 89, 2505, 960, 0, 64},
+    {"RTX 6000 Ada", "6000 ada rtx", "generation", 300, 142, 89, 2505, 960, 0, 64},
     {"L4", "l4", "24gb", 72, 58, 89, 2040, 300, 0, 64},
     {"L40", "l40", "48gb", 300, 142, 89, 2490, 864, 0, 64},
     {"L40S", "l40s", "48gb", 350, 142, 89, 2520, 864, 0, 64},
@@ -159,13 +159,24 @@ bool jmi_board_named(const char *name, jm_board *board) {
     return best != NULL;
 }
 
-/* Names of boards that share their first word with the name; all if there is none. */
+/* Another entry says less with the same first word: it stands for this one in a list. */
+static bool is_variant(size_t index) {
+    const char *must = entries[index].must;
+    size_t length = strcspn(must, " ");
+    for (size_t i = 0; i < JMI_COUNT(entries); i++)
+        if (strlen(entries[i].must) < strlen(must) && strcspn(entries[i].must, " ") == length &&
+            strncmp(entries[i].must, must, length) == 0)
+            return true;
+    return false;
+}
+
+/* Names of boards that share their first word with the name; if there is none, one of each. */
 static void add_near(jmi_text *names, const char *name) {
     for (size_t all = 0; all < 2 && names->length == 0; all++)
         for (size_t i = 0; i < JMI_COUNT(entries); i++) {
             size_t length;
             const char *word = next_word(entries[i].must, &length);
-            if (all == 0 && !has(name, word, length)) continue;
+            if (all == 0 ? !has(name, word, length) : is_variant(i)) continue;
             jmi_text_add(names, "%s%s", names->length > 0 ? ", " : "", entries[i].name);
         }
 }

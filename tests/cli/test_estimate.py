@@ -135,7 +135,12 @@ class Program(Estimate):
         self.assertIn("The model is of a Tesla V100, carried over", done.stdout)
 
     def test_a_program_that_fails_still_has_its_profile(self):
-        self.assertIn("average", self.run_it("-a", "false").stdout)
+        done = self.run_it("-a", "sh", "-s", "-c", "-s", "exit 7", code=7)
+        self.assertIn("average", done.stdout)
+        self.assertIn("ended with exit code 7", done.stderr)
+        self.assertEqual(len(self.read_csv("predictions.csv")), 5)
+        done = self.run_it("-a", "false", "--json", code=1)
+        self.assertIn("avg", json.loads(done.stdout)["program"])
 
     def test_the_time_limit_ends_the_program_gently(self):
         begin = time.monotonic()
@@ -327,6 +332,24 @@ class Training(Estimate):
         self.assertGreaterEqual(float(rows[0]["power_peak_w"]), float(rows[0]["power_avg_w"]))
         self.assertAlmostEqual(float(rows[0]["pipes"]), 0.3)
         self.assertTrue(0 < float(rows[0]["temperature"]) < 1)
+
+    def test_nothing_is_run_that_cannot_become_a_row(self):
+        run = ("--", "touch", self.path("it-ran"))
+        for options, code, words, environment in (
+                ((), 1, "Nsight Compute (ncu) is not installed", {"PATH": "/usr/bin:/bin"}),
+                (("--ncu", "/nonexistent/ncu"), 2, "there is no command", {}),
+                (("--board", "Voodoo"), 2, "'Voodoo' are not known", {})):
+            done = self.run_it("collect", "--simulate", "h100", *options, *run, code=code,
+                               **environment)
+            self.assertIn(words, done.stderr)
+            self.assertFalse(os.path.exists(self.path("it-ran")))
+            self.assertFalse(os.path.exists(self.path("rows.csv")))
+
+    def test_a_program_that_fails_under_ncu_gives_no_row(self):
+        script = "[ -e arguments ] && exit 5; sleep 2.5"
+        done = self.run_it("collect", "--simulate", "h100", "--", "sh", "-c", script, code=5)
+        self.assertIn("ended with exit code 5", done.stderr)
+        self.assertFalse(os.path.exists(self.path("rows.csv")))
 
     def test_what_cannot_be_collected(self):
         self.assertIn("which command?", self.run_it("collect", code=2).stderr)
