@@ -34,13 +34,21 @@ static jm_profile_kernel kernel_of(const jm_estimate *e, uint32_t index) {
     return kernel;
 }
 
+/* What tells kernels of one name apart. */
+static void add_origin(jmi_text *text, const jm_profile_kernel *kernel) {
+    jmi_text_add(text, ",");
+    if (kernel->pid >= 0) jmi_text_add(text, "%lld", (long long)kernel->pid);
+    jmi_text_add(text, ",");
+    add_quoted(text, kernel->gpu);
+}
+
 int jm_estimate_features_csv(const jm_estimate *e, const char *program, char **csv,
                              jm_error *error) {
     jmi_text text = {0};
     if (e == NULL || csv == NULL) return jmi_fail(error, JM_INVALID, "there is no estimate");
     jmi_text_add(&text, "program,kernel,board,launches,duration_s");
     for (int a = 1; a < JM_ACTIVITY_COUNT; a++) jmi_text_add(&text, ",%s", jm_activity_name(a));
-    jmi_text_add(&text, "\n");
+    jmi_text_add(&text, ",pid,gpu\n");
     for (uint32_t i = 0; i < e->count; i++) {
         jm_profile_kernel kernel = kernel_of(e, i);
         add_quoted(&text, program != NULL ? program : kernel.process);
@@ -51,6 +59,7 @@ int jm_estimate_features_csv(const jm_estimate *e, const char *program, char **c
         jmi_text_add(&text, ",%llu", (unsigned long long)kernel.launches);
         add_number(&text, kernel.duration_s);
         for (int a = 1; a < JM_ACTIVITY_COUNT; a++) add_number(&text, e->kernels[i].activity[a]);
+        add_origin(&text, &kernel);
         jmi_text_add(&text, "\n");
     }
     return jmi_text_take(&text, csv, error);
@@ -86,10 +95,8 @@ static void add_prediction(jmi_text *text, const jm_profile_kernel *kernel, int 
         jmi_text_add(text, "%s%s", space, flag_names[i].name);
         space = " ";
     }
-    jmi_text_add(text, ",%s,", p->outside);
-    if (kernel->pid >= 0) jmi_text_add(text, "%lld", (long long)kernel->pid);
-    jmi_text_add(text, ",");
-    add_quoted(text, kernel->gpu);
+    jmi_text_add(text, ",%s", p->outside);
+    add_origin(text, kernel);
     jmi_text_add(text, ",");
     add_quoted(text, kernel->device);
     jmi_text_add(text, "\n");

@@ -317,7 +317,8 @@ static int nothing(const jm_profile *p, jm_error *error) {
                         p->said);
     return jmi_fail(
         error, JM_FORMAT,
-        "there is no table of Nsight Compute in it: make one with ncu --csv --page raw");
+        "there is no table of Nsight Compute in it: make one with ncu --csv --page raw, of a report "
+        "(.ncu-rep) with ncu --import FILE --csv --page raw");
 }
 
 int jm_profile_end(jm_profile *p, jm_error *error) {

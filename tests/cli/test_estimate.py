@@ -214,6 +214,9 @@ class Profile(Estimate):
         self.assertRegex(done.stdout, r"kernel +process +gpu +launches")
         self.assertRegex(done.stdout, r"saxpy.*true \(11\) +1 ")
         self.assertRegex(done.stdout, r"saxpy.*true \(4242\) +0 ")
+        features = self.read_csv("extracted_features.csv")
+        self.assertEqual([(row["pid"], row["gpu"]) for row in features],
+                         [("11", "1"), ("4242", "0"), ("4242", "0")])
         rows = [row for row in self.read_csv("predictions.csv") if row["kernel"]]
         self.assertEqual([(row["pid"], row["gpu"], row["board"]) for row in rows],
                          [("11", "1", "Tesla V100"), ("4242", "0", "Tesla V100"),
