@@ -2111,10 +2111,10 @@ typedef struct jm_board {
     const char *name;     /* "Tesla V100-SXM2" */
     double power_limit_w; /* TDP */
     uint32_t sms;
-    double clock_hz;       /* boost */
-    double dram_bytes_s;   /* bandwidth, published */
-    double nvlink_bytes_s; /* both directions together; 0: it has none */
-    double pcie_bytes_s;   /* likewise */
+    double clock_hz;             /* boost */
+    double dram_bytes_s;         /* bandwidth, published */
+    double nvlink_bytes_s;       /* both directions together; 0: it has none */
+    double pcie_bytes_s;         /* likewise */
     uint32_t compute_capability; /* 70 for 7.0 */
 } jm_board;
 
@@ -2139,9 +2139,9 @@ typedef struct jm_profile_kernel {
     const char *device;  /* the board's name, or its index as text; "" likewise */
     const char *kernel;
     uint64_t launches;
-    double duration_s; /* of the launches that tell theirs; NaN: none does */
-    uint64_t untimed;  /* launches that do not */
-    const char *gpu;   /* the board's index, "" if the file does not tell */
+    double duration_s;           /* of the launches that tell theirs; NaN: none does */
+    uint64_t untimed;            /* launches that do not */
+    const char *gpu;             /* the board's index, "" if the file does not tell */
     uint32_t compute_capability; /* 70 for 7.0; 0: not told */
     uint32_t sms;                /* likewise */
 } jm_profile_kernel;
@@ -2213,9 +2213,9 @@ typedef struct jm_power_errors {
 
 typedef struct jm_power_model_info {
     size_t size;
-    const char *board;  /* that it was trained on */
-    const char *source; /* where its data comes from */
-    const char *made;   /* version of joulemeter that made it */
+    const char *board;    /* that it was trained on */
+    const char *source;   /* where its data comes from */
+    const char *made;     /* version of joulemeter that made it */
     const char *left_out; /* of one that was just trained: what of the data was not used and why, a
                              sentence a line; "" */
 } jm_power_model_info;
@@ -2263,8 +2263,7 @@ JM_API int jm_power_model_fold(const jm_power_model *model, jm_power_kind kind, 
 /* Estimates. */
 typedef struct jm_estimate_options {
     size_t size;
-    const char
-        *board; /* that the profile was made on. NULL: as the profile says */
+    const char *board;  /* that the profile was made on. NULL: as the profile says */
     double temperature; /* of it, C. 0: as in training */
 } jm_estimate_options;
 #define JM_ESTIMATE_OPTIONS_INIT                                                                   \
@@ -2274,25 +2273,25 @@ enum {
     JM_ESTIMATE_OUTSIDE = 1u << 0,     /* an activity is outside of what the model was trained on */
     JM_ESTIMATE_APPROXIMATE = 1u << 1, /* an activity follows from a figure that stands for it */
     JM_ESTIMATE_OTHER_BOARD = 1u << 2, /* scaled from another board by published limits */
-    JM_ESTIMATE_BY_KERNELS =
-        1u << 3, /* the model knows means only: least or most of those, without an interval */
+    /* The model knows means only: least or most of those, without an interval. */
+    JM_ESTIMATE_BY_KERNELS = 1u << 3,
     JM_ESTIMATE_UNWEIGHTED = 1u << 4, /* no durations: every launch counts alike */
-    JM_ESTIMATE_IMPOSSIBLE = 1u << 5, /* more than the board can do: a counter, its unit or the board
-                                         is wrong */
-    JM_ESTIMATE_INCOMPLETE = 1u << 6, /* metrics of a kernel are missing: it has no estimate, and the
-                                         program's is without it */
+    /* More than the board can do: a counter, its unit or the board is wrong. */
+    JM_ESTIMATE_IMPOSSIBLE = 1u << 5,
+    /* Metrics of a kernel are missing: it has no estimate, and the program's is without it. */
+    JM_ESTIMATE_INCOMPLETE = 1u << 6,
     JM_ESTIMATE_BOARD_ASSUMED = 1u << 7, /* the profile does not name the board */
-    JM_ESTIMATE_UNTIMED = 1u << 8 /* some launches have no duration, and do not count */
+    JM_ESTIMATE_UNTIMED = 1u << 8        /* some launches have no duration, and do not count */
 };
 
 typedef struct jm_estimated {
     size_t size;
-    double power_w; /* NaN: there is none (JM_ESTIMATE_INCOMPLETE) */
+    double power_w;          /* NaN: there is none (JM_ESTIMATE_INCOMPLETE) */
     double lower_w, upper_w; /* 95 %; NaN: the model knows no errors of this kind of power */
     double energy_j;         /* NaN: no durations, or not of the average */
     double lower_j, upper_j;
-    uint32_t flags;      /* JM_ESTIMATE_* */
-    const char *outside; /* names of activities that are outside, "" */
+    uint32_t flags;         /* JM_ESTIMATE_* */
+    const char *outside;    /* names of activities that are outside, "" */
     const char *impossible; /* names of activities, or "power", that are beyond the board; "" */
     const char *missing;    /* activities, and their metrics, that an estimate lacks; "" */
 } jm_estimated;

@@ -188,10 +188,11 @@ static void show_losses(const jm_profile *profile, output *out) {
     jm_profile_losses lost = {.size = sizeof lost};
     jm_profile_lost(profile, &lost);
     if (lost.broken_rows > 0)
-        note(out,
-             "! Rows of the table that cannot be read: %llu, the first in line %llu. Their launches "
-             "are left out. Did the program print into them? ncu --log-file keeps the two apart.",
-             (unsigned long long)lost.broken_rows, (unsigned long long)lost.broken_line);
+        note(
+            out,
+            "! Rows of the table that cannot be read: %llu, the first in line %llu. Their launches "
+            "are left out. Did the program print into them? ncu --log-file keeps the two apart.",
+            (unsigned long long)lost.broken_rows, (unsigned long long)lost.broken_line);
     if (lost.foreign_lines > 0)
         note(out, "Lines that are none of the table's: %llu, the first is line %llu.",
              (unsigned long long)lost.foreign_lines, (unsigned long long)lost.foreign_line);

@@ -12,8 +12,8 @@ typedef struct entry {
     uint32_t power_w, sms, cc, clock_mhz, dram_gb, nvlink_gb, pcie_gb;
 } entry;
 
-/* A name with any other word, such as "Ti", "Laptop" or another size of memory, is another board: it
- * is not known, rather than taken for its sibling. "sxm" stands for "sxm2" and so on, too. */
+/* A name with any other word, such as "Ti", "Laptop" or another size of memory, is another board:
+ * it is not known, rather than taken for its sibling. "sxm" stands for "sxm2" and so on, too. */
 static const entry entries[] = {
     {"Tesla V100-SXM2", "v100 sxm", "16gb 32gb", 300, 80, 70, 1530, 900, 300, 32},
     {"Tesla V100-SXM3", "v100 sxm3", "32gb", 350, 80, 70, 1597, 981, 300, 32},

@@ -40,12 +40,12 @@ static int fail_board(const jm_profile_kernel *kernel, const char *names, jm_err
     if (kernel->sms != 0)
         jmi_text_add(&what, "%s%u SMs", what.length > 0 ? " with " : "", kernel->sms);
     const char *told = what.data != NULL ? what.data : "";
-    int status = jmi_fail(error, JM_NOT_FOUND,
-                          names[0] != '\0'
-                              ? "the profile does not name its board; %s may be any of these: %.300s"
-                              : "the profile does not name its board, and %s is that of none whose "
-                                "limits are known%.0s",
-                          told, names);
+    int status = jmi_fail(
+        error, JM_NOT_FOUND,
+        names[0] != '\0' ? "the profile does not name its board; %s may be any of these: %.300s"
+                         : "the profile does not name its board, and %s is that of none whose "
+                           "limits are known%.0s",
+        told, names);
     jmi_text_free(&what);
     return status;
 }
@@ -79,8 +79,7 @@ static int choose_board(jm_estimate *e, jmi_kernel_estimate *k, const jm_profile
     bool told = set->board != NULL || !is_index(name);
     k->board = e->trained_on;
     k->scale = 1;
-    int status =
-        told ? jm_board_find(name, &k->board, error) : guess_board(e, k, kernel, error);
+    int status = told ? jm_board_find(name, &k->board, error) : guess_board(e, k, kernel, error);
     if (status != JM_OK || strcmp(k->board.name, e->trained_on.name) == 0) return status;
     k->flags |= JM_ESTIMATE_OTHER_BOARD;
     if (!same_chip(&k->board, &e->trained_on))
@@ -127,8 +126,8 @@ static void add_missing(jmi_text *text, const bool missing[JM_ACTIVITY_COUNT], b
 
 /* ---- what is odd ---- */
 
-/* The most that a board can do, in units of the activity: the units are those of the V100, and other
- * chips have more of some pipes. */
+/* The most that a board can do, in units of the activity: the units are those of the V100, and
+ * other chips have more of some pipes. */
 static double most_of(int activity) {
     switch (activity) {
     case JM_ACTIVITY_CLOCK: return 1.3; /* boards of others than NVIDIA go beyond its boost */
@@ -201,8 +200,7 @@ static void guess_all(const jm_power_model *m, jmi_kernel_estimate *k, const jm_
         int of = m->fit[kind].errors.trained ? kind : JM_POWER_AVERAGE;
         k->guess[kind].power_w = predict(m, k, of);
         /* The mean's errors say nothing of how wrong a least or most of means is. */
-        k->guess[kind].half_width =
-            of == kind ? fmin(m->fit[of].half_width * wider, WIDEST) : NAN;
+        k->guess[kind].half_width = of == kind ? fmin(m->fit[of].half_width * wider, WIDEST) : NAN;
     }
 }
 
@@ -265,7 +263,8 @@ static int gather(jm_estimate *e, size_t offset, char **gathered, jm_error *erro
         memcpy(&one, (const char *)&e->kernels[i] + offset, sizeof one);
         if (one[0] == '\0' || count++ >= FIRST) continue;
         jm_profile_get(e->profile, i, &kernel);
-        jmi_text_add(&text, "%sof the kernel %.200s: %s", count > 1 ? "; " : "", kernel.kernel, one);
+        jmi_text_add(&text, "%sof the kernel %.200s: %s", count > 1 ? "; " : "", kernel.kernel,
+                     one);
     }
     if (count > FIRST) jmi_text_add(&text, "; and of %u more", count - FIRST);
     return jmi_text_take(&text, gathered, error);

@@ -68,15 +68,12 @@ int jm_estimate_features_csv(const jm_estimate *e, const char *program, char **c
 static const struct {
     uint32_t flag;
     const char *name;
-} flag_names[] = {{JM_ESTIMATE_OUTSIDE, "outside"},
-                  {JM_ESTIMATE_APPROXIMATE, "approximate"},
-                  {JM_ESTIMATE_OTHER_BOARD, "other_board"},
-                  {JM_ESTIMATE_BY_KERNELS, "by_kernels"},
-                  {JM_ESTIMATE_UNWEIGHTED, "unweighted"},
-                  {JM_ESTIMATE_IMPOSSIBLE, "impossible"},
-                  {JM_ESTIMATE_INCOMPLETE, "incomplete"},
-                  {JM_ESTIMATE_BOARD_ASSUMED, "board_assumed"},
-                  {JM_ESTIMATE_UNTIMED, "untimed"}};
+} flag_names[] = {
+    {JM_ESTIMATE_OUTSIDE, "outside"},         {JM_ESTIMATE_APPROXIMATE, "approximate"},
+    {JM_ESTIMATE_OTHER_BOARD, "other_board"}, {JM_ESTIMATE_BY_KERNELS, "by_kernels"},
+    {JM_ESTIMATE_UNWEIGHTED, "unweighted"},   {JM_ESTIMATE_IMPOSSIBLE, "impossible"},
+    {JM_ESTIMATE_INCOMPLETE, "incomplete"},   {JM_ESTIMATE_BOARD_ASSUMED, "board_assumed"},
+    {JM_ESTIMATE_UNTIMED, "untimed"}};
 
 static void add_prediction(jmi_text *text, const jm_profile_kernel *kernel, int kind,
                            const jm_estimated *p) {

@@ -8,7 +8,7 @@
 typedef struct jmi_training {
     size_t count;
     uint32_t program_count;
-    char *board; /* "" if the data does not tell */
+    char *board;    /* "" if the data does not tell */
     uint64_t *line; /* of each row */
     uint32_t *program;
     char **program_name;

@@ -61,7 +61,8 @@ static void hear(jm_profile *p, const char *text, size_t length) {
 
 static bool starts_row(const jm_profile *p, const char *text, size_t length) {
     if (p->of_role[JMI_ROLE_ID] != 1) return true;
-    if (length > 0 && text[0] == (p->record.separator != 0 ? p->record.separator : ',')) return true;
+    if (length > 0 && text[0] == (p->record.separator != 0 ? p->record.separator : ','))
+        return true;
     if (length > 0 && text[0] == '"') {
         text++;
         length--;
@@ -298,10 +299,11 @@ int jm_profile_feed(jm_profile *p, const char *bytes, size_t length, jm_error *e
 
 static int nothing(const jm_profile *p, jm_error *error) {
     if (p->file_broken > 0)
-        return jmi_fail(error, JM_FORMAT,
-                        "line %llu: a row has not the %zu fields of the table's header; none of its "
-                        "rows can be read",
-                        (unsigned long long)p->losses.broken_line, p->width);
+        return jmi_fail(
+            error, JM_FORMAT,
+            "line %llu: a row has not the %zu fields of the table's header; none of its "
+            "rows can be read",
+            (unsigned long long)p->losses.broken_line, p->width);
     if (p->no_permission)
         return jmi_fail(
             error, JM_PERMISSION,
@@ -315,10 +317,10 @@ static int nothing(const jm_profile *p, jm_error *error) {
     if (p->said[0] != '\0')
         return jmi_fail(error, JM_NO_DATA, "no kernel was profiled; Nsight Compute says: %s",
                         p->said);
-    return jmi_fail(
-        error, JM_FORMAT,
-        "there is no table of Nsight Compute in it: make one with ncu --csv --page raw, of a report "
-        "(.ncu-rep) with ncu --import FILE --csv --page raw");
+    return jmi_fail(error, JM_FORMAT,
+                    "there is no table of Nsight Compute in it: make one with ncu --csv --page "
+                    "raw, of a report "
+                    "(.ncu-rep) with ncu --import FILE --csv --page raw");
 }
 
 int jm_profile_end(jm_profile *p, jm_error *error) {

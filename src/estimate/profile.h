@@ -35,8 +35,8 @@ typedef struct jmi_kernel {
     const char *process, *device, *board, *kernel;
     int64_t pid;
     uint64_t launches;
-    double duration_s; /* of those that told it */
-    uint64_t untimed;  /* launches that did not */
+    double duration_s;                /* of those that told it */
+    uint64_t untimed;                 /* launches that did not */
     uint32_t compute_capability, sms; /* 0: not told */
     uint32_t approximate;
     double sum[JMI_MEASURES];    /* by time */

@@ -230,9 +230,8 @@ static int wide_row(jm_profile *p, jm_error *error) {
     for (size_t i = 0; status == JM_OK && i < p->column_count; i++) {
         const jmi_column *column = &p->columns[i];
         if (column->counter == JMI_COUNTER_NONE) continue;
-        status =
-            take_value(p, column->counter, column->factor, column->name, strlen(column->name),
-                       &p->record.fields[column->index], error);
+        status = take_value(p, column->counter, column->factor, column->name, strlen(column->name),
+                            &p->record.fields[column->index], error);
     }
     return status == JM_OK ? jmi_profile_close_launch(p, error) : status;
 }

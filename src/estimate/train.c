@@ -32,11 +32,11 @@ static double normal_width(double share) {
     return high;
 }
 
-/* The half width that is to hold all rows of 95 % of programs. A program's worst left-out row stands
- * for it: rows of one program err alike, so that programs are exchangeable, and rows are not. It is
- * the ceil(0.95 (n + 1))-th of n (conformal prediction by groups; Lei et al., JASA 2018). Fewer than
- * 19 programs have no such figure: their largest holds n of n + 1, and is widened from there to 95 %
- * as the tail of a normal distribution goes on. */
+/* The half width that is to hold all rows of 95 % of programs. A program's worst left-out row
+ * stands for it: rows of one program err alike, so that programs are exchangeable, and rows are
+ * not. It is the ceil(0.95 (n + 1))-th of n (conformal prediction by groups; Lei et al., JASA
+ * 2018). Fewer than 19 programs have no such figure: their largest holds n of n + 1, and is widened
+ * from there to 95 % as the tail of a normal distribution goes on. */
 static double conformal(double *worst, size_t n) {
     qsort(worst, n, sizeof *worst, by_value);
     size_t rank = (size_t)ceil(0.95 * (double)(n + 1) - 1e-9);
@@ -265,8 +265,8 @@ static int drop_incomplete(jm_power_model *model, jm_error *error) {
             may_go -= count;
             jmi_training_drop(rows, (jm_activity)a);
         } else {
-            jmi_text_add(&text, "%s left out: %zu of %zu rows lack it\n", jm_activity_name(a), count,
-                         rows->count);
+            jmi_text_add(&text, "%s left out: %zu of %zu rows lack it\n", jm_activity_name(a),
+                         count, rows->count);
         }
     }
     return jmi_text_take(&text, &model->left_out, error);

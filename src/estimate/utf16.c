@@ -50,8 +50,8 @@ size_t jmi_utf16_read(jmi_utf16 *state, const char *bytes, size_t length, char *
             state->byte = byte;
             continue;
         }
-        unsigned unit = state->big ? (unsigned)state->byte << 8 | byte
-                                   : (unsigned)byte << 8 | state->byte;
+        unsigned unit =
+            state->big ? (unsigned)state->byte << 8 | byte : (unsigned)byte << 8 | state->byte;
         written += take_unit(state, (uint16_t)unit, out + written);
     }
     return written;

@@ -160,15 +160,16 @@ static void a_details_page_is_approximate_and_no_duration_unweighted(void **stat
 
 /* One cell of one launch does not fail the rest, and is named. */
 #define LESS(id, kernel, alu, ns)                                                                  \
-    "\"" id "\",\"1\",\"app\",\"h\",\"" kernel "\",\"1\",\"7\",\"(1, 1, 1)\",\"(1, 1, 1)\",\"0\",\"7.0\","      \
-    "\"Tesla V100\",\"" ns "\",\"80,000,000\",\"1,000,000\",\"75.00\",\"" alu                       \
-    "\",\"40,000,000\",\"0\",\"0\",\"0\",\"30,000,000\",\"10,000,000\",\"400,000,000\","             \
+    "\"" id "\",\"1\",\"app\",\"h\",\"" kernel                                                     \
+    "\",\"1\",\"7\",\"(1, 1, 1)\",\"(1, 1, 1)\",\"0\",\"7.0\","                                    \
+    "\"Tesla V100\",\"" ns "\",\"80,000,000\",\"1,000,000\",\"75.00\",\"" alu                      \
+    "\",\"40,000,000\",\"0\",\"0\",\"0\",\"30,000,000\",\"10,000,000\",\"400,000,000\","           \
     "\"50,000,000\"\n"
 
 static void a_kernel_that_lacks_a_metric_is_left_out(void **state) {
     (void)state;
-    static const char some[] = WIDE_HEAD WIDE_UNITS ROW("0", "good", "1,000,000")
-        LESS("1", "bad", "n/a", "5,000,000");
+    static const char some[] =
+        WIDE_HEAD WIDE_UNITS ROW("0", "good", "1,000,000") LESS("1", "bad", "n/a", "5,000,000");
     jm_profile *profile = read_text(some, JM_OK);
     jm_estimate *e = estimate_on(profile, NULL);
     jm_estimated good = kernel(e, 0, JM_POWER_AVERAGE), bad = kernel(e, 1, JM_POWER_AVERAGE);
@@ -178,7 +179,8 @@ static void a_kernel_that_lacks_a_metric_is_left_out(void **state) {
     assert_false(good.flags & JM_ESTIMATE_INCOMPLETE);
     assert_false(all.flags & JM_ESTIMATE_APPROXIMATE);
     assert_non_null(strstr(bad.missing, "pipes (sm__pipe_alu_cycles_active.sum"));
-    assert_non_null(strstr(all.missing, "of the kernel bad: pipes (sm__pipe_alu_cycles_active.sum"));
+    assert_non_null(
+        strstr(all.missing, "of the kernel bad: pipes (sm__pipe_alu_cycles_active.sum"));
     assert_near(all.power_w, good.power_w);
     assert_near(all.energy_j, good.energy_j);
     assert_near(program(e, JM_POWER_PEAK).power_w, good.power_w);
@@ -197,8 +199,8 @@ static void a_kernel_that_lacks_a_metric_is_left_out(void **state) {
 /* Bytes without a time are no rate: it is the time that is missing. */
 static void a_missing_duration_is_named(void **state) {
     (void)state;
-    static const char some[] = WIDE_HEAD WIDE_UNITS ROW("0", "good", "1,000,000")
-        LESS("1", "untimed", "1", "n/a");
+    static const char some[] =
+        WIDE_HEAD WIDE_UNITS ROW("0", "good", "1,000,000") LESS("1", "untimed", "1", "n/a");
     expect(WIDE_HEAD WIDE_UNITS LESS("0", "k", "1", "n/a"), NULL, JM_NO_DATA,
            "missing in the profile: dram (gpu__time_duration.sum)");
     jm_profile *profile = read_text(some, JM_OK);
@@ -226,9 +228,11 @@ static jm_estimate *estimate_shares(jm_profile **profile, const char *rows, cons
 static void launches_count_where_there_is_no_time(void **state) {
     (void)state;
     jm_profile *profile;
-    jm_estimate *e = estimate_shares(
-        &profile, "0,a,0,7.0,90,1,10,10,\n1,a,0,7.0,90,1,10,10,\n2,a,0,7.0,90,1,10,10,\n"
-                  "3,b,0,7.0,20,1,80,10,\n", "v100");
+    jm_estimate *e =
+        estimate_shares(&profile,
+                        "0,a,0,7.0,90,1,10,10,\n1,a,0,7.0,90,1,10,10,\n2,a,0,7.0,90,1,10,10,\n"
+                        "3,b,0,7.0,20,1,80,10,\n",
+                        "v100");
     double a = kernel(e, 0, JM_POWER_AVERAGE).power_w, b = kernel(e, 1, JM_POWER_AVERAGE).power_w;
     jm_estimated all = program(e, JM_POWER_AVERAGE);
     assert_near(all.power_w, (3 * a + b) / 4);
@@ -237,8 +241,10 @@ static void launches_count_where_there_is_no_time(void **state) {
     assert_true(isnan(all.energy_j));
     jm_estimate_free(e);
     jm_profile_free(profile);
-    e = estimate_shares(&profile, "0,a,0,7.0,90,1,10,10,2\n1,a,0,7.0,90,1,10,10,\n"
-                                  "2,b,0,7.0,20,1,80,10,\n", "v100");
+    e = estimate_shares(&profile,
+                        "0,a,0,7.0,90,1,10,10,2\n1,a,0,7.0,90,1,10,10,\n"
+                        "2,b,0,7.0,20,1,80,10,\n",
+                        "v100");
     all = program(e, JM_POWER_AVERAGE);
     assert_near(all.power_w, kernel(e, 0, JM_POWER_AVERAGE).power_w);
     assert_near(all.energy_j, 2 * all.power_w);

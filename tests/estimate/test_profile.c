@@ -95,11 +95,12 @@ static jm_profile_losses losses_of(const jm_profile *profile) {
 static void rows_with_a_programs_output_are_told(void **state) {
     (void)state;
     static const char quotes[] =
-        WIDE_HEAD WIDE_UNITS ROW("0", "void k0(float *, int)") "\"never closed\n" ROW("1", "k1")
-            "42 \"and again\nplain\n" ROW("2", "void k0(float *, int)");
-    static const char broken[] = WIDE_HEAD WIDE_UNITS ROW("0", "k0") "\"1\",\"4242\",\"app\",\"127.0.0.1"
-        "\",\"k1\",\"1\",\"7\",\"(256, 1, 1)\",\"(80, 1, 1)\",\"0\",\"7.0\",\"Tesla V100\",\"1,0step 7\n"
-        ROW("2", "k2") "done 50 %" ROW("3", "k3");
+        WIDE_HEAD WIDE_UNITS ROW("0", "void k0(float *, int)") "\"never closed\n" ROW(
+            "1", "k1") "42 \"and again\nplain\n" ROW("2", "void k0(float *, int)");
+    static const char broken[] = WIDE_HEAD WIDE_UNITS ROW(
+        "0", "k0") "\"1\",\"4242\",\"app\",\"127.0.0.1"
+                   "\",\"k1\",\"1\",\"7\",\"(256, 1, 1)\",\"(80, 1, 1)\",\"0\",\"7.0\",\"Tesla "
+                   "V100\",\"1,0step 7\n" ROW("2", "k2") "done 50 %" ROW("3", "k3");
     jm_profile *profile = read_text(quotes, JM_OK);
     check_wide(profile);
     jm_profile_losses lost = losses_of(profile);
@@ -135,9 +136,11 @@ static void a_row_that_is_cut_off_is_lost(void **state) {
 /* As PowerShell's ">" writes it, in pieces of any length. */
 static void utf_16(void **state) {
     (void)state;
-    static const char name[] = "k\xC3\xA9\xE2\x82\xAC\xF0\x9F\x94\x8B"; /* é, the euro sign, a battery */
-    static const unsigned char units[2][10] = {{'k', 0, 0xE9, 0, 0xAC, 0x20, 0x3D, 0xD8, 0x0B, 0xDD},
-                                               {0, 'k', 0, 0xE9, 0x20, 0xAC, 0xD8, 0x3D, 0xDD, 0x0B}};
+    static const char name[] =
+        "k\xC3\xA9\xE2\x82\xAC\xF0\x9F\x94\x8B"; /* é, the euro sign, a battery */
+    static const unsigned char units[2][10] = {
+        {'k', 0, 0xE9, 0, 0xAC, 0x20, 0x3D, 0xD8, 0x0B, 0xDD},
+        {0, 'k', 0, 0xE9, 0x20, 0xAC, 0xD8, 0x3D, 0xDD, 0x0B}};
     static const char head[] = "ID,Kernel Name,gpu__time_duration.sum\n0,", tail[] = ",2\n";
     for (int kind = 0; kind < 4; kind++) { /* little and big, with a mark and without */
         char text[512];
@@ -268,7 +271,7 @@ static void a_row_for_each_metric(void **state) {
     jm_profile_get(profile, 0, &kernel);
     assert_int_equal(kernel.launches, 2);
     assert_string_equal(kernel.device, "0");
-    assert_near(kernel.duration_s, 2e-3);                     /* of that which tells */
+    assert_near(kernel.duration_s, 2e-3); /* of that which tells */
     assert_int_equal(kernel.untimed, 1);
     assert_near(activity(profile, 0, JM_ACTIVITY_DRAM), 0.5); /* and not 0.88, nor their mean */
     assert_near(activity(profile, 0, JM_ACTIVITY_SM_ACTIVE), 0.5);
@@ -367,9 +370,10 @@ static void what_went_wrong_is_said(void **state) {
     expect("==ERROR== ERR_NVGPUCTRPERM - The user does not have permission to access NVIDIA GPU "
            "Performance Counters on the target device 0.\n",
            JM_PERMISSION, "NVreg_RestrictProfilingToAdminUsers=0");
-    expect(LOCALE("12 apples", "1"), JM_FORMAT,
-           "line 3: '12 apples' is no number that a counter can have: gpu__time_duration.sum of the "
-           "kernel k");
+    expect(
+        LOCALE("12 apples", "1"), JM_FORMAT,
+        "line 3: '12 apples' is no number that a counter can have: gpu__time_duration.sum of the "
+        "kernel k");
     expect("\"ID\",\"Kernel Name\",\"gpu__time_duration.sum\"\n\"0\",\"k\"\n", JM_FORMAT,
            "line 2: a row has not the 3 fields");
     expect(LOCALE("-5", "1"), JM_FORMAT, "line 3: '-5'");

@@ -169,7 +169,8 @@ static void few_programs_are_few_however_many_rows(void **state) {
     jm_power_model_free(model);
 }
 
-/* On fresh programs, whose rows share an error of their own, the intervals hold all rows of 95 %. */
+/* On fresh programs, whose rows share an error of their own, the intervals hold all rows of 95 %.
+ */
 static void intervals_hold_whole_programs(void **state) {
     (void)state;
     size_t held = 0;
@@ -259,7 +260,9 @@ static jm_power_model *train_incomplete(int every, int at) {
     jmi_text_add(&text, "program,kernel,board,power_avg_w,pipes,l1,shared\n");
     for (int i = 0; i < 20; i++)
         jmi_text_add(&text, "p%d,k,V100,%d,0.%02d,%s,0\n", i / 2, 100 + i, 2 * i + 10,
-                     i % every == at ? "n/a" : i % 3 == 0 ? "0.5" : "0.1");
+                     i % every == at ? "n/a"
+                     : i % 3 == 0    ? "0.5"
+                                     : "0.1");
     int fd = mkstemp(path);
     assert_int_equal(write(fd, text.data, text.length), text.length);
     close(fd);
