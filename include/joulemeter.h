@@ -2137,17 +2137,19 @@ typedef struct jm_board {
     const char *name;     /* "Tesla V100-SXM2" */
     double power_limit_w; /* TDP */
     uint32_t sms;
-    double clock_hz;       /* boost */
-    double dram_bytes_s;   /* bandwidth, published */
-    double nvlink_bytes_s; /* both directions together; 0: it has none */
-    double pcie_bytes_s;   /* likewise */
+    double clock_hz;             /* boost */
+    double dram_bytes_s;         /* bandwidth, published */
+    double nvlink_bytes_s;       /* both directions together; 0: it has none */
+    double pcie_bytes_s;         /* likewise */
+    uint32_t compute_capability; /* 70 for 7.0 */
 } jm_board;
 
 JM_API uint32_t jm_board_count(void);
 /* Set board->size before the call. JM_NOT_FOUND if the index is too large. */
 JM_API int jm_board_get(uint32_t index, jm_board *board);
 /* The board that a name means: "v100", "NVIDIA A100-SXM4-80GB". JM_NOT_FOUND: the message lists the
- * boards there are. */
+ * boards there are, near ones if any. A name that says more than a known board's, such as "RTX 3080
+ * Laptop GPU", is not known. */
 JM_API int jm_board_find(const char *name, jm_board *board, jm_error *error);
 
 /* Profiles: what Nsight Compute wrote with --csv, of any version: raw and details pages, a column
@@ -2163,8 +2165,21 @@ typedef struct jm_profile_kernel {
     const char *device;  /* the board's name, or its index as text; "" likewise */
     const char *kernel;
     uint64_t launches;
-    double duration_s; /* of all launches; NaN: not in the file */
+    double duration_s;           /* of the launches that tell theirs; NaN: none does */
+    uint64_t untimed;            /* launches that do not */
+    const char *gpu;             /* the board's index, "" if the file does not tell */
+    uint32_t compute_capability; /* 70 for 7.0; 0: not told */
+    uint32_t sms;                /* likewise */
 } jm_profile_kernel;
+
+/* What of a profile is in no launch. Lines count from 1, in the file that they are in. */
+typedef struct jm_profile_losses {
+    size_t size;
+    uint64_t foreign_lines; /* of the program's own output, between the table's rows */
+    uint64_t foreign_line;  /* the first of them; 0: none */
+    uint64_t broken_rows;   /* of the table, with too few or too many fields: launches are lost */
+    uint64_t broken_line;   /* the first of them; 0: none */
+} jm_profile_losses;
 
 JM_API int jm_profile_new(jm_profile **profile, jm_error *error);
 /* Text of a profile, in pieces of any length. JM_FORMAT: the message has the number of the line. */
@@ -2181,6 +2196,8 @@ JM_API uint32_t jm_profile_kernel_count(const jm_profile *profile);
 JM_API int jm_profile_get(const jm_profile *profile, uint32_t index, jm_profile_kernel *kernel);
 /* Lines between the table's rows that belong to the program's own output. */
 JM_API uint64_t jm_profile_foreign_lines(const jm_profile *profile);
+/* Set losses->size before the call. */
+JM_API int jm_profile_lost(const jm_profile *profile, jm_profile_losses *losses);
 /* An activity of a kernel on a board, mean over its launches by duration; NaN: the file does not
  * tell. `approximate` (or NULL): it follows from a figure that stands for it only. */
 JM_API double jm_profile_activity(const jm_profile *profile, uint32_t index, const jm_board *board,
@@ -2217,13 +2234,16 @@ typedef struct jm_power_errors {
     double covered_pct;        /* truths in their 95 % intervals, programs left out */
     double kernel_covered_pct; /* rows left out */
     double half_width_pct;     /* of the interval that the model gives */
+    double sure_pct; /* programs that it holds, by their number alone: 95, less for fewer than 19 */
 } jm_power_errors;
 
 typedef struct jm_power_model_info {
     size_t size;
-    const char *board;  /* that it was trained on */
-    const char *source; /* where its data comes from */
-    const char *made;   /* version of joulemeter that made it */
+    const char *board;    /* that it was trained on */
+    const char *source;   /* where its data comes from */
+    const char *made;     /* version of joulemeter that made it */
+    const char *left_out; /* of one that was just trained: what of the data was not used and why, a
+                             sentence a line; "" */
 } jm_power_model_info;
 
 /* Set `size` before the call; texts belong to the model. */
@@ -2269,8 +2289,7 @@ JM_API int jm_power_model_fold(const jm_power_model *model, jm_power_kind kind, 
 /* Estimates. */
 typedef struct jm_estimate_options {
     size_t size;
-    const char
-        *board; /* that the profile was made on. NULL: as the profile says, else the model's */
+    const char *board;  /* that the profile was made on. NULL: as the profile says */
     double temperature; /* of it, C. 0: as in training */
 } jm_estimate_options;
 #define JM_ESTIMATE_OPTIONS_INIT                                                                   \
@@ -2280,23 +2299,33 @@ enum {
     JM_ESTIMATE_OUTSIDE = 1u << 0,     /* an activity is outside of what the model was trained on */
     JM_ESTIMATE_APPROXIMATE = 1u << 1, /* an activity follows from a figure that stands for it */
     JM_ESTIMATE_OTHER_BOARD = 1u << 2, /* scaled from another board by published limits */
-    JM_ESTIMATE_BY_KERNELS = 1u << 3, /* the model knows means only: least or most of the kernels */
-    JM_ESTIMATE_UNWEIGHTED = 1u << 4  /* no durations: every kernel counts alike */
+    /* The model knows means only: least or most of those, without an interval. */
+    JM_ESTIMATE_BY_KERNELS = 1u << 3,
+    JM_ESTIMATE_UNWEIGHTED = 1u << 4, /* no durations: every launch counts alike */
+    /* More than the board can do: a counter, its unit or the board is wrong. */
+    JM_ESTIMATE_IMPOSSIBLE = 1u << 5,
+    /* Metrics of a kernel are missing: it has no estimate, and the program's is without it. */
+    JM_ESTIMATE_INCOMPLETE = 1u << 6,
+    JM_ESTIMATE_BOARD_ASSUMED = 1u << 7, /* the profile does not name the board */
+    JM_ESTIMATE_UNTIMED = 1u << 8        /* some launches have no duration, and do not count */
 };
 
 typedef struct jm_estimated {
     size_t size;
-    double power_w;
-    double lower_w, upper_w; /* 95 % */
+    double power_w;          /* NaN: there is none (JM_ESTIMATE_INCOMPLETE) */
+    double lower_w, upper_w; /* 95 %; NaN: the model knows no errors of this kind of power */
     double energy_j;         /* NaN: no durations, or not of the average */
     double lower_j, upper_j;
-    uint32_t flags;      /* JM_ESTIMATE_* */
-    const char *outside; /* names of activities that are outside, "" */
+    uint32_t flags;         /* JM_ESTIMATE_* */
+    const char *outside;    /* names of activities that are outside, "" */
+    const char *impossible; /* names of activities, or "power", that are beyond the board; "" */
+    const char *missing;    /* activities, and their metrics, that an estimate lacks; "" */
 } jm_estimated;
 
 typedef struct jm_estimate jm_estimate;
-/* `profile` and `model` must stay. JM_NO_DATA: metrics are missing, the message names them;
- * JM_NOT_FOUND: the board is not known. */
+/* `profile` and `model` must stay. JM_NO_DATA: every kernel lacks metrics, the message names them;
+ * JM_NOT_FOUND: the board is not known, or the profile does not name it and its compute capability
+ * and SMs are those of several. */
 JM_API int jm_estimate_open(jm_estimate **estimate, const jm_profile *profile,
                             const jm_power_model *model, const jm_estimate_options *options,
                             jm_error *error);
