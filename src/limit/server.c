@@ -288,8 +288,16 @@ static void serve(server *s) {
     }
 }
 
+/* A borrower is told that this was meant: it looks for no other lender. Not so where the driver
+ * hangs, and another process goes on. */
 static void end_all(server *s) {
-    while (s->count > 0) end_client(s, s->count - 1);
+    while (s->count > 0) {
+        client *c = s->clients[s->count - 1];
+        jmi_lender_end(&s->lender, &c->borrower, NULL);
+        if (c->fd >= 0 && !s->lender.hung)
+            refuse(c, JM_CLOSED, "joulemeter-limitd ends, and has given back what it lent");
+        end_client(s, s->count - 1);
+    }
     jmi_lender_pay(&s->lender, GUARD_PATIENCE_NS);
 }
 

@@ -472,6 +472,7 @@ class TheDaemonItself(DaemonTest):
         self.daemon.send_signal(signal.SIGINT)
         self.assertEqual(self.daemon.wait(), 0)
         self.assertEqual(self.watts(), [700, 700])
+        self.assertTrue(client.hear().startswith("error JM_CLOSED"))  # so that nobody looks for another one
         self.assertEqual(client.hear(), "")
 
     def test_killed_and_started_again_it_mends(self):
