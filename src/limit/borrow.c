@@ -55,9 +55,9 @@ static int advise(const jm_limits *limits, const jm_error *why, jm_error *error)
     if (why->status == JM_NOT_FOUND)
         return jmi_fail(error, JM_PERMISSION,
                         "only root may set limits: use sudo, or let joulemeter-limitd do it "
-                        "(sudo systemctl enable --now joulemeter-limitd.socket; sudo usermod -aG "
-                        "%s $USER)",
-                        group);
+                        "(sudo groupadd --system -f %s; sudo usermod -aG %s $USER; sudo systemctl "
+                        "enable --now joulemeter-limitd.socket)",
+                        group, group);
     if (why->status == JM_PERMISSION)
         return jmi_fail(error, JM_PERMISSION,
                         "only root and the group %s may set limits: sudo usermod -aG %s $USER, and "
@@ -404,7 +404,14 @@ static int reset_one(jm_limits *limits, uint32_t i, jm_lever lever, uint32_t fla
     if (mended && answer.count > 0)
         jmi_borrow_note(limits, "%s: %s again, as it was before a guard was killed", before.device,
                         jmi_lever_text(lever, answer.value[0], text));
-    if (answer.count > 1 && answer.value[1] > 0)
+    bool others = answer.count > 1 && answer.value[1] > 0;
+    if (others && jmi_process_gone(before.holder_pid))
+        jmi_borrow_note(limits,
+                        "%s: process %d (%s) has ended, and its guard has not given back %.6g %s "
+                        "yet: the driver may hang; look again in a while (joulemeter limit)",
+                        before.device, (int)before.holder_pid, before.holder, before.value,
+                        jm_lever_unit((int)lever));
+    else if (others)
         jmi_borrow_note(limits, "%s: a loan goes on, of process %d (%s): %.6g %s until it ends",
                         before.device, (int)before.holder_pid, before.holder, before.value,
                         jm_lever_unit((int)lever));

@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include "base/base.h"
+#include "limit/lender.h"
 #include "simgpu/model.h"
 
 #include <math.h>
@@ -763,6 +764,73 @@ static void a_limit_that_somebody_else_set_is_left(void **unused) {
     assert_true(limit_of(0) == 550);
 }
 
+/* A guard that hangs in the kernel cannot even be killed: its loan looks alive. Here it is stopped.
+ */
+static void what_a_hanging_guard_holds_is_mended_later(void **unused) {
+    (void)unused;
+    begin("h100,limit=600");
+    pid_t child = borrower(300, "waits"), guard = guard_of(child);
+    kill(guard, SIGSTOP);
+    end_child(child, SIGKILL);
+    pid_t mender = fork();
+    if (mender == 0) {
+        execl(getenv("JOULEMETER_LIMITD"), "joulemeter-limitd", "--mend", "3", (char *)NULL);
+        _exit(127);
+    }
+    const struct timespec pause = {2, 500000000}; /* it begins after a second */
+    nanosleep(&pause, NULL);
+    assert_int_equal(waitpid(mender, NULL, WNOHANG), 0);
+    jm_limits *limits = must_open(NULL);
+    assert_int_equal(jm_limits_reset(limits, 0, JM_LEVER_POWER, 0, NULL), JM_OK);
+    assert_non_null(strstr(jm_limits_notes(limits), "has not given back 300 W yet"));
+    assert_true(limit_of(0) == 300);
+    must_close(limits);
+    kill(guard, SIGKILL);
+    wait_for(0, 600, 3); /* and not 700, the default */
+    int status;
+    assert_int_equal(waitpid(mender, &status, 0), mender);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* However often it is looked at. */
+static void what_is_owed_is_owed_once(void **unused) {
+    (void)unused;
+    begin("2*h100,limit=600");
+    kill_with_guard(borrower(300, "waits"));
+    jmi_lender lender;
+    assert_int_equal(jmi_lender_open(&lender, NULL, NULL, NULL, NULL), JM_OK);
+    simgpu_channel_set_trouble(boards, 0, SIMGPU_LOST);
+    simgpu_channel_set_trouble(boards, 1, SIMGPU_LOST);
+    for (int i = 0; i < 5; i++) jmi_lender_mend(&lender);
+    assert_int_equal(lender.debt_count, 2);
+    simgpu_channel_set_trouble(boards, 0, SIMGPU_FINE);
+    simgpu_channel_set_trouble(boards, 1, SIMGPU_FINE);
+    const struct timespec pause = {0, 100000000};
+    nanosleep(&pause, NULL);
+    for (int i = 0; i < 100 && jmi_lender_pay(&lender, INT64_MAX) != INT64_MAX; i++)
+        nanosleep(&pause, NULL);
+    assert_int_equal(lender.debt_count, 0);
+    jmi_lender_close(&lender);
+    assert_true(limit_of(0) == 600 && limit_of(1) == 600);
+}
+
+/* Who may not set limits gives none back, and takes nobody the note of it. */
+static void a_refusal_leaves_the_note(void **unused) {
+    (void)unused;
+    begin("h100,limit=600");
+    kill_with_guard(borrower(300, "waits"));
+    setenv("JOULEMETER_SIMGPU_ALLOW_LIMIT", "0", 1);
+    jm_limits *limits = must_open(NULL);
+    assert_int_equal(jm_limits_reset(limits, 0, JM_LEVER_POWER, 0, NULL), JM_PERMISSION);
+    must_close(limits);
+    setenv("JOULEMETER_SIMGPU_ALLOW_LIMIT", "1", 1);
+    limits = must_open(NULL);
+    assert_true(read_limit(limits, 0, JM_LEVER_POWER).left_over);
+    assert_int_equal(jm_limits_reset(limits, 0, JM_LEVER_POWER, 0, NULL), JM_OK);
+    must_close(limits);
+    assert_true(limit_of(0) == 600);
+}
+
 static void a_gpu_that_is_lost_gets_it_back_later(void **unused) {
     (void)unused;
     begin("h100");
@@ -973,6 +1041,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(what_a_killed_guard_left_is_no_base),
         cmocka_unit_test(a_guard_that_is_asked_to_end_gives_back),
         cmocka_unit_test(a_limit_that_somebody_else_set_is_left),
+        cmocka_unit_test(what_a_hanging_guard_holds_is_mended_later),
+        cmocka_unit_test(what_is_owed_is_owed_once),
+        cmocka_unit_test(a_refusal_leaves_the_note),
         cmocka_unit_test(a_gpu_that_is_lost_gets_it_back_later),
         cmocka_unit_test(a_driver_that_hangs_gets_it_back_later),
         cmocka_unit_test(without_a_note_the_guard_remembers),
