@@ -1490,6 +1490,13 @@ JM_API int jm_limits_reset(jm_limits *limits, uint32_t index, jm_lever lever, ui
  * end with a line break each; "" if nothing. Belongs to the object, until the next of them. */
 JM_API const char *jm_limits_notes(const jm_limits *limits);
 
+/* What has happened to loans since the last call, in the same form; "" if nothing. While there are
+ * loans a thread of the library waits for the guard to end. Where it was killed another one takes
+ * its place, with the same limits; where there is none, the text says so. A guard, or
+ * joulemeter-limitd, that was asked to end has given back, and the loans are over. Lives until the
+ * next call. */
+JM_API const char *jm_limits_warnings(jm_limits *limits);
+
 /* May this process set a GPU's limits, and by whom (status JM_OK), or what would mend that? Nothing
  * is set. Set finding->size before the call; its texts live until the next one. */
 JM_API int jm_limits_access(jm_limits *limits, uint32_t index, jm_finding *finding);

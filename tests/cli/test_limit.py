@@ -213,6 +213,7 @@ class LimitTest(FolderTest):
         self.create("h100,limit=650")
         process = self.start("limit", "set", "300", "--", "sleep", "60")
         self.wait_for(lambda: self.watts() == [300])
+        process.send_signal(signal.SIGSTOP)  # or it would find another guard
         self.kill_guard_of(process.pid)
         process.kill()
         process.wait()
@@ -223,6 +224,21 @@ class LimitTest(FolderTest):
         self.assertIn("as it was before a guard was killed", err)
         self.assertEqual(self.watts(), [650])
         self.assertEqual(self.limit("reset", "--default")[0], "gpu0: 700 W\n")
+
+    def test_a_killed_guard_is_replaced_and_told_of(self):
+        self.create("h100,limit=650")
+        process = subprocess.Popen([JOULEMETER, "limit", "set", "300", "--", "sleep", "60"], cwd=self.folder,
+                                   env=self.environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self.addCleanup(self.end, process)
+        self.wait_for(lambda: self.watts() == [300])
+        self.kill_guard_of(process.pid)
+        said = [process.stderr.readline(), process.stderr.readline()]
+        process.stderr.close()
+        self.assertEqual(said[1], "  ! the guard of the limit was killed; another one has taken its place.\n")
+        self.assertEqual(self.watts(), [300])
+        process.kill()
+        process.wait()
+        self.wait_for_watts(650)
 
     def test_reset_and_running_programs(self):
         process = self.start("limit", "set", "300", "--", "sleep", "60")
