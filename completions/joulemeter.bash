@@ -149,17 +149,18 @@ _joulemeter() {
         _joulemeter_words "layer kernel nvtx phase epoch batch user" "$cur"; return ;;
     --method) _joulemeter_words "regression time_share boundary" "$cur"; return ;;
     -p | --phase) return ;;
+    --split) _joulemeter_words "grid stream grid,stream" "$cur"; return ;;
     --device) _joulemeter_words "gpus total gpu0 gpu1 cpu0" "$cur"; return ;;
     --clock) _joulemeter_words "monotonic utc" "$cur"; return ;;
     -l | --load) COMPREPLY=($(compgen -c -- "$cur")); return ;;
     esac
     local options="--help"
     case $command in
-    run) options+=" --output --force --interval --gpu --json --idle-baseline --quiet --nvtx --no-nvtx --kernels --log --no-log --project --tag --comment --country --intensity --pue --price --tdp --simulate --" ;;
+    run) options+=" --output --force --interval --gpu --json --idle-baseline --quiet --nvtx --no-nvtx --kernels --follow --no-follow --log --no-log --project --tag --comment --country --intensity --pue --price --tdp --simulate --" ;;
     repeat) options+=" --runs --warmup --cooldown --cooldown-limit --interval --intervals --gpu --output --force --json --export --show-output --ignore-failure --quiet --log --no-log --project --tag --comment --tdp --simulate --" ;;
     compare) options+=" --runs --warmup --cooldown --cooldown-limit --seed --names --interval --gpu --output --force --json --export --show-output --ignore-failure --quiet --log --no-log --project --tag --comment --tdp --simulate" ;;
     show) options+=" --json --top --no-figures --carbon --country --intensity --pue --price" ;;
-    attribute) options+=" --by --phase --device --method --net --tree --flame --top --json --calls --csv" ;;
+    attribute) options+=" --by --split --phase --device --method --net --tree --flame --top --json --calls --csv" ;;
     estimate)
         case ${COMP_WORDS[2]} in
         train) options+=" --output --gpu --source" ;;

@@ -11,7 +11,6 @@ static void check(bool ok) {
 
 /* ---- what the rest of the library would say ---- */
 
-_Atomic bool cupti_correlating = true;
 static uint64_t counts[CUPTI_COUNTERS];
 
 jm_session *inject_session(void) {

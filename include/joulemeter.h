@@ -347,7 +347,7 @@ typedef struct jm_range {
     int64_t begin_ns;
     int64_t end_ns;
     jm_category category;
-    bool unfinished; /* had no end: closed at the end of the recording */
+    bool unfinished; /* had no end: closed with its process or the recording */
     uint32_t pid;
     uint32_t thread; /* small numbers, in order of appearance */
     const char *name;
@@ -816,6 +816,12 @@ typedef enum jm_attribution_method {
     JM_ATTRIBUTION_BOUNDARY    /* for comparison: mean of the readings at begin and end. Likewise */
 } jm_attribution_method;
 
+/* What kernels of one name can be told apart by. */
+typedef enum jm_split {
+    JM_SPLIT_GRID = 1,  /* grid and block of the launch */
+    JM_SPLIT_STREAM = 2 /* stream */
+} jm_split;
+
 typedef struct jm_attribution_options {
     size_t size;
     uint32_t categories; /* whose ranges: a set of 1u << jm_category. 0: layers, or else kernels, or
@@ -831,11 +837,13 @@ typedef struct jm_attribution_options {
     size_t window_count;
     bool net; /* take the device's idle power off, of the whole, the sum and the gaps too */
     const jm_energy_options *energy; /* NULL: the defaults */
+    uint32_t split; /* a set of jm_split: kernels that differ in it are parts of their own, as
+                       "softmax <4x2x1, 128x1x1> (stream 7)". 0: those of one name are one part */
 } jm_attribution_options;
 #define JM_ATTRIBUTION_OPTIONS_INIT                                                                \
     {                                                                                              \
         sizeof(jm_attribution_options), 0, JM_DEVICE_GPUS, JM_ATTRIBUTION_REGRESSION, 0, 0, 0,     \
-            false, 0                                                                               \
+            false, 0, 0                                                                            \
     }
 
 /* Attributes a device's energy. JM_NO_DATA: there are no such ranges, or the device has no reading
@@ -927,9 +935,9 @@ typedef struct jm_call {
 JM_API size_t jm_attribution_calls(const jm_attribution *attribution, jm_call *calls, size_t count);
 
 /* The same calls by where they stand: ranges of one name within ranges of the same names, up to the
- * outermost one of their thread, make up a stack. A kernel stands in the NVTX range or layer that
- * launched it. Stacks whose own calls have no energy here (a phase, around layers) are told of for
- * what is in them. */
+ * outermost one of their thread, make up a stack. A kernel stands in the layer that it ran in, by
+ * their times on the device, or else in the range that launched it. Stacks whose own calls have no
+ * energy here (a phase, around layers) are told of for what is in them. */
 #define JM_NO_STACK UINT32_MAX
 typedef struct jm_stacks jm_stacks;
 typedef struct jm_stack {
@@ -949,7 +957,8 @@ typedef struct jm_stack {
     { sizeof(jm_stack), 0, JM_NO_STACK, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Outer stacks before the ones in them, beside each other those with the most energy first. Names
- * belong to the recording, which must be that of the attribution and stay. */
+ * belong to the recording, which must be that of the attribution, and to the attribution: both must
+ * stay. */
 JM_API int jm_stacks_make(jm_stacks **stacks, const jm_attribution *attribution,
                           const jm_recording *recording, jm_error *error);
 JM_API uint32_t jm_stacks_count(const jm_stacks *stacks);
@@ -1480,6 +1489,13 @@ JM_API int jm_limits_reset(jm_limits *limits, uint32_t index, jm_lever lever, ui
 /* What the last jm_limits_set, _restore or _reset has to say beside that it worked: sentences that
  * end with a line break each; "" if nothing. Belongs to the object, until the next of them. */
 JM_API const char *jm_limits_notes(const jm_limits *limits);
+
+/* What has happened to loans since the last call, in the same form; "" if nothing. While there are
+ * loans a thread of the library waits for the guard to end. Where it was killed another one takes
+ * its place, with the same limits; where there is none, the text says so. A guard, or
+ * joulemeter-limitd, that was asked to end has given back, and the loans are over. Lives until the
+ * next call. */
+JM_API const char *jm_limits_warnings(jm_limits *limits);
 
 /* May this process set a GPU's limits, and by whom (status JM_OK), or what would mend that? Nothing
  * is set. Set finding->size before the call; its texts live until the next one. */
@@ -2128,17 +2144,19 @@ typedef struct jm_board {
     const char *name;     /* "Tesla V100-SXM2" */
     double power_limit_w; /* TDP */
     uint32_t sms;
-    double clock_hz;       /* boost */
-    double dram_bytes_s;   /* bandwidth, published */
-    double nvlink_bytes_s; /* both directions together; 0: it has none */
-    double pcie_bytes_s;   /* likewise */
+    double clock_hz;             /* boost */
+    double dram_bytes_s;         /* bandwidth, published */
+    double nvlink_bytes_s;       /* both directions together; 0: it has none */
+    double pcie_bytes_s;         /* likewise */
+    uint32_t compute_capability; /* 70 for 7.0 */
 } jm_board;
 
 JM_API uint32_t jm_board_count(void);
 /* Set board->size before the call. JM_NOT_FOUND if the index is too large. */
 JM_API int jm_board_get(uint32_t index, jm_board *board);
 /* The board that a name means: "v100", "NVIDIA A100-SXM4-80GB". JM_NOT_FOUND: the message lists the
- * boards there are. */
+ * boards there are, near ones if any. A name that says more than a known board's, such as "RTX 3080
+ * Laptop GPU", is not known. */
 JM_API int jm_board_find(const char *name, jm_board *board, jm_error *error);
 
 /* Profiles: what Nsight Compute wrote with --csv, of any version: raw and details pages, a column
@@ -2154,8 +2172,21 @@ typedef struct jm_profile_kernel {
     const char *device;  /* the board's name, or its index as text; "" likewise */
     const char *kernel;
     uint64_t launches;
-    double duration_s; /* of all launches; NaN: not in the file */
+    double duration_s;           /* of the launches that tell theirs; NaN: none does */
+    uint64_t untimed;            /* launches that do not */
+    const char *gpu;             /* the board's index, "" if the file does not tell */
+    uint32_t compute_capability; /* 70 for 7.0; 0: not told */
+    uint32_t sms;                /* likewise */
 } jm_profile_kernel;
+
+/* What of a profile is in no launch. Lines count from 1, in the file that they are in. */
+typedef struct jm_profile_losses {
+    size_t size;
+    uint64_t foreign_lines; /* of the program's own output, between the table's rows */
+    uint64_t foreign_line;  /* the first of them; 0: none */
+    uint64_t broken_rows;   /* of the table, with too few or too many fields: launches are lost */
+    uint64_t broken_line;   /* the first of them; 0: none */
+} jm_profile_losses;
 
 JM_API int jm_profile_new(jm_profile **profile, jm_error *error);
 /* Text of a profile, in pieces of any length. JM_FORMAT: the message has the number of the line. */
@@ -2172,6 +2203,8 @@ JM_API uint32_t jm_profile_kernel_count(const jm_profile *profile);
 JM_API int jm_profile_get(const jm_profile *profile, uint32_t index, jm_profile_kernel *kernel);
 /* Lines between the table's rows that belong to the program's own output. */
 JM_API uint64_t jm_profile_foreign_lines(const jm_profile *profile);
+/* Set losses->size before the call. */
+JM_API int jm_profile_lost(const jm_profile *profile, jm_profile_losses *losses);
 /* An activity of a kernel on a board, mean over its launches by duration; NaN: the file does not
  * tell. `approximate` (or NULL): it follows from a figure that stands for it only. */
 JM_API double jm_profile_activity(const jm_profile *profile, uint32_t index, const jm_board *board,
@@ -2208,13 +2241,16 @@ typedef struct jm_power_errors {
     double covered_pct;        /* truths in their 95 % intervals, programs left out */
     double kernel_covered_pct; /* rows left out */
     double half_width_pct;     /* of the interval that the model gives */
+    double sure_pct; /* programs that it holds, by their number alone: 95, less for fewer than 19 */
 } jm_power_errors;
 
 typedef struct jm_power_model_info {
     size_t size;
-    const char *board;  /* that it was trained on */
-    const char *source; /* where its data comes from */
-    const char *made;   /* version of joulemeter that made it */
+    const char *board;    /* that it was trained on */
+    const char *source;   /* where its data comes from */
+    const char *made;     /* version of joulemeter that made it */
+    const char *left_out; /* of one that was just trained: what of the data was not used and why, a
+                             sentence a line; "" */
 } jm_power_model_info;
 
 /* Set `size` before the call; texts belong to the model. */
@@ -2260,8 +2296,7 @@ JM_API int jm_power_model_fold(const jm_power_model *model, jm_power_kind kind, 
 /* Estimates. */
 typedef struct jm_estimate_options {
     size_t size;
-    const char
-        *board; /* that the profile was made on. NULL: as the profile says, else the model's */
+    const char *board;  /* that the profile was made on. NULL: as the profile says */
     double temperature; /* of it, C. 0: as in training */
 } jm_estimate_options;
 #define JM_ESTIMATE_OPTIONS_INIT                                                                   \
@@ -2271,23 +2306,33 @@ enum {
     JM_ESTIMATE_OUTSIDE = 1u << 0,     /* an activity is outside of what the model was trained on */
     JM_ESTIMATE_APPROXIMATE = 1u << 1, /* an activity follows from a figure that stands for it */
     JM_ESTIMATE_OTHER_BOARD = 1u << 2, /* scaled from another board by published limits */
-    JM_ESTIMATE_BY_KERNELS = 1u << 3, /* the model knows means only: least or most of the kernels */
-    JM_ESTIMATE_UNWEIGHTED = 1u << 4  /* no durations: every kernel counts alike */
+    /* The model knows means only: least or most of those, without an interval. */
+    JM_ESTIMATE_BY_KERNELS = 1u << 3,
+    JM_ESTIMATE_UNWEIGHTED = 1u << 4, /* no durations: every launch counts alike */
+    /* More than the board can do: a counter, its unit or the board is wrong. */
+    JM_ESTIMATE_IMPOSSIBLE = 1u << 5,
+    /* Metrics of a kernel are missing: it has no estimate, and the program's is without it. */
+    JM_ESTIMATE_INCOMPLETE = 1u << 6,
+    JM_ESTIMATE_BOARD_ASSUMED = 1u << 7, /* the profile does not name the board */
+    JM_ESTIMATE_UNTIMED = 1u << 8        /* some launches have no duration, and do not count */
 };
 
 typedef struct jm_estimated {
     size_t size;
-    double power_w;
-    double lower_w, upper_w; /* 95 % */
+    double power_w;          /* NaN: there is none (JM_ESTIMATE_INCOMPLETE) */
+    double lower_w, upper_w; /* 95 %; NaN: the model knows no errors of this kind of power */
     double energy_j;         /* NaN: no durations, or not of the average */
     double lower_j, upper_j;
-    uint32_t flags;      /* JM_ESTIMATE_* */
-    const char *outside; /* names of activities that are outside, "" */
+    uint32_t flags;         /* JM_ESTIMATE_* */
+    const char *outside;    /* names of activities that are outside, "" */
+    const char *impossible; /* names of activities, or "power", that are beyond the board; "" */
+    const char *missing;    /* activities, and their metrics, that an estimate lacks; "" */
 } jm_estimated;
 
 typedef struct jm_estimate jm_estimate;
-/* `profile` and `model` must stay. JM_NO_DATA: metrics are missing, the message names them;
- * JM_NOT_FOUND: the board is not known. */
+/* `profile` and `model` must stay. JM_NO_DATA: every kernel lacks metrics, the message names them;
+ * JM_NOT_FOUND: the board is not known, or the profile does not name it and its compute capability
+ * and SMs are those of several. */
 JM_API int jm_estimate_open(jm_estimate **estimate, const jm_profile *profile,
                             const jm_power_model *model, const jm_estimate_options *options,
                             jm_error *error);

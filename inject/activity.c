@@ -67,27 +67,55 @@ static void take_device(const cupti_device *record) {
     }
 }
 
-/* ---- which range a thing was launched in ---- */
+/* ---- when, and in which range, a thing was launched ---- */
 
 enum { CORRELATIONS = 1 << 18 }; /* CUPTI numbers calls in turn: older ones give way */
 typedef struct correlation {
     uint32_t call;
-    uint64_t range;
+    uint64_t range; /* 0: none */
+    uint64_t begin; /* of the call; 0: not known */
 } correlation;
 static correlation *correlations;
+static int64_t early_ns;
+
+/* NULL: out of memory. */
+static correlation *correlation_of(uint32_t call) {
+    if (correlations == NULL) correlations = calloc(CORRELATIONS, sizeof *correlations);
+    if (correlations == NULL) return NULL;
+    correlation *c = &correlations[call % CORRELATIONS];
+    if (c->call != call) *c = (correlation){.call = call};
+    return c;
+}
 
 static void take_external(const cupti_external *record) {
-    if (record->external_kind != CUPTI_OF_OURS) return;
-    if (correlations == NULL) correlations = calloc(CORRELATIONS, sizeof *correlations);
-    if (correlations != NULL)
-        correlations[record->correlation % CORRELATIONS] =
-            (correlation){record->correlation, record->external};
+    correlation *c =
+        record->external_kind == CUPTI_OF_OURS ? correlation_of(record->correlation) : NULL;
+    if (c != NULL) c->range = record->external;
+}
+
+/* The runtime's call is around the driver's, and begins first. */
+static void take_call(const cupti_call *record) {
+    correlation *c = record->start != 0 ? correlation_of(record->correlation) : NULL;
+    if (c != NULL && (c->begin == 0 || record->start < c->begin)) c->begin = record->start;
 }
 
 static bool range_of(uint32_t call, jm_range_id *range) {
-    if (correlations == NULL || correlations[call % CORRELATIONS].call != call) return false;
-    *range = correlations[call % CORRELATIONS].range;
+    const correlation *c = correlations != NULL ? &correlations[call % CORRELATIONS] : NULL;
+    if (c == NULL || c->call != call || c->range == 0) return false;
+    *range = c->range;
     return true;
+}
+
+/* Nothing begins before it is launched, but by clocks that do not agree. */
+static void compare_clocks(uint32_t call, uint64_t start) {
+    const correlation *c = correlations != NULL ? &correlations[call % CORRELATIONS] : NULL;
+    if (c == NULL || c->call != call || c->begin <= start) return;
+    uint64_t early = c->begin - start;
+    if (early < INT64_MAX && (int64_t)early > early_ns) early_ns = (int64_t)early;
+}
+
+int64_t activity_early_ns(void) {
+    return early_ns;
 }
 
 /* ---- from record to range ---- */
@@ -113,6 +141,7 @@ static void send(const thing *t) {
         cupti_count(CUPTI_WITHOUT_TIME, 1);
         return;
     }
+    compare_clocks(t->call, t->start);
     range_of(t->call, &parent);
     range.begin_ns = begin;
     range.end_ns = end;
@@ -211,6 +240,8 @@ static size_t bytes_of(uint32_t kind) {
     case CUPTI_MEMSET: return sizeof(cupti_memset);
     case CUPTI_GRAPH: return sizeof(cupti_graph);
     case CUPTI_EXTERNAL: return sizeof(cupti_external);
+    case CUPTI_DRIVER:
+    case CUPTI_RUNTIME: return sizeof(cupti_call);
     case CUPTI_DEVICE: return sizeof(cupti_device);
     default: return 0;
     }
@@ -220,6 +251,8 @@ static size_t bytes_of(uint32_t kind) {
 static void take_reference(const cupti_record *record) {
     if (record->kind == CUPTI_EXTERNAL) take_external((const cupti_external *)(const void *)record);
     if (record->kind == CUPTI_DEVICE) take_device((const cupti_device *)(const void *)record);
+    if (record->kind == CUPTI_RUNTIME || record->kind == CUPTI_DRIVER)
+        take_call((const cupti_call *)(const void *)record);
 }
 
 static void take_work(const cupti_record *record) {

@@ -9,12 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-_Atomic bool cupti_correlating;
-
 static cupti api;
 static uint32_t api_version;
 static pid_t owner; /* 0: nothing is recorded */
 static bool whole_graphs;
+static _Atomic bool correlating;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 bool cupti_is_ours(void) {
@@ -26,7 +25,7 @@ uint32_t cupti_version(void) {
 }
 
 bool cupti_correlates(void) {
-    return atomic_load_explicit(&cupti_correlating, memory_order_relaxed);
+    return atomic_load_explicit(&correlating, memory_order_relaxed);
 }
 
 bool cupti_next_record(uint8_t *buffer, size_t valid, cupti_record **record) {
@@ -178,9 +177,11 @@ static const char *find_functions(void) {
 /* ---- starting ---- */
 
 static void refuse(const char *why, const char *detail) {
-    char text[400];
+    char key[64], text[400];
     snprintf(text, sizeof text, "not recorded: %s%s", why, detail);
+    snprintf(key, sizeof key, "kernels refused, process %d", (int)getpid());
     say("kernels", text);
+    say(key, text);
 }
 
 static const char *result_text(cupti_result result, char *buffer, size_t size) {
@@ -200,16 +201,20 @@ static void ignore(void *user, int domain, uint32_t id, const void *data) {
  */
 static bool place_is_free(void) {
     void *subscriber = NULL;
-    char text[80];
-    cupti_result result = api.Subscribe(&subscriber, ignore, NULL);
+    char text[80], other[CUPTI_TOOL_BYTES] = "", who[CUPTI_TOOL_BYTES + 80];
+    cupti_tools tools = {sizeof tools, "joulemeter", other, sizeof other};
+    cupti_result result = api.Subscribe_v2 != NULL
+                              ? api.Subscribe_v2(&subscriber, ignore, NULL, &tools)
+                              : api.Subscribe(&subscriber, ignore, NULL);
     if (result == 0) {
         api.Unsubscribe(subscriber);
         return true;
     }
+    other[sizeof other - 1] = '\0';
+    snprintf(who, sizeof who, "another tool (%s) has this process's GPU activity",
+             other[0] != '\0' ? other : "torch.profiler, Nsight Systems or Nsight Compute");
     if (result == CUPTI_TAKEN)
-        refuse("another tool (torch.profiler, Nsight Systems or Nsight Compute) has this process's "
-               "GPU activity",
-               "");
+        refuse(who, "");
     else
         refuse("CUPTI cannot be used: ", result_text(result, text, sizeof text));
     return false;
@@ -246,7 +251,8 @@ static bool start_recording(void) {
     bool correlates = api.ActivityPushExternalCorrelationId != NULL &&
                       api.ActivityPopExternalCorrelationId != NULL && enable(CUPTI_EXTERNAL) &&
                       enable(CUPTI_RUNTIME) && enable(CUPTI_DRIVER);
-    atomic_store(&cupti_correlating, correlates);
+    atomic_store(&correlating, correlates);
+    ties_tell();
     if (api.ActivityFlushPeriod != NULL) api.ActivityFlushPeriod(1000);
     return true;
 }
@@ -254,12 +260,15 @@ static bool start_recording(void) {
 /* ---- ending ---- */
 
 static void tell_clock(void) {
-    char text[120];
+    char text[120], early[60] = "";
+    if (activity_early_ns() > 0)
+        snprintf(early, sizeof early, "; work began up to %lld ns before its launch",
+                 (long long)activity_early_ns());
     if (own_clock)
-        snprintf(text, sizeof text, "that of the recording");
+        snprintf(text, sizeof text, "that of the recording%s", early);
     else
-        snprintf(text, sizeof text, "CUPTI's, laid on the recording's within %lld ns",
-                 (long long)half_width_ns);
+        snprintf(text, sizeof text, "CUPTI's, laid on the recording's within %lld ns%s",
+                 (long long)half_width_ns, early);
     say("kernels' clock", text);
 }
 

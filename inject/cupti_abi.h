@@ -91,6 +91,14 @@ typedef struct cupti_graph {
     uint32_t device, graph, context, stream;
 } cupti_graph;
 
+/* Of a call of the runtime or the driver. */
+typedef struct CUPTI_PACKED cupti_call {
+    uint32_t kind;
+    uint32_t function;
+    uint64_t start, end;
+    uint32_t process, thread, correlation, result;
+} cupti_call;
+
 typedef struct CUPTI_PACKED cupti_external {
     uint32_t kind;
     uint32_t external_kind;
@@ -115,6 +123,15 @@ typedef void cupti_completed_fn(void *context, uint32_t stream, uint8_t *buffer,
                                 size_t valid);
 typedef void cupti_callback_fn(void *user, int domain, uint32_t id, const void *data);
 
+/* CUDA 13: who subscribes, and who has done so before if that is in the way. */
+enum { CUPTI_TOOL_BYTES = 64 };
+typedef struct cupti_tools {
+    size_t size;
+    const char *ours;
+    char *other;
+    size_t other_size;
+} cupti_tools;
+
 /* Name without "cupti", result, parameters; `needed` ones make the library usable. */
 #define CUPTI_FUNCTIONS(X)                                                                         \
     X(GetVersion, true, (uint32_t * version))                                                      \
@@ -126,6 +143,8 @@ typedef void cupti_callback_fn(void *user, int domain, uint32_t id, const void *
     X(ActivityGetNumDroppedRecords, true, (void *context, uint32_t stream, size_t *dropped))       \
     X(ActivityFlushAll, true, (uint32_t flag))                                                     \
     X(Subscribe, true, (void **subscriber, cupti_callback_fn *callback, void *user))               \
+    X(Subscribe_v2, false,                                                                         \
+      (void **subscriber, cupti_callback_fn *callback, void *user, cupti_tools *tools))            \
     X(Unsubscribe, true, (void *subscriber))                                                       \
     X(ActivityRegisterTimestampCallback, false, (uint64_t(*)(void)))                               \
     X(ActivityFlushPeriod, false, (uint32_t ms))                                                   \

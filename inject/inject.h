@@ -8,6 +8,7 @@
  * nvtx.c      what NVTX finds, and its tables of functions
  * ranges.c    push, pop, start, end, marks
  * names.c     domains, categories, registered strings, resources, threads
+ * ties.c      ranges that are open, to which kernels are tied
  * cupti.c     what the CUDA driver finds: kernels by CUPTI, if they were asked for (kernels.h)
  * activity.c  buffers of CUPTI's records, and the ranges that become of them
  * demangle.c  names of kernels */

@@ -30,10 +30,20 @@ typedef enum cupti_counter {
 /* From any thread. */
 void cupti_count(cupti_counter which, uint64_t more);
 
-/* A range of NVTX begins or ends in this thread. From any thread, quick if nothing is recorded. */
-extern _Atomic bool cupti_correlating;
+/* Work that this thread launches from here on is tied to this range; or again to the one before. */
 void cupti_push(jm_range_id range);
 void cupti_pop(void);
+
+/* ---- ties.c ---- */
+
+extern bool ties_wanted; /* once the session is joined: kernels were asked for */
+void ties_prepare(void);
+/* A range begins or ends in this thread, if ties are wanted; 0: one that is not recorded. */
+void ties_begin(uint64_t range);
+void ties_end(uint64_t range);
+/* CUPTI is there: it is told of what this thread has open. Of other threads' when they begin or end
+ * a range. */
+void ties_tell(void);
 
 /* ---- activity.c ---- */
 
@@ -42,6 +52,10 @@ bool activity_prepare(void);
 void activity_requested(uint8_t **buffer, size_t *size, size_t *most_records);
 void activity_take(uint8_t *buffer, size_t valid);
 void activity_release(const uint8_t *buffer);
+/* By how much work seemed to begin before the call that launched it, at most: clocks err by no
+ * less.
+ */
+int64_t activity_early_ns(void);
 /* What still waits for others comes as it is. */
 void activity_finish(void);
 /* Buffers that CUPTI has. */

@@ -134,6 +134,12 @@ static void fill(const nvtx_callbacks *callbacks, nvtx_module module, const entr
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+static void tell(const char *key, const char *value) {
+    int before = errno;
+    jm_session_set_info(inject_session(), key, value);
+    errno = before;
+}
+
 /* Called by each shared object's NVTX, at its first range; the same table again is filled the same
  * way. 1 also where nothing is to be done, for with 0 the library would be unloaded: what is not
  * filled in NVTX takes for functions that do nothing. */
@@ -150,5 +156,16 @@ NVTX_EXPORT int InitializeInjectionNvtx2(nvtx_export_table *export_table) {
     fill(callbacks, NVTX_MODULE_CORE2, core2, COUNT(core2));
     fill(callbacks, NVTX_MODULE_CUDA, cuda, COUNT(cuda));
     fill(callbacks, NVTX_MODULE_CUDART, cudart, COUNT(cudart));
+    tell("nvtx used", "1"); /* or nobody knew why there are no ranges */
     return 1;
+}
+
+/* Called by NVTX that knows no tables of functions: its library libnvToolsExt.so before version 2.
+ * 0: it goes on without a tool. */
+NVTX_EXPORT int InitializeInjectionNvtx(const void *unknown);
+NVTX_EXPORT int InitializeInjectionNvtx(const void *unknown) {
+    (void)unknown;
+    tell("nvtx", "not recorded where they are those of NVTX version 1 (an old libnvToolsExt.so): "
+                 "joulemeter knows versions 2 and 3");
+    return 0;
 }

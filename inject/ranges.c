@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- what a thread has open ---- */
 
@@ -30,26 +31,37 @@ typedef struct thread {
 static __thread thread self;
 static pthread_key_t at_end;
 static bool at_end_made;
-static _Atomic uint64_t lost;
+static _Atomic uint64_t lost; /* by this process */
+static _Atomic pid_t loser;
 
 /* ---- coming and going ---- */
 
 static void tell(jm_session *session, uint64_t count) {
-    char text[32];
+    char key[64], text[32];
+    snprintf(key, sizeof key, "nvtx ranges lost, process %d", (int)getpid());
     snprintf(text, sizeof text, "%llu", (unsigned long long)count);
-    jm_session_set_info(session, "nvtx ranges not recorded", text);
+    jm_session_set_info(session, key, text);
+}
+
+/* A fork has lost none yet. */
+static uint64_t count_lost(void) {
+    pid_t self_pid = getpid();
+    if (atomic_exchange_explicit(&loser, self_pid, memory_order_relaxed) != self_pid)
+        atomic_store_explicit(&lost, 0, memory_order_relaxed);
+    return atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed) + 1;
 }
 
 /* Told at powers of two: a fact of the recording is set, not added to. */
 static void lose(jm_session *session) {
-    uint64_t count = atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed) + 1;
+    uint64_t count = count_lost();
     if ((count & (count - 1)) == 0) tell(session, count);
 }
 
 /* The process ends by itself. */
 __attribute__((destructor)) static void tell_at_end(void) {
     uint64_t count = atomic_load_explicit(&lost, memory_order_relaxed);
-    if (count > 0) tell(inject_session(), count);
+    if (count > 0 && atomic_load_explicit(&loser, memory_order_relaxed) == getpid())
+        tell(inject_session(), count);
 }
 
 typedef struct call {
@@ -63,14 +75,18 @@ static inline bool enter(call *c) {
     c->session = inject_session();
     if (c->session == NULL) return false;
     c->thread = &self;
-    if (__builtin_expect(c->thread->busy, 0)) {
-        atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
-        return false;
-    }
+    if (__builtin_expect(c->thread->busy, 0)) return false;
     c->before = errno;
     c->thread->busy = true;
     atomic_signal_fence(memory_order_seq_cst);
     return true;
+}
+
+/* Likewise, of a call that would have begun something. */
+static inline bool enter_to_begin(call *c) {
+    if (enter(c)) return true;
+    if (c->session != NULL) count_lost();
+    return false;
 }
 
 static inline void leave(const call *c) {
@@ -222,11 +238,11 @@ static void take_text(said *s, int type, nvtx_text text) {
 /* Work that is launched from here on belongs to this range. */
 static inline void begin_level(const call *c, const said *s, jm_range_id *range) {
     *range = jm_begin_as(c->session, JM_CATEGORY_NVTX, s->name, s->attributes);
-    if (atomic_load_explicit(&cupti_correlating, memory_order_relaxed)) cupti_push(*range);
+    if (ties_wanted) ties_begin(*range);
 }
 
 static inline void end_level(const call *c, jm_range_id range) {
-    if (atomic_load_explicit(&cupti_correlating, memory_order_relaxed)) cupti_pop();
+    if (ties_wanted) ties_end(range);
     jm_end(c->session, range);
 }
 
@@ -254,7 +270,7 @@ static inline int pop(const call *c, const inject_domain *domain) {
 int inject_push(nvtx_handle domain, const nvtx_event *event) {
     call c;
     said s;
-    if (!enter(&c)) return NVTX_NO_LEVELS;
+    if (!enter_to_begin(&c)) return NVTX_NO_LEVELS;
     take_event(&s, domain, event);
     int level = push(&c, &s);
     leave(&c);
@@ -264,7 +280,7 @@ int inject_push(nvtx_handle domain, const nvtx_event *event) {
 int inject_push_ascii(const char *text) {
     call c;
     said s;
-    if (!enter(&c)) return NVTX_NO_LEVELS;
+    if (!enter_to_begin(&c)) return NVTX_NO_LEVELS;
     take_text(&s, NVTX_TEXT_ASCII, (nvtx_text){.ascii = text});
     int level = push(&c, &s);
     leave(&c);
@@ -274,7 +290,7 @@ int inject_push_ascii(const char *text) {
 int inject_push_wide(const wchar_t *text) {
     call c;
     said s;
-    if (!enter(&c)) return NVTX_NO_LEVELS;
+    if (!enter_to_begin(&c)) return NVTX_NO_LEVELS;
     take_text(&s, NVTX_TEXT_WIDE, (nvtx_text){.wide = text});
     int level = push(&c, &s);
     leave(&c);
@@ -300,7 +316,7 @@ static uint64_t start(const call *c, const said *s) {
 uint64_t inject_start(nvtx_handle domain, const nvtx_event *event) {
     call c;
     said s;
-    if (!enter(&c)) return 0;
+    if (!enter_to_begin(&c)) return 0;
     take_event(&s, domain, event);
     uint64_t range = start(&c, &s);
     leave(&c);
@@ -310,7 +326,7 @@ uint64_t inject_start(nvtx_handle domain, const nvtx_event *event) {
 uint64_t inject_start_ascii(const char *text) {
     call c;
     said s;
-    if (!enter(&c)) return 0;
+    if (!enter_to_begin(&c)) return 0;
     take_text(&s, NVTX_TEXT_ASCII, (nvtx_text){.ascii = text});
     uint64_t range = start(&c, &s);
     leave(&c);
@@ -320,7 +336,7 @@ uint64_t inject_start_ascii(const char *text) {
 uint64_t inject_start_wide(const wchar_t *text) {
     call c;
     said s;
-    if (!enter(&c)) return 0;
+    if (!enter_to_begin(&c)) return 0;
     take_text(&s, NVTX_TEXT_WIDE, (nvtx_text){.wide = text});
     uint64_t range = start(&c, &s);
     leave(&c);
@@ -339,7 +355,7 @@ void inject_end(uint64_t range) {
 void inject_mark(nvtx_handle domain, const nvtx_event *event) {
     call c;
     said s;
-    if (!enter(&c)) return;
+    if (!enter_to_begin(&c)) return;
     take_event(&s, domain, event);
     jm_mark(c.session, s.name, s.attributes);
     leave(&c);
@@ -348,7 +364,7 @@ void inject_mark(nvtx_handle domain, const nvtx_event *event) {
 void inject_mark_ascii(const char *text) {
     call c;
     said s;
-    if (!enter(&c)) return;
+    if (!enter_to_begin(&c)) return;
     take_text(&s, NVTX_TEXT_ASCII, (nvtx_text){.ascii = text});
     jm_mark(c.session, s.name, NULL);
     leave(&c);
@@ -357,7 +373,7 @@ void inject_mark_ascii(const char *text) {
 void inject_mark_wide(const wchar_t *text) {
     call c;
     said s;
-    if (!enter(&c)) return;
+    if (!enter_to_begin(&c)) return;
     take_text(&s, NVTX_TEXT_WIDE, (nvtx_text){.wide = text});
     jm_mark(c.session, s.name, NULL);
     leave(&c);

@@ -50,15 +50,17 @@ static PyObject *attributed(jm_recording *recording, const jm_attribution_option
 }
 
 PyObject *recording_attribute(PyObject *self, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"by", "device", "method", "prefix", "windows", "net", "calls", NULL};
+    static char *names[] = {"by",  "device", "method", "prefix", "windows",
+                            "net", "calls",  "split",  NULL};
     jm_recording *recording = recording_of(self);
     jm_attribution_options options = JM_ATTRIBUTION_OPTIONS_INIT;
     PyObject *by = NULL, *device = NULL, *windows = NULL;
     const char *method = NULL;
     int net = 0, calls = 0;
+    unsigned split = 0;
     if (recording == NULL ||
-        !PyArg_ParseTupleAndKeywords(args, kwargs, "|OOzzOpp", names, &by, &device, &method,
-                                     &options.prefix, &windows, &net, &calls) ||
+        !PyArg_ParseTupleAndKeywords(args, kwargs, "|OOzzOppI", names, &by, &device, &method,
+                                     &options.prefix, &windows, &net, &calls, &split) ||
         take_categories(by, &options.categories) != 0 || take_method(method, &options.method) != 0)
         return NULL;
     if (device != NULL && device != Py_None &&
@@ -71,6 +73,7 @@ PyObject *recording_attribute(PyObject *self, PyObject *args, PyObject *kwargs) 
     }
     options.windows = list;
     options.net = net != 0;
+    options.split = split;
     PyObject *text = attributed(recording, &options, calls != 0);
     free(list);
     return text;

@@ -436,7 +436,7 @@ static PyMethodDef methods[] = {
      "range_energy(id, *, device='total', ...)\n--\n\nEnergy of a range."},
     {"attribute", KEYWORDS(recording_attribute),
      "attribute(by=None, device=None, method='regression', prefix=None, windows=None, net=False, "
-     "calls=False)\n--\n\nEnergies of its layers or other parts, as JSON text."},
+     "calls=False, split=0)\n--\n\nEnergies of its layers or other parts, as JSON text."},
     {"idle", recording_idle, METH_VARARGS,
      "idle(device='total')\n--\n\nIdle power as a dict; None if it is not known."},
     {"latest", KEYWORDS(recording_latest),

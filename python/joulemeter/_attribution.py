@@ -100,6 +100,7 @@ class Attribution:
                 f"{self.method}>")
 
 
+_SPLITS = {"grid": 1, "stream": 2}  # jm_split
 _PLURALS = {"batch": "batches", "nvtx": "NVTX ranges", "user": "ranges", "warmup": "warm-ups"}
 
 
@@ -144,7 +145,13 @@ def attribute(recording: "_joulemeter.Recording", *, by: Union[None, str, Sequen
               device: Union[None, int, str] = None, method: str = "regression",
               prefix: Optional[str] = None,
               windows: Optional[Sequence[Tuple[int, int]]] = None, net: bool = False,
-              calls: bool = False) -> Attribution:
+              calls: bool = False, split: Sequence[str] = ()) -> Attribution:
     """See :meth:`Report.attribute`."""
+    split = [split] if isinstance(split, str) else split
+    unknown = sorted(set(split) - set(_SPLITS))
+    if unknown:
+        raise ValueError(f"kernels are split by {' or '.join(_SPLITS)}, not by {unknown[0]!r}")
+    bits = sum(_SPLITS[one] for one in set(split))
     return Attribution(recording.attribute(by=by, device=device, method=method, prefix=prefix,
-                                           windows=windows, net=net, calls=calls), by, prefix)
+                                           windows=windows, net=net, calls=calls, split=bits),
+                       by, prefix)

@@ -113,7 +113,7 @@ class Report:
                   device: Union[None, int, str] = None, method: str = "regression",
                   prefix: Optional[str] = None,
                   windows: Optional[Sequence[Tuple[int, int]]] = None, net: bool = False,
-                  calls: bool = False) -> "Attribution":
+                  calls: bool = False, split: Sequence[str] = ()) -> "Attribution":
         """Energies of layers, kernels or other ranges, also of such as no sensor can follow.
 
         Parameters
@@ -133,6 +133,8 @@ class Report:
             Take the device's idle power off.
         calls : bool
             Also the energy of each call.
+        split : "grid", "stream" or a sequence of both
+            Kernels of one name that differ in it are parts of their own.
 
         Raises
         ------
@@ -142,7 +144,7 @@ class Report:
         from ._attribution import attribute
 
         return attribute(self.recording, by=by, device=device, method=method, prefix=prefix,
-                         windows=windows, net=net, calls=calls)
+                         windows=windows, net=net, calls=calls, split=split)
 
     # ---- tables ----
 

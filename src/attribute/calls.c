@@ -1,4 +1,5 @@
 #include "attribute/calls.h"
+#include "attribute/split.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@ void jmi_calls_free(jmi_calls *calls) {
     free(calls->list);
     free(calls->pieces);
     free(calls->classes);
+    jmi_intern_free(calls->names);
     *calls = (jmi_calls){.count = 0};
 }
 
@@ -115,12 +117,13 @@ static bool is_told(const jmi_call_filter *f, int64_t t) {
 
 static bool class_of(reading *r, const jm_range *range, uint32_t *cls) {
     jmi_calls *c = r->calls;
-    if (!number_of(&r->names, range->name, (uint32_t)c->class_count, cls)) return false;
+    const char *name = range->name;
+    if (c->names != NULL) name = jmi_split_name(c->names, range, r->filter->split);
+    if (name == NULL || !number_of(&r->names, name, (uint32_t)c->class_count, cls)) return false;
     if (*cls < c->class_count) return true;
     if (!jmi_reserve(&c->classes, &c->class_capacity, c->class_count + 1, sizeof *c->classes))
         return false;
-    c->classes[c->class_count++] =
-        (jmi_class){.name = range->name, .attributes = range->attributes};
+    c->classes[c->class_count++] = (jmi_class){.name = name, .attributes = range->attributes};
     return true;
 }
 
@@ -341,6 +344,8 @@ int jmi_calls_read(jmi_calls *calls, const jm_recording *recording, const jmi_ca
                    jm_error *error) {
     reading r = {.calls = calls, .filter = filter};
     *calls = (jmi_calls){.count = 0};
+    if (filter->split != 0 && (calls->names = jmi_intern_new()) == NULL)
+        return jmi_fail(error, JM_MEMORY, "out of memory for ranges");
     int status = read_ranges(&r, recording, error);
     free_numbers(&r.names);
     free(r.lines);

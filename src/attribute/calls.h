@@ -1,8 +1,9 @@
 /* The calls of layers or kernels, and whose each moment is.
  *
- * A call is a range of the categories asked for, a class a name. Of calls that nest in one thread
- * (or stream) the innermost one has the time: its own time. What runs at once in several threads
- * shares it equally, so that all classes and gaps together make up the time there is. */
+ * A call is a range of the categories asked for, a class a name (and what kernels are split by). Of
+ * calls that nest in one thread (or stream) the innermost one has the time: its own time. What runs
+ * at once in several threads shares it equally, so that all classes and gaps together make up the
+ * time there is. */
 #ifndef JMI_ATTRIBUTE_CALLS_H
 #define JMI_ATTRIBUTE_CALLS_H
 
@@ -45,6 +46,7 @@ typedef struct jmi_calls {
     size_t piece_count, piece_capacity;
     jmi_class *classes;
     size_t class_count, class_capacity;
+    jmi_intern *names;    /* of classes that a split makes; NULL: none does */
     bool nested;          /* some call lies in another */
     uint32_t categories;  /* of the ranges that they are: a set of 1u << jm_category */
     jm_category category; /* that of most of them */
@@ -55,6 +57,7 @@ typedef struct jmi_call_filter {
     uint32_t categories; /* set of 1u << jm_category */
     uint32_t device;     /* those of the host count, and of this device */
     const char *prefix;  /* of their names; NULL: any */
+    uint32_t split;      /* kernels of one name are classes apart: a set of jm_split */
     const jm_window *windows;
     size_t window_count; /* 0: all are told of */
 } jmi_call_filter;

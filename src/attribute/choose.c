@@ -19,7 +19,7 @@ static int named_by_ranges(const jmi_attributing *a, uint32_t *device, jm_error 
             continue;
         if (name != NULL && strcmp(name, range.device) != 0)
             return jmi_fail(error, JM_INVALID,
-                            "ranges ran on %.60s and on %.60s: choose one of them", name,
+                            "ranges ran on %.60s and on %.60s: choose one of them as device", name,
                             range.device);
         name = range.device;
     }
@@ -51,7 +51,7 @@ static int only_gpu(const jmi_attributing *a, uint32_t *device, jm_error *error)
     if (gpus > 1)
         return jmi_fail(error, JM_INVALID,
                         "there are %u GPUs, and the ranges do not say which of them ran them: "
-                        "choose one",
+                        "choose one as device",
                         gpus);
     if (gpus == 0) *device = cpu;
     if (*device != UINT32_MAX) return JM_OK;
@@ -141,6 +141,7 @@ static int read_calls(jmi_attributing *a, jm_error *error) {
     jmi_call_filter filter = {.categories = a->options.categories,
                               .device = a->device,
                               .prefix = a->options.prefix,
+                              .split = a->options.split,
                               .windows = a->options.windows,
                               .window_count = a->options.window_count};
     return jmi_calls_read(&a->calls, a->recording, &filter, error);

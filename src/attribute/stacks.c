@@ -1,5 +1,6 @@
 /* The tree that parts stand in: a range's stack is its name below the stack of the range that it
  * lies in. What was inferred of each call is added up by stack. */
+#include "attribute/around.h"
 #include "attribute/attribution.h"
 
 #include <math.h>
@@ -31,6 +32,7 @@ typedef struct making {
     size_t slot_count;
     uint32_t *of_range; /* node + 1 of each range; 0: not known yet, or CLIMBING */
     uint64_t range_count;
+    jmi_around around;
 } making;
 
 /* ---- nodes ---- */
@@ -86,6 +88,29 @@ static uint32_t node_of(making *m, uint32_t parent, const char *name) {
 
 /* ---- stacks of ranges ---- */
 
+/* What the range says that it lies in. */
+static bool told_parent(const making *m, const jm_range *range, uint64_t *index) {
+    return range->parent != 0 && range->parent != range->id &&
+           jm_recording_find_range(m->recording, range->parent, index) == JM_OK;
+}
+
+/* The range that this one lies in: what it says itself, or what its times say if that is further
+ * in. A kernel's layer says more than the range that launched it, which may have been open for the
+ * whole model. */
+static bool parent_of(const making *m, const jm_range *range, uint64_t self, uint64_t *index) {
+    uint64_t around;
+    jm_range told = JM_RANGE_INIT, found = JM_RANGE_INIT;
+    bool tells = told_parent(m, range, index);
+    if (!jmi_around_find(&m->around, range, self, &around)) return tells;
+    if (tells && range->category != JM_CATEGORY_KERNEL &&
+        jm_recording_range(m->recording, *index, &told) == JM_OK &&
+        jm_recording_range(m->recording, around, &found) == JM_OK &&
+        told.begin_ns >= found.begin_ns)
+        return true;
+    *index = around;
+    return true;
+}
+
 /* The indices from a range outwards, as far as no stack is known. Returns their number. */
 static size_t climb(const making *m, uint64_t index, uint64_t path[DEEPEST]) {
     size_t length = 0;
@@ -94,20 +119,17 @@ static size_t climb(const making *m, uint64_t index, uint64_t path[DEEPEST]) {
         if (jm_recording_range(m->recording, index, &range) != JM_OK) break;
         path[length++] = index;
         m->of_range[index] = CLIMBING;
-        if (range.parent == 0 || range.parent == range.id ||
-            jm_recording_find_range(m->recording, range.parent, &index) != JM_OK)
-            break;
+        if (!parent_of(m, &range, index, &index)) break;
     }
     return length;
 }
 
 /* The node of the range that this one lies in; JM_NO_STACK: none. The whole command is no frame. */
-static uint32_t node_around(const making *m, const jm_range *range) {
+static uint32_t node_around(const making *m, const jm_range *range, uint64_t self) {
     uint64_t index;
     jm_range around = JM_RANGE_INIT;
-    if (range->parent == 0 ||
-        jm_recording_find_range(m->recording, range->parent, &index) != JM_OK ||
-        index >= m->range_count || m->of_range[index] == 0 || m->of_range[index] == CLIMBING)
+    if (!parent_of(m, range, self, &index) || index >= m->range_count || m->of_range[index] == 0 ||
+        m->of_range[index] == CLIMBING)
         return JM_NO_STACK;
     uint32_t found = m->of_range[index] - 1;
     if (jm_recording_range(m->recording, index, &around) != JM_OK) return JM_NO_STACK;
@@ -121,11 +143,22 @@ static uint32_t stack_of(making *m, uint64_t index) {
     for (size_t i = length; i-- > 0;) {
         jm_range range = JM_RANGE_INIT;
         jm_recording_range(m->recording, path[i], &range);
-        uint32_t made = node_of(m, node_around(m, &range), range.name);
+        uint32_t made = node_of(m, node_around(m, &range, path[i]), range.name);
         if (made == JM_NO_STACK) return JM_NO_STACK;
         m->of_range[path[i]] = made + 1;
     }
     return m->of_range[index] - 1;
+}
+
+/* The stack of a call: as that of its range, but that the part may be one of several that have its
+ * name. */
+static uint32_t stack_of_call(making *m, uint64_t index, const jm_range *range, const char *part) {
+    uint64_t outer;
+    if (strcmp(part, range->name) == 0) return stack_of(m, index);
+    if (parent_of(m, range, index, &outer) && outer < m->range_count &&
+        stack_of(m, outer) == JM_NO_STACK)
+        return JM_NO_STACK;
+    return node_of(m, node_around(m, range, index), part);
 }
 
 /* ---- energies ---- */
@@ -144,11 +177,11 @@ static int add_calls(making *m, const jm_attribution *a, jm_error *error) {
         jm_range range = JM_RANGE_INIT;
         jm_part part = JM_PART_INIT;
         if (call->range >= m->range_count) continue;
-        uint32_t at = stack_of(m, call->range);
-        if (at == JM_NO_STACK) return jmi_fail(error, JM_MEMORY, "out of memory for stacks");
         if (jm_recording_range(m->recording, call->range, &range) != JM_OK ||
             jm_attribution_part(a, call->part, &part) != JM_OK)
             return jmi_fail(error, JM_IO, "cannot read a range");
+        uint32_t at = stack_of_call(m, call->range, &range, part.name);
+        if (at == JM_NO_STACK) return jmi_fail(error, JM_MEMORY, "out of memory for stacks");
         jm_stack *s = &m->stacks->nodes[at].stack;
         s->calls++;
         s->time_s += call->own_s;
@@ -247,13 +280,14 @@ int jm_stacks_make(jm_stacks **out, const jm_attribution *attribution,
                 .range_count = jm_recording_range_count(recording)};
     m.of_range = jmi_alloc((size_t)m.range_count + 1, sizeof *m.of_range);
     int status = JM_OK;
-    if (m.stacks == NULL || m.of_range == NULL)
+    if (m.stacks == NULL || m.of_range == NULL || !jmi_around_read(&m.around, recording))
         status = jmi_fail(error, JM_MEMORY, "out of memory for stacks");
     if (status == JM_OK) status = add_calls(&m, attribution, error);
     if (status == JM_OK) {
         add_up(m.stacks);
         status = put_in_order(m.stacks, error);
     }
+    jmi_around_free(&m.around);
     free(m.slots);
     free(m.of_range);
     if (status == JM_OK)

@@ -65,6 +65,12 @@ void jmi_text_free(jmi_text *text);
 /* Hands the text over (never NULL on JM_OK) and leaves an empty one. */
 int jmi_text_take(jmi_text *text, char **out, jm_error *error);
 
+/* Where a text is cut: so many bytes of it, at most `most` and whole characters, and a tail, "…"
+ * and a checksum, by which texts that begin alike stay apart. `tail` has JMI_CUT_TAIL + 1 bytes. */
+enum { JMI_CUT_TAIL = 12 };
+size_t jmi_cut_length(const char *text, size_t most);
+void jmi_cut_tail(const char *text, char *tail);
+
 /* Numbers in text, whatever the locale. False if the whole of text is not a number in range. */
 bool jmi_parse_u64(const char *text, uint64_t *value);
 bool jmi_parse_i64(const char *text, int64_t *value);

@@ -4,6 +4,7 @@
 #include <float.h>
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +63,17 @@ int jmi_text_take(jmi_text *text, char **out, jm_error *error) {
     *out = text->data;
     *text = (jmi_text){0};
     return JM_OK;
+}
+
+size_t jmi_cut_length(const char *text, size_t most) {
+    while (most > 0 && ((unsigned char)text[most] & 0xc0) == 0x80) most--;
+    return most;
+}
+
+void jmi_cut_tail(const char *text, char *tail) {
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (; *text != '\0'; text++) hash = (hash ^ (unsigned char)*text) * 16777619u;
+    snprintf(tail, JMI_CUT_TAIL + 1, "\xe2\x80\xa6#%08x", (unsigned)hash);
 }
 
 bool jmi_parse_u64(const char *text, uint64_t *value) {

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 typedef struct settings {
-    const char *by, *device, *method, *phase;
+    const char *by, *device, *method, *phase, *split;
     uint32_t top;
     bool net, json, csv, calls, tree, flame;
 } settings;
@@ -44,6 +44,25 @@ static int take_method(const settings *set, jm_attribution_options *options) {
     return cli_fail(&cli_attribute, CLI_USAGE,
                     "there is no method '%s': choose regression, time_share or boundary",
                     set->method);
+}
+
+/* "grid", "stream" or both, with commas. */
+static int take_split(const settings *set, jm_attribution_options *options) {
+    static const char *const names[] = {"grid", "stream"};
+    static const uint32_t values[] = {JM_SPLIT_GRID, JM_SPLIT_STREAM};
+    for (const char *at = set->split; at != NULL;) {
+        size_t length = strcspn(at, ",");
+        uint32_t one = 0;
+        for (size_t i = 0; i < CLI_COUNT(names); i++)
+            if (strlen(names[i]) == length && strncmp(at, names[i], length) == 0) one = values[i];
+        if (one == 0)
+            return cli_fail(&cli_attribute, CLI_USAGE,
+                            "kernels are split by grid, stream or grid,stream, not by '%s'",
+                            set->split);
+        options->split |= one;
+        at = at[length] != '\0' ? at + length + 1 : NULL;
+    }
+    return CLI_OK;
 }
 
 static int take_device(const settings *set, const jm_recording *recording,
@@ -332,6 +351,7 @@ static int attribute(const jm_recording *recording, const settings *set) {
     take_by(set, &options);
     options.net = set->net;
     int code = take_method(set, &options);
+    if (code == CLI_OK) code = take_split(set, &options);
     if (code == CLI_OK) code = take_device(set, recording, &options);
     if (code != CLI_OK) return code;
     if (set->phase != NULL) {
@@ -361,6 +381,8 @@ static int run(int argc, char **argv) {
          "names\n(default: "
          "layers, else kernels, else NVTX)",
          0, 0, NULL},
+        {0, "split", OPTION_TEXT, &set.split, "WHAT",
+         "kernels of one name apart by grid, stream or\ngrid,stream", 0, 0, NULL},
         {'p', "phase", OPTION_TEXT, &set.phase, "NAME",
          "only calls within phases (or ranges) of this\nname; readings of all times are used", 0, 0,
          NULL},

@@ -11,6 +11,7 @@
 #define NVTX_LOADER "NVTX_INJECTION64_PATH"
 #define CUDA_LOADER "CUDA_INJECTION64_PATH"
 #define KERNELS     "JOULEMETER_KERNELS"
+#define FOLLOW      "JOULEMETER_FOLLOW"
 
 /* ---- finding the library ---- */
 
@@ -69,6 +70,8 @@ static int check_place(const cli_command *command, const char *variable, const c
 int injecting_check(const injecting *i, const cli_command *command) {
     if (i->nvtx && i->no_nvtx)
         return cli_fail(command, CLI_USAGE, "--nvtx and --no-nvtx contradict each other");
+    if (i->follow && i->no_follow)
+        return cli_fail(command, CLI_USAGE, "--follow and --no-follow contradict each other");
     if (i->kernels != NULL && i->kernels[0] != '\0' && strcmp(i->kernels, "graphs") != 0)
         return cli_fail(command, CLI_USAGE, "--kernels is followed by =graphs or nothing, not =%s",
                         i->kernels);
@@ -101,6 +104,7 @@ void settings_free(settings_list *settings) {
 static bool add_nvtx(const injecting *i, jm_session *session, settings_list *settings) {
     char library[PATH_MAX], why[300];
     if (i->no_nvtx) return true;
+    if (i->nvtx) jm_session_set_info(session, "nvtx wanted", "1");
     if (!find_library(library)) {
         jm_session_set_info(session, "nvtx", "not recorded: " LIBRARY " was not found");
         return true;
@@ -129,6 +133,7 @@ int injecting_environment(const injecting *i, const cli_command *command, jm_ses
     bool enough = true;
     *settings = (settings_list){0};
     for (; enough && *own != NULL; own++) enough = add(settings, "%s", *own);
+    enough = enough && add(settings, FOLLOW "=%s", i->no_follow ? "no" : "");
     if (enough && add_nvtx(i, session, settings) && add_kernels(i, session, settings))
         return PARSE_DONE;
     settings_free(settings);

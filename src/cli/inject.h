@@ -6,9 +6,10 @@
 
 /* What `run` was told of it. */
 typedef struct injecting {
-    bool nvtx;           /* asked for by name */
-    bool no_nvtx;        /* asked not to */
-    const char *kernels; /* NULL: no; "": each by itself; "graphs": CUDA graphs as a whole */
+    bool nvtx;              /* asked for by name */
+    bool no_nvtx;           /* asked not to */
+    const char *kernels;    /* NULL: no; "": each by itself; "graphs": CUDA graphs as a whole */
+    bool follow, no_follow; /* also, or not, of the processes that the command starts */
 } injecting;
 
 #define OPTION_NVTX(i)                                                                             \
@@ -26,6 +27,17 @@ typedef struct injecting {
         0, "kernels", OPTION_OPTIONAL, &(i)->kernels, "graphs",                                    \
             "record the GPU's kernels and copies, by CUPTI;\nwith =graphs each CUDA graph as one", \
             0, 0, NULL                                                                             \
+    }
+
+#define OPTION_FOLLOW(i)                                                                           \
+    {                                                                                              \
+        0, "follow", OPTION_FLAG, &(i)->follow, NULL,                                              \
+            "both also of the processes that the command\nstarts (the default)", 0, 0, NULL        \
+    }
+#define OPTION_NO_FOLLOW(i)                                                                        \
+    {                                                                                              \
+        0, "no-follow", OPTION_FLAG, &(i)->no_follow, NULL, "both of the command itself alone", 0, \
+            0, NULL                                                                                \
     }
 
 /* Settings for the environment of a command. */

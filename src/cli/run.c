@@ -225,6 +225,8 @@ static int parse(job *j, int argc, char **argv) {
         OPTION_NVTX(&s->injecting),
         OPTION_NO_NVTX(&s->injecting),
         OPTION_KERNELS(&s->injecting),
+        OPTION_FOLLOW(&s->injecting),
+        OPTION_NO_FOLLOW(&s->injecting),
         OPTIONS_LOGGING(&s->logging),
         OPTION_COUNTRY(&j->footprint),
         OPTION_INTENSITY(&j->footprint),

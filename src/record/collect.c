@@ -137,6 +137,19 @@ static void remember(jmi_collector *collector, const jmi_lane_state *state) {
         collector->left[collector->left_count++] = state->pid;
 }
 
+/* A thread has a lane for each interface that it marks ranges by (NVTX's and ours): it is one
+ * thread. */
+static uint32_t thread_of(jmi_collector *collector, const jmi_lane_state *state) {
+    uint32_t used = lanes_used(collector);
+    for (uint32_t i = 0; i < used; i++) {
+        const jmi_lane_state *other = &collector->lanes[i];
+        if (other != state && other->active && other->pid == state->pid &&
+            other->tid == state->tid && other->foreign == state->foreign)
+            return other->thread;
+    }
+    return collector->threads++;
+}
+
 /* Takes up to a few batches, so that no lane waits for another that is long. True: more is left. */
 static bool drain_lane(jmi_collector *collector, size_t index, int batches) {
     jmi_lane *lane = &collector->ring->lanes[index];
@@ -148,7 +161,7 @@ static bool drain_lane(jmi_collector *collector, size_t index, int batches) {
         state->foreign = (owner & JMI_OWNER_FOREIGN) != 0;
         state->pid = (uint32_t)(owner >> 32) & INT32_MAX;
         state->tid = (uint32_t)owner;
-        state->thread = collector->threads++;
+        state->thread = thread_of(collector, state);
         if (collector->named_count > 0) jmi_thread_arrives(collector, state);
     }
     /* Before the head: what was published before the release must be seen. */
@@ -185,6 +198,13 @@ static bool is_among(const dead_list *dead, uint32_t pid) {
     return bsearch(&pid, dead->pids, dead->count, sizeof pid, compare_pids) != NULL;
 }
 
+/* What a process had open when it died with the command that it was part of ended with that,
+ * however much later it is found dead. */
+static int64_t end_of(const jmi_collector *collector, const jmi_range_row *row, int64_t end_ns) {
+    int64_t session_ns = collector->session_end_ns;
+    return session_ns > row->begin_ns && session_ns < end_ns ? session_ns : end_ns;
+}
+
 static void end_one(jm_recording *recording, uint64_t index, jmi_range_row *row, int64_t end_ns) {
     if (row->state != JMI_RANGE_OPEN) return;
     row->end_ns = end_ns > row->begin_ns ? end_ns : row->begin_ns;
@@ -205,7 +225,9 @@ static void end_open(jmi_collector *collector, const dead_list *dead, int64_t en
             i++;
             continue;
         }
-        if (row != NULL) end_one(recording, one.index, row, end_ns);
+        if (row != NULL)
+            end_one(recording, one.index, row,
+                    dead != NULL ? end_of(collector, row, end_ns) : end_ns);
         jmi_open_remove(open, one.id); /* another may come to its place: the same one again */
     }
     jmi_recording_unlock(recording);
@@ -371,6 +393,7 @@ void jmi_collect_finish(jmi_collector *collector, int64_t end_ns) {
     while (jmi_collect(collector, limit) && jm_now_ns() < limit) {
     }
     pthread_mutex_lock(&collector->lock);
+    bury_dead(collector);
     end_open(collector, NULL, end_ns);
     pthread_mutex_unlock(&collector->lock);
 }

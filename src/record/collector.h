@@ -3,6 +3,7 @@
 #define JMI_COLLECTOR_H
 
 #include "record/collect.h"
+#include "record/demangle.h"
 #include "record/open_ranges.h"
 
 enum {
@@ -48,6 +49,7 @@ struct jmi_collector {
     int64_t now_ns;
     int64_t buried_ns; /* dead processes were looked for then */
     int64_t ring_made_ns;
+    int64_t session_end_ns; /* of the last command; 0: none has ended */
     bool refuse;
     bool hold;
     /* Processes of which a thread has left its lane, perhaps with ranges open. */
@@ -55,6 +57,7 @@ struct jmi_collector {
     size_t left_count;
     jmi_named_thread named[JMI_MAX_NAMED];
     size_t named_count;
+    jmi_demangler demangler;
     /* One message, copied out of the ring before anything in it is believed. */
     jmi_slot slot;
     char text[JMI_MAX_TEXT + JMI_SLOT_BYTES];

@@ -14,7 +14,6 @@ typedef struct text {
     uint32_t length;
 } text;
 
-static const char ellipsis[] = "\xe2\x80\xa6";
 static const char cut_attributes[] = "{\"cut\":true}";
 
 /* A message's parts, in the order in which they follow each other. */
@@ -23,6 +22,7 @@ typedef struct message {
     jmi_slot slot; /* without text */
     jmi_added added;
     text parts[PARTS];
+    char tail[JMI_CUT_TAIL + 1]; /* of a name that is cut */
 } message;
 
 /* Copies bytes to position `at` of a message's text, over as many slots as it takes. */
@@ -86,21 +86,15 @@ static inline void publish(jmi_writer_lane *writer, uint32_t need) {
         jmi_ring_half(writer);
 }
 
-/* Length at which to cut so that no character is split. */
-static uint32_t cut_at(const char *bytes, uint32_t limit) {
-    uint32_t length = limit;
-    while (length > 0 && ((unsigned char)bytes[length] & 0xc0) == 0x80) length--;
-    return length;
-}
-
 static uint32_t set_name(message *m, text *parts, const char *name) {
     if (name == NULL) name = "";
     size_t length = strnlen(name, JMI_MAX_NAME + 1);
     parts[0] = (text){name, (uint32_t)length};
-    parts[1] = (text){ellipsis, 0};
+    parts[1] = (text){m->tail, 0};
     if (length > JMI_MAX_NAME) {
-        parts[0].length = cut_at(name, JMI_MAX_NAME - 3);
-        parts[1].length = sizeof ellipsis - 1;
+        jmi_cut_tail(name, m->tail);
+        parts[0].length = (uint32_t)jmi_cut_length(name, JMI_MAX_NAME - JMI_CUT_TAIL);
+        parts[1].length = JMI_CUT_TAIL;
     }
     m->slot.name_length = (uint16_t)(parts[0].length + parts[1].length);
     return m->slot.name_length;
@@ -183,22 +177,33 @@ static inline uint64_t begin(jmi_writer_lane *writer, jm_category category, cons
     return send(writer, &m, name, attributes);
 }
 
+static inline jm_range_id tied(const jm_session *session, jm_range_id range) {
+    if (__builtin_expect(session->range_begins != NULL, 0)) session->range_begins(range);
+    return range;
+}
+
+static inline void untie(const jm_session *session, jm_range_id range) {
+    if (__builtin_expect(session->range_ends != NULL, 0)) session->range_ends(range);
+}
+
 jm_range_id jm_begin_as(jm_session *session, jm_category category, const char *name,
                         const char *attributes) {
     jmi_writer_lane *writer = writer_of(session);
     if (writer == NULL || !known(writer, category)) return 0;
-    return begin(writer, category, name, attributes);
+    return tied(session, begin(writer, category, name, attributes));
 }
 
 jm_range_id jm_begin(jm_session *session, const char *name) {
     jmi_writer_lane *writer = writer_of(session);
-    return writer != NULL ? begin(writer, JM_CATEGORY_USER, name, NULL) : 0;
+    if (writer == NULL) return 0;
+    return tied(session, begin(writer, JM_CATEGORY_USER, name, NULL));
 }
 
 void jm_end(jm_session *session, jm_range_id range) {
     if (range == 0) return;
     jmi_writer_lane *writer = writer_of(session);
     if (writer == NULL) return;
+    untie(session, range);
     int64_t now = now_ns();
     if (!room(writer, 1)) return;
     jmi_slot *slot = &writer->slots[writer->head & (JMI_SLOTS - 1)];
@@ -219,6 +224,7 @@ void jm_end_at(jm_session *session, jm_range_id range, int64_t end_ns, const cha
     if (range == 0) return;
     jmi_writer_lane *writer = writer_of(session);
     if (writer == NULL) return;
+    untie(session, range);
     int64_t now = now_ns(), first = writer->ring->header->created_ns;
     if (end_ns > now) end_ns = now;
     if (end_ns < first) end_ns = first;

@@ -46,6 +46,8 @@ static void end_range(jmi_collector *collector, uint64_t index, int64_t t_ns,
     if (row == NULL || row->state != JMI_RANGE_OPEN) return;
     row->end_ns = t_ns > row->begin_ns ? t_ns : row->begin_ns;
     row->state = JMI_RANGE_ENDED;
+    if (row->category == JM_CATEGORY_SESSION && row->pid == (uint32_t)collector->ring->owner_pid)
+        collector->session_end_ns = row->end_ns;
     const char *merged = merge(collector, row->attributes, attributes, length);
     if (merged != NULL) row->attributes = merged;
     jmi_recording_note(collector->recording, row->end_ns);
@@ -100,6 +102,8 @@ static bool take_range(jmi_collector *collector, jmi_lane_state *state, size_t l
     const char *name = collector->text + skip;
     if (row.parent == 0) row.parent = parent_in(collector, state);
     row.name = jmi_text_locked(recording, name, strnlen(name, slot->name_length));
+    if (row.name != NULL && row.category == JM_CATEGORY_KERNEL)
+        row.name = jmi_demangle(&collector->demangler, recording, row.name);
     const char *attributes = name + slot->name_length;
     row.attributes =
         jmi_text_locked(recording, attributes, strnlen(attributes, slot->attributes_length));

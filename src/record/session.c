@@ -257,8 +257,10 @@ int jm_session_open(jm_session **session, const jm_session_options *options, jm_
     jm_error why = {.status = JM_NOT_FOUND};
     int status = jmi_session_options(&ours, options, error);
     if (status != JM_OK) return status;
-    if ((ours.flags & JM_SESSION_NO_JOIN) == 0 && jm_session_join(session, &why) == JM_OK)
+    if ((ours.flags & JM_SESSION_NO_JOIN) == 0 && jm_session_join(session, &why) == JM_OK) {
+        jmi_ties_find(*session);
         return JM_OK;
+    }
     jmi_sensor_set *set = NULL;
     if ((ours.flags & JM_SESSION_NO_SAMPLER) == 0) status = jmi_sensors_open(&set, &ours, error);
     if (status == JM_OK) status = jmi_session_open_with(session, &ours, set, NULL, error);

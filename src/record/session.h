@@ -23,6 +23,9 @@ struct jm_session {
     size_t environment_count, environment_capacity;
     /* jm_recording_set_info where the recording is ours: a joined session is linked without it. */
     int (*set_own_info)(jm_recording *recording, const char *key, const char *value);
+    /* Of a joined session, where kernels are recorded; NULL: they are not. */
+    void (*range_begins)(jm_range_id range);
+    void (*range_ends)(jm_range_id range);
     jm_warning_fn on_warning;
     void *user;
     uint32_t warnings_told;
@@ -56,6 +59,9 @@ void jmi_recording_facts(jm_recording *recording, const char *root);
 
 /* Copies what the ring says of devices, whoever wrote it. False: out of memory. */
 bool jmi_session_copy_devices(jm_session *session);
+
+/* Finds who is to be told of ranges, if anybody. */
+void jmi_ties_find(jm_session *session);
 
 /* Finds the ring of an outer session that the environment names. JM_NOT_FOUND: there is none. */
 int jmi_join(jmi_ring **ring, jm_error *error);

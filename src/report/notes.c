@@ -192,19 +192,49 @@ static bool begins(const char *text, const char *with) {
     return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* What was to be recorded inside the program, and was not or not in full (inject/). */
-static void note_inside(const jmi_notes *p) {
+/* The facts whose keys begin so, from the i-th fact on. NULL: there are no more. */
+static const char *next_fact(const jm_recording *recording, const char *with, uint32_t *i,
+                             const char **value) {
+    const char *key;
+    while (jm_recording_info_at(recording, (*i)++, &key, value) == JM_OK)
+        if (begins(key, with)) return key;
+    return NULL;
+}
+
+/* Each process of a command records or does not; the fact "kernels" is that of the last one. */
+static void note_kernels(const jmi_notes *p) {
+    static const char recorded[] = "kernels recorded", refused[] = "kernels refused";
     const jm_recording *recording = p->summary->recording;
-    const char *kernels = jm_recording_info(recording, "kernels");
-    const char *nvtx = jm_recording_info(recording, "nvtx");
-    if (kernels != NULL && !begins(kernels, "recorded by"))
+    const char *kernels = jm_recording_info(recording, "kernels"), *key, *value;
+    uint32_t i = 0, told = 0;
+    bool some = next_fact(recording, recorded, &i, &value) != NULL;
+    i = 0;
+    while (some && told++ < 3 && (key = next_fact(recording, refused, &i, &value)) != NULL)
+        note_f(p, "!", "Kernels of%s were %s.", key + strlen(refused) + 1, value);
+    if (!some && kernels != NULL && !begins(kernels, "recorded by"))
+        note_f(p, "!", "Kernels were %s.", kernels);
+    if (some && kernels != NULL && begins(kernels, "recorded in part"))
         note_f(p, "!", "Kernels were %s.", kernels);
     if (kernels == NULL && jm_recording_info(recording, "kernels wanted") != NULL)
         note_f(p, "!", "No kernels were recorded: the command did not use CUDA.");
+}
+
+/* What was to be recorded inside the program, and was not or not in full (inject/). */
+static void note_inside(const jmi_notes *p) {
+    const jm_recording *recording = p->summary->recording;
+    const char *nvtx = jm_recording_info(recording, "nvtx");
+    note_kernels(p);
     if (nvtx != NULL) note_f(p, "-", "NVTX ranges were %s.", nvtx);
+    if (nvtx == NULL && jm_recording_info(recording, "nvtx wanted") != NULL &&
+        jm_recording_info(recording, "nvtx used") == NULL)
+        note_f(p, "!",
+               "No NVTX ranges were recorded: the command did not use NVTX, or could not reach "
+               "joulemeter.");
     const char *key, *value;
     for (uint32_t i = 0; jm_recording_info_at(recording, i, &key, &value) == JM_OK; i++)
-        if (begins(key, "kernels lost"))
+        if (begins(key, "nvtx ranges lost"))
+            note_f(p, "!", "NVTX ranges were lost%s: %s.", key + strlen("nvtx ranges lost"), value);
+        else if (begins(key, "kernels lost"))
             note_f(p, "!", "Kernels were lost%s: %s.", key + strlen("kernels lost"), value);
 }
 

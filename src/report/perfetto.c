@@ -4,6 +4,7 @@
 #include "record/recording.h"
 #include "report/attributes.h"
 #include "report/csv.h"
+#include "report/perfetto_kernels.h"
 #include "report/perfetto_tracks.h"
 #include "report/range_reader.h"
 #include "report/reader.h"
@@ -29,6 +30,7 @@ typedef struct trace {
     bool has_event;
     jmi_range_reader ranges;
     jmi_trace_tracks tracks;
+    jmi_kernel_energies kernels;
 } trace;
 
 /* ---- JSON ---- */
@@ -153,7 +155,16 @@ static void put_energy(trace *t, const jm_energy *e) {
     put_text(t, jm_provenance_text(e->provenance, text, sizeof text));
 }
 
-static int put_range(trace *t, const jm_range *range, const jmi_trace_track *track,
+/* Before what was measured of its time, which is in bounds only where that is short. */
+static bool put_attributed(trace *t, uint64_t index) {
+    jmi_kernel_energy e;
+    if (!jmi_kernel_energies_get(&t->kernels, index, &e)) return false;
+    put_rounded(t, "\"attributed_energy_j\":", (double)e.energy_j);
+    put_rounded(t, ",\"attributed_energy_u95_j\":", (double)e.u95_j);
+    return true;
+}
+
+static int put_range(trace *t, const jm_range *range, uint64_t index, const jmi_trace_track *track,
                      jm_error *error) {
     uint32_t device = track->device == UINT32_MAX ? t->options.device : track->device;
     const jm_energy *e = jmi_range_reader_energy(&t->ranges, device);
@@ -165,6 +176,8 @@ static int put_range(trace *t, const jm_range *range, const jmi_trace_track *tra
     put_us(t, ",\"dur\":", range->end_ns - range->begin_ns);
     put(t, ",\"args\":{");
     bool known = jmi_energy_known(e), attributes = range->attributes[0] != '\0';
+    bool attributed = put_attributed(t, index);
+    if (attributed && (known || attributes)) put(t, ",");
     if (known) put_energy(t, e);
     if (known && attributes) put(t, ",");
     if (attributes) status = put_attributes(t, range->attributes, error);
@@ -181,6 +194,8 @@ static int put_ranges(trace *t, jm_error *error) {
                                        UINT64_MAX, &t->energy, error);
     if (status == JM_OK)
         status = jmi_trace_tracks_make(&t->tracks, t->recording, device_of, &t->ranges, error);
+    if (status == JM_OK)
+        status = jmi_kernel_energies_make(&t->kernels, t->recording, &t->energy, error);
     if (status != JM_OK) return status;
     name_tracks(t);
     for (uint64_t i = 0; status == JM_OK && t->file.errnum == 0; i++) {
@@ -188,7 +203,7 @@ static int put_ranges(trace *t, jm_error *error) {
         if (i == t->tracks.range_count) break; /* of a running session there are more by now */
         status = jmi_range_reader_next(&t->ranges, &range, error);
         if (status == JM_OK)
-            status = put_range(t, &range, &t->tracks.list[t->tracks.of_range[i]], error);
+            status = put_range(t, &range, i, &t->tracks.list[t->tracks.of_range[i]], error);
     }
     return status == JM_NO_DATA ? JM_OK : status;
 }
@@ -374,5 +389,6 @@ int jm_perfetto(const jm_recording *recording, const char *path, const jm_perfet
     jmi_csv_close(&t.file);
     jmi_range_reader_close(&t.ranges);
     jmi_trace_tracks_free(&t.tracks);
+    jmi_kernel_energies_free(&t.kernels);
     return status;
 }

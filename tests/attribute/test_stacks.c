@@ -185,12 +185,94 @@ static void test_nothing(void **state) {
     world_close();
 }
 
+/* A range that a device ran, or one whose attributes and stream matter. */
+static void add_on(jm_category category, const char *name, const char *device, double begin_s,
+                   double end_s, jm_range_id *id, jm_range_id parent) {
+    jm_range range = JM_RANGE_INIT;
+    range.begin_ns = at(begin_s);
+    range.end_ns = at(end_s);
+    range.category = category;
+    range.name = name;
+    range.attributes = "{\"grid\":[4,2,1],\"block\":[128,1,1],\"graph\":7}";
+    range.device = device;
+    range.stream = begin_s - (double)(int)begin_s < 0.3 ? 7 : 8;
+    range.parent = parent;
+    assert_int_equal(jm_recording_add_range(the_world.recording, &range, NULL), JM_OK);
+    if (id != NULL) *id = range.id;
+}
+
+/* Steps of model { block { kernels } }, and a kernel between two of them, all launched by "loop".
+ */
+static void layer_world(void) {
+    world_open(11);
+    uint32_t gpu0 = world_gpu("gpu0");
+    world_gpu("gpu1");
+    jm_range_id loop = add(JM_CATEGORY_NVTX, "loop", 0, 20, 0), model;
+    for (int i = 0; i < 20; i++) {
+        double t = the_world.now_s;
+        add_on(JM_CATEGORY_LAYER, "model", "gpu0", t, t + 0.7, &model, 0);
+        add_on(JM_CATEGORY_LAYER, "block", "gpu0", t + 0.1, t + 0.45, NULL, model);
+        add_on(JM_CATEGORY_LAYER, "other", "gpu1", t, t + 1, NULL, 0);
+        add_on(JM_CATEGORY_KERNEL, "gemm", "gpu0", t + 0.15, t + 0.25, NULL, loop);
+        add_on(JM_CATEGORY_KERNEL, "gemm", "gpu0", t + 0.35, t + 0.44999, NULL, loop);
+        add_on(JM_CATEGORY_KERNEL, "gemm", "gpu0", t + 0.45, t + 0.6, NULL, loop);
+        add_on(JM_CATEGORY_KERNEL, "copy", "gpu0", t + 0.8, t + 0.9, NULL, loop);
+        world_draw(0.5, 300);
+        world_draw(0.5, 100);
+    }
+    world_sense(gpu0, 0.02, 0.02);
+}
+
+/* By times on the device: in the innermost layer, else in what launched it. */
+static void test_layers(void **state) {
+    (void)state;
+    layer_world();
+    jm_attribution_options options = JM_ATTRIBUTION_OPTIONS_INIT;
+    options.categories = 1u << JM_CATEGORY_KERNEL;
+    told t = tell(the_world.recording, &options);
+    stacks s = make(&t);
+    assert_int_equal(find(&s, "block", "gemm")->calls, 40);
+    assert_int_equal(find(&s, "model", "gemm")->calls, 20);
+    assert_int_equal(find(&s, "loop", "copy")->calls, 20);
+    assert_int_equal(find(&s, "", "model")->depth, 0);
+    for (uint32_t i = 0; i < s.count; i++) assert_string_not_equal(s.list[i].name, "other");
+    jm_stacks_free(s.made);
+    told_free(&t);
+    world_close();
+}
+
+/* Kernels of one name by how they were launched, in the table and in the tree. */
+static void test_split(void **state) {
+    (void)state;
+    layer_world();
+    jm_attribution_options options = JM_ATTRIBUTION_OPTIONS_INIT;
+    options.categories = 1u << JM_CATEGORY_KERNEL;
+    options.split = JM_SPLIT_GRID | JM_SPLIT_STREAM;
+    told t = tell(the_world.recording, &options);
+    assert_int_equal(t.part_count, 3);
+    stacks s = make(&t);
+    assert_int_equal(find(&s, "block", "gemm <4x2x1, 128x1x1> (stream 7)")->calls, 20);
+    assert_int_equal(find(&s, "block", "gemm <4x2x1, 128x1x1> (stream 8)")->calls, 20);
+    assert_int_equal(find(&s, "model", "gemm <4x2x1, 128x1x1> (stream 8)")->calls, 20);
+    jm_stacks_free(s.made);
+    told_free(&t);
+    options.split = JM_SPLIT_STREAM;
+    options.categories |= 1u << JM_CATEGORY_LAYER;
+    options.device = 0;
+    t = tell(the_world.recording, &options);
+    assert_int_equal(t.part_count, 5); /* layers have the names that they have */
+    told_free(&t);
+    options.split = 4;
+    jm_attribution *a;
+    assert_int_equal(jm_attribute(&a, the_world.recording, &options, NULL), JM_INVALID);
+    world_close();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tree),
-        cmocka_unit_test(test_wrong_parents),
-        cmocka_unit_test(test_deep),
-        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_tree),   cmocka_unit_test(test_wrong_parents),
+        cmocka_unit_test(test_deep),   cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_layers), cmocka_unit_test(test_split),
     };
     return cmocka_run_group_tests_name("attribute stacks", tests, NULL, NULL);
 }

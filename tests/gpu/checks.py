@@ -298,15 +298,32 @@ def examples(folder):
 
 # ---- kernels ----------------------------------------------------------------------------------
 
-def kernel_times(found):
-    times = found["times"]
-    both = {n: (times["ours"][n], us) for n, us in times["theirs"].items() if n in times["ours"]}
-    told = ", ".join(f"{name[:40]} {a:.2f} and {b:.2f} us" for name, (a, b) in both.items())
-    check(both and all(abs(a / b - 1) < 0.01 for a, b in both.values()),
-          "times of kernels are those of torch.profiler", told or times["error"] or "none in both")
-    launched = {(row["range"], row["kernel"]) for row in found["parents"]}
-    check({r for r, _ in launched} >= {"matmul", "scale"}, "kernels stand in their NVTX ranges",
+def kernel_times(name, times, ranges):
+    """Those that make up four fifths of the time."""
+    large, rest = [], 1.0
+    for kernel, share in sorted(times["share"].items(), key=lambda one: -one[1]):
+        if rest > 0.2:
+            large.append(kernel)
+        rest -= share
+    both = {n: (times["ours"].get(n), times["theirs"][n]) for n in large}
+    told = ", ".join(f"{kernel[:40]} {a and round(a, 2)} and {b:.2f} us"
+                     for kernel, (a, b) in both.items())
+    check(both and all(a and abs(a / b - 1) < 0.01 for a, b in both.values()),
+          f"{name}: times of kernels are those of torch.profiler",
+          told or times["error"] or "none in both")
+    launched = {(row["range"], row["kernel"]) for row in times["parents"]}
+    check({r for r, _ in launched} >= ranges, f"{name}: kernels stand in their NVTX ranges",
           f"{len(launched)} pairs")
+
+
+def kernels_of_cuda(cuda):
+    if cuda is None:
+        skip("CUDA C", "the program is not in the pack")
+        return
+    calls = {(row["range"], row["kernel"]): row["calls"] for row in cuda["parents"]}
+    launched = [n for (r, k), n in calls.items() if r == "compute" and k.startswith("step(")]
+    check(cuda["code"] == 0 and launched == [500], "CUDA C: all kernels stand in their phase",
+          str(launched or cuda["error"]))
 
 
 def kernel_energies(found):
@@ -343,8 +360,16 @@ def kernels(folder):
     if not found or "skipped" in found:
         skip("kernels", (found or {}).get("skipped", "not reached"))
         return
+    failed = {name: code for name, code in found["codes"].items() if code and name != "cuda"}
+    check(not failed, "kernels: the programs run", failed or f"{len(found['codes'])} of them")
+    if found["device"] != "cuda":
+        skip("kernels", "no GPU: the programs ran on the CPU, which has no kernels")
+        return
     note("kernels", "; ".join(f"{row['key']}: {row['value']}" for row in found.get("facts", [])))
-    kernel_times(found)
+    kernel_times("kernels", found["times"], {"matmul", "scale"})
+    kernel_times("training", found["programs"]["training"], {"forward", "backward", "optimizer"})
+    kernel_times("generation", found["programs"]["generation"], {"generate"})
+    kernels_of_cuda(found["cuda"])
     kernel_energies(found)
     kernel_costs(found)
 

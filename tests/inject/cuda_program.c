@@ -80,10 +80,13 @@ static int hostile(void) {
                                           .start = now - MS,
                                           .end = now,
                                           .device = 4000000000u});
-    static char long_name[100001];
-    memset(long_name, 'k', 100000);
-    long_name[100000] = '\0';
-    fake_kernel(fake_call(), &(fake_work){.name = long_name, .start = now - MS, .end = now});
+    static char long_names[2][100001]; /* alike but for their ends */
+    for (size_t i = 0; i < 2; i++) {
+        memset(long_names[i], 'k', 100000);
+        long_names[i][99999] = (char)('0' + i);
+        fake_kernel(fake_call(),
+                    &(fake_work){.name = long_names[i], .start = now - MS, .end = now});
+    }
     fake_kernel(fake_call(),
                 &(fake_work){.name = "_Zno_such_mangling", .start = now - MS, .end = now});
     const uint32_t unknown[4] = {200, 1, 2, 3};
@@ -111,6 +114,32 @@ static int late(void) {
     fake_deliver(0);
     fake_kernel(1000, &(fake_work){.name = "nobody's", .start = now - MS, .end = now});
     fake_deliver(0);
+    nvtxRangePop();
+    return 0;
+}
+
+/* Ranges that are open before CUDA is there, and such as do not end in turn. */
+static int ranges(void) {
+    nvtxDomainHandle_t domain = nvtxDomainCreateA("a domain");
+    nvtxEventAttributes_t e = {.version = NVTX_VERSION,
+                               .size = NVTX_EVENT_ATTRIB_STRUCT_SIZE,
+                               .messageType = NVTX_MESSAGE_TYPE_ASCII,
+                               .message.ascii = "early"};
+    nvtxRangePushA("ended before");
+    nvtxDomainRangePushEx(domain, &e);
+    nvtxRangePop();
+    begin();
+    run("in early", 0.001, 0, 7);
+    nvtxRangePushA("late");
+    run("in late", 0.001, 0, 7);
+    nvtxDomainRangePop(domain);
+    run("in late", 0.001, 0, 7);
+    nvtxRangePop();
+    run("in nothing", 0.001, 0, 7);
+    for (int i = 0; i < 1000; i++) nvtxRangePushA(i == 0 ? "outer" : "deep");
+    run("in deep", 0.001, 0, 7);
+    for (int i = 0; i < 999; i++) nvtxRangePop();
+    run("in outer", 0.001, 0, 7);
     nvtxRangePop();
     return 0;
 }
@@ -191,14 +220,9 @@ int main(int argc, char **argv) {
     static const struct {
         const char *name;
         int (*play)(void);
-    } parts[] = {{"work", work},
-                 {"hostile", hostile},
-                 {"late", late},
-                 {"forks", forks},
-                 {"flood", flood},
-                 {"threads", threads},
-                 {"taken over", taken_over},
-                 {"twice", twice},
+    } parts[] = {{"work", work},       {"hostile", hostile},       {"late", late},
+                 {"ranges", ranges},   {"forks", forks},           {"flood", flood},
+                 {"threads", threads}, {"taken over", taken_over}, {"twice", twice},
                  {"idle", idle}};
     for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof *parts; i++)
         if (strcmp(argv[1], parts[i].name) == 0) return parts[i].play();

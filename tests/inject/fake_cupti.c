@@ -86,6 +86,18 @@ CUptiResult cuptiSubscribe(CUpti_SubscriberHandle *subscriber, CUpti_CallbackFun
     return CUPTI_SUCCESS;
 }
 
+#if CUPTI_API_VERSION >= 130000
+/* It is told who has the place; "taken" alone has no name. */
+CUptiResult cuptiSubscribe_v2(CUpti_SubscriberHandle *subscriber, CUpti_CallbackFunc callback,
+                              void *user, CUpti_SubscriberParams *params) {
+    if (params->structSize < CUpti_SubscriberParams_STRUCT_SIZE)
+        return CUPTI_ERROR_INVALID_PARAMETER;
+    if (wrong("taken by nsys"))
+        snprintf(params->oldSubscriberName, params->oldSubscriberSize, "Nsight Systems");
+    return cuptiSubscribe(subscriber, callback, user);
+}
+#endif
+
 CUptiResult cuptiUnsubscribe(CUpti_SubscriberHandle subscriber) {
     if (subscriber != (CUpti_SubscriberHandle)&held) return CUPTI_ERROR_INVALID_PARAMETER;
     held = false;
@@ -218,6 +230,7 @@ void fake_raw(const void *bytes, size_t count) {
 uint32_t fake_call(void) {
     uint32_t call = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
     CUpti_ActivityAPI api = {.kind = CUPTI_ACTIVITY_KIND_RUNTIME, .correlationId = call};
+    api.start = fake_now() - (wrong("early") ? 0 : 1000000000);
     CUpti_ActivityExternalCorrelation tie = {
         .kind = CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION,
         .externalKind = CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0,

@@ -2,7 +2,8 @@
  * program says what a GPU has done, and when the buffers are handed over. FAKE_CUPTI in the
  * environment lists what is wrong with it:
  *
- *   taken      another tool has the place
+ *   taken      another tool has the place; "taken by nsys": it says which
+ *   early      calls are later than work that is timed to have begun before them
  *   old        of CUDA 10: no clock of the tool's, short records
  *   clock      no clock of the tool's; its own is another one
  *   nothing    no kind of record can be enabled

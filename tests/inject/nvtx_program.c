@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -150,6 +152,31 @@ static int unchanged(void) {
     return 0;
 }
 
+static volatile sig_atomic_t handled;
+
+static void handle(int number) {
+    (void)number;
+    nvtxRangePushA("handler");
+    nvtxRangePop();
+    handled++;
+}
+
+/* A handler that marks ranges, and interrupts a thread that is in the middle of marking its own. */
+static int signals(void) {
+    nvtxInitialize(NULL); /* which a handler would wait for, in NVIDIA's headers */
+    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
+    struct itimerval often = {{0, 50}, {0, 50}}, never = {{0, 0}, {0, 0}};
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (int i = 0; i < 200000; i++) {
+        nvtxRangePushA("step");
+        nvtxRangePop();
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    printf("%d\n", (int)handled);
+    return 0;
+}
+
 static int dies(void) {
     nvtxRangePushA("unfinished");
     rest(0.05);
@@ -165,6 +192,7 @@ int main(int argc, char **argv) {
     if (strcmp(part, "forks") == 0) return forks(argv[0]);
     if (strcmp(part, "executed") == 0) return executed();
     if (strcmp(part, "unchanged") == 0) return unchanged();
+    if (strcmp(part, "signals") == 0) return signals();
     if (strcmp(part, "dies") == 0) return dies();
     return 2;
 }

@@ -99,6 +99,20 @@ PLACE(cupti_external, external, CUpti_ActivityExternalCorrelation, externalId);
 PLACE(cupti_external, correlation, CUpti_ActivityExternalCorrelation, correlationId);
 SAME(sizeof(cupti_external), sizeof(CUpti_ActivityExternalCorrelation));
 
+PLACE(cupti_call, start, CUpti_ActivityAPI, start);
+PLACE(cupti_call, thread, CUpti_ActivityAPI, threadId);
+PLACE(cupti_call, correlation, CUpti_ActivityAPI, correlationId);
+SAME(sizeof(cupti_call), sizeof(CUpti_ActivityAPI));
+
+#if CUPTI_API_VERSION >= 130000
+PLACE(cupti_tools, size, CUpti_SubscriberParams, structSize);
+PLACE(cupti_tools, ours, CUpti_SubscriberParams, subscriberName);
+PLACE(cupti_tools, other, CUpti_SubscriberParams, oldSubscriberName);
+PLACE(cupti_tools, other_size, CUpti_SubscriberParams, oldSubscriberSize);
+SAME(sizeof(cupti_tools), sizeof(CUpti_SubscriberParams));
+SAME(CUPTI_TOOL_BYTES, CUPTI_OLD_SUBSCRIBER_NAME_MIN_LEN);
+#endif
+
 #define DEVICE(theirs)                                                                             \
     PLACE(cupti_device, id, theirs, id);                                                           \
     PLACE(cupti_device, uuid, theirs, uuid);                                                       \

@@ -85,6 +85,7 @@ static void prepare(host *h) {
 
 static host nvtx;
 static int (*initialize)(nvtx_export_table *);
+static int (*initialize_first)(const void *);
 static jm_session *session;
 
 #define CALL(module, id, type) ((type)nvtx.module[id])
@@ -516,6 +517,20 @@ static void test_errno(void **state) {
     assert_int_equal(errno, 77);
 }
 
+/* What calls it knows no tables that we do: it goes on without us, and the recording says so. */
+static void test_first_version(void **state) {
+    (void)state;
+    assert_int_equal(initialize_first(NULL), 0);
+    jm_mark(session, "after", NULL);
+    for (int i = 0; i < 500; i++) {
+        const char *said = jm_recording_info(jm_session_recording(session), "nvtx");
+        if (said != NULL && strstr(said, "version 1") != NULL) return;
+        usleep(10000);
+        jm_session_check(session);
+    }
+    fail_msg("the recording does not tell of it");
+}
+
 static int join_ourselves(void **state) {
     (void)state;
     jm_session_options options = JM_SESSION_OPTIONS_INIT;
@@ -529,9 +544,10 @@ static int join_ourselves(void **state) {
         return -1;
     }
     initialize = (int (*)(nvtx_export_table *))dlsym(library, "InitializeInjectionNvtx2");
+    initialize_first = (int (*)(const void *))dlsym(library, "InitializeInjectionNvtx");
     /* It is never unloaded, whoever lets go of it. */
     dlclose(library);
-    return initialize != NULL ? 0 : -1;
+    return initialize != NULL && initialize_first != NULL ? 0 : -1;
 }
 
 static int leave(void **state) {
@@ -552,7 +568,7 @@ int main(void) {
         cmocka_unit_test(test_names),   cmocka_unit_test(test_thread_ends),
         cmocka_unit_test(test_depth),   cmocka_unit_test(test_signals),
         cmocka_unit_test(test_fork),    cmocka_unit_test(test_race),
-        cmocka_unit_test(test_errno),
+        cmocka_unit_test(test_errno),   cmocka_unit_test(test_first_version),
     };
     return cmocka_run_group_tests(tests, join_ourselves, leave);
 }
