@@ -52,7 +52,7 @@ def logged_runs(*, project: Optional[str] = None, tag: Optional[str] = None, sin
         Only so many, the latest.
     view : str
         "all" columns, "powermeter" (its 20), "codecarbon" (those of emissions.csv), or totals of
-        "projects" or "months".
+        "projects" or "months" (of this machine's time).
     path : str, optional
         Another logbook.
     """
