@@ -19,6 +19,6 @@ typedef struct jmi_notes {
 
 /* Hands over one sentence after the other: warnings of the recording, then what follows from the
  * figures. */
-void jmi_notes_tell(const jmi_notes *notes);
+void jmi_notes_tell(const jmi_notes *p);
 
 #endif
