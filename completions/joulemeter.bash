@@ -157,8 +157,8 @@ _joulemeter() {
     local options="--help"
     case $command in
     run) options+=" --output --force --interval --gpu --json --idle-baseline --quiet --nvtx --no-nvtx --kernels --follow --no-follow --log --no-log --project --tag --comment --country --intensity --pue --price --tdp --simulate --" ;;
-    repeat) options+=" --runs --warmup --cooldown --cooldown-limit --interval --intervals --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate --" ;;
-    compare) options+=" --runs --warmup --cooldown --cooldown-limit --seed --names --interval --gpu --output --force --json --export --show-output --ignore-failure --quiet --tdp --simulate" ;;
+    repeat) options+=" --runs --warmup --cooldown --cooldown-limit --interval --intervals --gpu --output --force --json --export --show-output --ignore-failure --quiet --log --no-log --project --tag --comment --tdp --simulate --" ;;
+    compare) options+=" --runs --warmup --cooldown --cooldown-limit --seed --names --interval --gpu --output --force --json --export --show-output --ignore-failure --quiet --log --no-log --project --tag --comment --tdp --simulate" ;;
     show) options+=" --json --top --no-figures --carbon --country --intensity --pue --price" ;;
     attribute) options+=" --by --split --phase --device --method --net --tree --flame --top --json --calls --csv" ;;
     estimate)
@@ -169,7 +169,7 @@ _joulemeter() {
         esac
         ((COMP_CWORD == 2)) && [[ $cur != -* ]] && { _joulemeter_words "train collect" "$cur"; return; } ;;
     plot) options+=" --figs --all --list --output --format --width --smooth --no-phases --raw --top --device --script --quiet" ;;
-    report) options+=" --output --title --max-size --open --quiet" ;;
+    report) options+=" --output --title --max-size --open --quiet --country --intensity --pue --price" ;;
     export) options+=" --perfetto --clock --tables --quiet" ;;
     sql) options+=" --json --csv" ;;
     log) options+=" --project --tag --since --before --last --by --output --latex --yes --file" ;;

@@ -17,6 +17,8 @@ static void look_at(const jm_profile *profile) {
         check(jm_profile_get(profile, i, &kernel) == JM_OK);
         check(kernel.launches > 0 && strlen(kernel.kernel) <= 4096);
         check(isnan(kernel.duration_s) || kernel.duration_s >= 0);
+        check(kernel.untimed <= kernel.launches);
+        check(isnan(kernel.duration_s) == (kernel.untimed == kernel.launches));
         for (int a = 0; a < JM_ACTIVITY_COUNT; a++) {
             double x = jm_profile_activity(profile, i, &board, (jm_activity)a, NULL);
             check(isnan(x) || x >= 0);
@@ -24,14 +26,34 @@ static void look_at(const jm_profile *profile) {
     }
 }
 
-static void estimate(const jm_profile *profile) {
+static void look_at_losses(const jm_profile *profile) {
+    jm_profile_losses lost = {.size = sizeof lost};
+    check(jm_profile_lost(profile, &lost) == JM_OK);
+    check((lost.broken_rows > 0) == (lost.broken_line > 0));
+    check((lost.foreign_lines > 0) == (lost.foreign_line > 0));
+    check(lost.foreign_lines == jm_profile_foreign_lines(profile));
+}
+
+static void look_at_estimates(const jm_estimate *estimate, uint32_t kernels) {
+    jm_estimated p = {.size = sizeof p};
+    for (uint32_t i = 0; i < kernels; i++) {
+        check(jm_estimate_kernel(estimate, i, JM_POWER_AVERAGE, &p) == JM_OK);
+        bool none = (p.flags & JM_ESTIMATE_INCOMPLETE) != 0;
+        check(none == isnan(p.power_w) && none == (p.missing[0] != '\0'));
+    }
+    check(jm_estimate_program(estimate, JM_POWER_AVERAGE, &p) == JM_OK);
+    check(p.power_w > 0 && p.lower_w <= p.power_w && p.upper_w >= p.power_w);
+}
+
+static void estimate(const jm_profile *profile, const char *board) {
     static jm_power_model *model; /* read once: it is no part of what is fuzzed */
     jm_estimate *result;
     jm_estimate_options options = JM_ESTIMATE_OPTIONS_INIT;
-    options.board = "v100";
+    options.board = board;
     if (model == NULL) check(jm_power_model_shipped(&model, NULL) == JM_OK);
     if (jm_estimate_open(&result, profile, model, &options, NULL) == JM_OK) {
         char *text = NULL;
+        look_at_estimates(result, jm_profile_kernel_count(profile));
         check(jm_estimate_json(result, &text, NULL) == JM_OK);
         jm_free(text);
         check(jm_estimate_features_csv(result, NULL, &text, NULL) == JM_OK);
@@ -57,7 +79,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (status == JM_OK) status = jm_profile_end(profile, NULL);
     check((status == JM_OK) <= (jm_profile_kernel_count(profile) > 0));
     look_at(profile);
-    if (status == JM_OK) estimate(profile);
+    look_at_losses(profile);
+    if (status == JM_OK) estimate(profile, "v100");
+    if (status == JM_OK) estimate(profile, NULL);
     jm_profile_free(profile);
     return 0;
 }

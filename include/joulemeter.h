@@ -786,6 +786,9 @@ JM_API const char *jm_value_text(double value, double uncertainty, const char *u
                                  size_t size);
 JM_API const char *jm_interval_text(double lower, double upper, const char *unit, char *text,
                                     size_t size);
+/* Of JM_BOUND_ONLY, rounded outwards: "< 12 J", "3–12 J"; "> 3 J" for an upper end of INFINITY. */
+JM_API const char *jm_bounds_text(double lower, double upper, const char *unit, char *text,
+                                  size_t size);
 
 typedef enum jm_run_value { JM_RUN_ENERGY = 0, JM_RUN_TIME, JM_RUN_POWER } jm_run_value;
 
@@ -1285,9 +1288,10 @@ typedef struct jm_page_options {
     const char *title;       /* NULL: the command that was measured */
     uint64_t max_data_bytes; /* size of the data, which curves are thinned out to meet. 0: 1.5 MB */
     const jm_energy_options *energy; /* NULL: the defaults */
+    const jm_grid *grid;             /* say what the energy comes to (section 15). NULL: do not */
 } jm_page_options;
 #define JM_PAGE_OPTIONS_INIT                                                                       \
-    { sizeof(jm_page_options), 0, 0, 0 }
+    { sizeof(jm_page_options), 0, 0, 0, 0 }
 
 /* The report as one HTML file that needs nothing else. JM_NOT_SUPPORTED: this build has no page;
  * the message says what it was built without. */
@@ -1485,6 +1489,13 @@ JM_API int jm_limits_reset(jm_limits *limits, uint32_t index, jm_lever lever, ui
 /* What the last jm_limits_set, _restore or _reset has to say beside that it worked: sentences that
  * end with a line break each; "" if nothing. Belongs to the object, until the next of them. */
 JM_API const char *jm_limits_notes(const jm_limits *limits);
+
+/* What has happened to loans since the last call, in the same form; "" if nothing. While there are
+ * loans a thread of the library waits for the guard to end. Where it was killed another one takes
+ * its place, with the same limits; where there is none, the text says so. A guard, or
+ * joulemeter-limitd, that was asked to end has given back, and the loans are over. Lives until the
+ * next call. */
+JM_API const char *jm_limits_warnings(jm_limits *limits);
 
 /* May this process set a GPU's limits, and by whom (status JM_OK), or what would mend that? Nothing
  * is set. Set finding->size before the call; its texts live until the next one. */
@@ -1971,7 +1982,8 @@ typedef struct jm_log_run {
     size_t size;
     int64_t begin_ns, end_ns;   /* what is logged. Both 0: the command's time, else all */
     const jm_grid *grid;        /* NULL: energies alone */
-    bool place;                 /* keep the country also where the time zone alone says it */
+    bool place;                 /* keep the country, and so the carbon, also where the time zone
+                                   alone says it */
     const jm_log_value *values; /* project, user, tag, ... as well */
     size_t count;
     const char *folder; /* whose git commit is kept. NULL: the working folder's; "": none */
@@ -2000,8 +2012,10 @@ typedef enum jm_log_view {
     JM_LOG_ALL = 0,    /* id, then every column by its name */
     JM_LOG_POWERMETER, /* PowerMeter's 20 columns with its titles and units */
     JM_LOG_CODECARBON, /* CodeCarbon's columns of emissions.csv */
-    JM_LOG_PROJECTS,   /* totals of each project: runs, time, energy, carbon, money */
-    JM_LOG_MONTHS      /* totals of each month (UTC) */
+    JM_LOG_PROJECTS,   /* totals of each project: runs, time, energy, carbon, money, and of how many
+                          runs a figure is not known (without_...), has bounds only, or overlaps
+                          another run of its machine in time */
+    JM_LOG_MONTHS      /* likewise of each month (this machine's time) */
 } jm_log_view;
 
 /* Rows in the order in which they were appended: column names first, as with jm_sql. A logbook that
@@ -2031,6 +2045,14 @@ typedef enum jm_setting_kind {
     JM_SETTING_BOOL
 } jm_setting_kind;
 
+/* What a setting was said by, weakest first. */
+typedef enum jm_setting_strength {
+    JM_SETTING_UNSET = 0,
+    JM_SETTING_OF_FILE,
+    JM_SETTING_OF_ENVIRONMENT,
+    JM_SETTING_OF_PROGRAM /* jm_settings_set: flags */
+} jm_setting_strength;
+
 typedef struct jm_setting {
     size_t size;
     const char *key;         /* "carbon.country" */
@@ -2042,6 +2064,7 @@ typedef struct jm_setting {
     bool on;             /* of JM_SETTING_BOOL */
     const char *source;  /* "/etc/x/joulemeter/config.toml:3", "$JOULEMETER_COUNTRY",
                             "--country", "not set" */
+    jm_setting_strength strength;
 } jm_setting;
 
 typedef struct jm_settings jm_settings;
@@ -2070,7 +2093,8 @@ JM_API int jm_settings_set(jm_settings *settings, const char *key, const char *v
  * it out. */
 JM_API int jm_settings_save(const char *path, const char *key, const char *value, jm_error *error);
 
-/* A grid as the settings have it. */
+/* A grid as the settings have it. Of a country and an intensity the intensity counts, unless the
+ * country was said by something stronger: a flag against the file. */
 JM_API int jm_grid_of_settings(jm_grid **grid, const jm_settings *settings, jm_error *error);
 
 /* ---- 18. Estimation from counters -------------------------------------------------------------
@@ -2120,17 +2144,19 @@ typedef struct jm_board {
     const char *name;     /* "Tesla V100-SXM2" */
     double power_limit_w; /* TDP */
     uint32_t sms;
-    double clock_hz;       /* boost */
-    double dram_bytes_s;   /* bandwidth, published */
-    double nvlink_bytes_s; /* both directions together; 0: it has none */
-    double pcie_bytes_s;   /* likewise */
+    double clock_hz;             /* boost */
+    double dram_bytes_s;         /* bandwidth, published */
+    double nvlink_bytes_s;       /* both directions together; 0: it has none */
+    double pcie_bytes_s;         /* likewise */
+    uint32_t compute_capability; /* 70 for 7.0 */
 } jm_board;
 
 JM_API uint32_t jm_board_count(void);
 /* Set board->size before the call. JM_NOT_FOUND if the index is too large. */
 JM_API int jm_board_get(uint32_t index, jm_board *board);
 /* The board that a name means: "v100", "NVIDIA A100-SXM4-80GB". JM_NOT_FOUND: the message lists the
- * boards there are. */
+ * boards there are, near ones if any. A name that says more than a known board's, such as "RTX 3080
+ * Laptop GPU", is not known. */
 JM_API int jm_board_find(const char *name, jm_board *board, jm_error *error);
 
 /* Profiles: what Nsight Compute wrote with --csv, of any version: raw and details pages, a column
@@ -2146,8 +2172,21 @@ typedef struct jm_profile_kernel {
     const char *device;  /* the board's name, or its index as text; "" likewise */
     const char *kernel;
     uint64_t launches;
-    double duration_s; /* of all launches; NaN: not in the file */
+    double duration_s;           /* of the launches that tell theirs; NaN: none does */
+    uint64_t untimed;            /* launches that do not */
+    const char *gpu;             /* the board's index, "" if the file does not tell */
+    uint32_t compute_capability; /* 70 for 7.0; 0: not told */
+    uint32_t sms;                /* likewise */
 } jm_profile_kernel;
+
+/* What of a profile is in no launch. Lines count from 1, in the file that they are in. */
+typedef struct jm_profile_losses {
+    size_t size;
+    uint64_t foreign_lines; /* of the program's own output, between the table's rows */
+    uint64_t foreign_line;  /* the first of them; 0: none */
+    uint64_t broken_rows;   /* of the table, with too few or too many fields: launches are lost */
+    uint64_t broken_line;   /* the first of them; 0: none */
+} jm_profile_losses;
 
 JM_API int jm_profile_new(jm_profile **profile, jm_error *error);
 /* Text of a profile, in pieces of any length. JM_FORMAT: the message has the number of the line. */
@@ -2164,6 +2203,8 @@ JM_API uint32_t jm_profile_kernel_count(const jm_profile *profile);
 JM_API int jm_profile_get(const jm_profile *profile, uint32_t index, jm_profile_kernel *kernel);
 /* Lines between the table's rows that belong to the program's own output. */
 JM_API uint64_t jm_profile_foreign_lines(const jm_profile *profile);
+/* Set losses->size before the call. */
+JM_API int jm_profile_lost(const jm_profile *profile, jm_profile_losses *losses);
 /* An activity of a kernel on a board, mean over its launches by duration; NaN: the file does not
  * tell. `approximate` (or NULL): it follows from a figure that stands for it only. */
 JM_API double jm_profile_activity(const jm_profile *profile, uint32_t index, const jm_board *board,
@@ -2200,13 +2241,16 @@ typedef struct jm_power_errors {
     double covered_pct;        /* truths in their 95 % intervals, programs left out */
     double kernel_covered_pct; /* rows left out */
     double half_width_pct;     /* of the interval that the model gives */
+    double sure_pct; /* programs that it holds, by their number alone: 95, less for fewer than 19 */
 } jm_power_errors;
 
 typedef struct jm_power_model_info {
     size_t size;
-    const char *board;  /* that it was trained on */
-    const char *source; /* where its data comes from */
-    const char *made;   /* version of joulemeter that made it */
+    const char *board;    /* that it was trained on */
+    const char *source;   /* where its data comes from */
+    const char *made;     /* version of joulemeter that made it */
+    const char *left_out; /* of one that was just trained: what of the data was not used and why, a
+                             sentence a line; "" */
 } jm_power_model_info;
 
 /* Set `size` before the call; texts belong to the model. */
@@ -2252,8 +2296,7 @@ JM_API int jm_power_model_fold(const jm_power_model *model, jm_power_kind kind, 
 /* Estimates. */
 typedef struct jm_estimate_options {
     size_t size;
-    const char
-        *board; /* that the profile was made on. NULL: as the profile says, else the model's */
+    const char *board;  /* that the profile was made on. NULL: as the profile says */
     double temperature; /* of it, C. 0: as in training */
 } jm_estimate_options;
 #define JM_ESTIMATE_OPTIONS_INIT                                                                   \
@@ -2263,23 +2306,33 @@ enum {
     JM_ESTIMATE_OUTSIDE = 1u << 0,     /* an activity is outside of what the model was trained on */
     JM_ESTIMATE_APPROXIMATE = 1u << 1, /* an activity follows from a figure that stands for it */
     JM_ESTIMATE_OTHER_BOARD = 1u << 2, /* scaled from another board by published limits */
-    JM_ESTIMATE_BY_KERNELS = 1u << 3, /* the model knows means only: least or most of the kernels */
-    JM_ESTIMATE_UNWEIGHTED = 1u << 4  /* no durations: every kernel counts alike */
+    /* The model knows means only: least or most of those, without an interval. */
+    JM_ESTIMATE_BY_KERNELS = 1u << 3,
+    JM_ESTIMATE_UNWEIGHTED = 1u << 4, /* no durations: every launch counts alike */
+    /* More than the board can do: a counter, its unit or the board is wrong. */
+    JM_ESTIMATE_IMPOSSIBLE = 1u << 5,
+    /* Metrics of a kernel are missing: it has no estimate, and the program's is without it. */
+    JM_ESTIMATE_INCOMPLETE = 1u << 6,
+    JM_ESTIMATE_BOARD_ASSUMED = 1u << 7, /* the profile does not name the board */
+    JM_ESTIMATE_UNTIMED = 1u << 8        /* some launches have no duration, and do not count */
 };
 
 typedef struct jm_estimated {
     size_t size;
-    double power_w;
-    double lower_w, upper_w; /* 95 % */
+    double power_w;          /* NaN: there is none (JM_ESTIMATE_INCOMPLETE) */
+    double lower_w, upper_w; /* 95 %; NaN: the model knows no errors of this kind of power */
     double energy_j;         /* NaN: no durations, or not of the average */
     double lower_j, upper_j;
-    uint32_t flags;      /* JM_ESTIMATE_* */
-    const char *outside; /* names of activities that are outside, "" */
+    uint32_t flags;         /* JM_ESTIMATE_* */
+    const char *outside;    /* names of activities that are outside, "" */
+    const char *impossible; /* names of activities, or "power", that are beyond the board; "" */
+    const char *missing;    /* activities, and their metrics, that an estimate lacks; "" */
 } jm_estimated;
 
 typedef struct jm_estimate jm_estimate;
-/* `profile` and `model` must stay. JM_NO_DATA: metrics are missing, the message names them;
- * JM_NOT_FOUND: the board is not known. */
+/* `profile` and `model` must stay. JM_NO_DATA: every kernel lacks metrics, the message names them;
+ * JM_NOT_FOUND: the board is not known, or the profile does not name it and its compute capability
+ * and SMs are those of several. */
 JM_API int jm_estimate_open(jm_estimate **estimate, const jm_profile *profile,
                             const jm_power_model *model, const jm_estimate_options *options,
                             jm_error *error);

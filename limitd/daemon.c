@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -46,13 +47,34 @@ static bool load_rules(const char *path, jmi_rules *rules) {
     return fail("%s: %s", file, error.message), false;
 }
 
+/* A section that fits no GPU protects none. */
+static int check_gpus(const jmi_rules *rules, const char *file) {
+    jm_session_options options = JM_SESSION_OPTIONS_INIT;
+    jmi_sensor_set *set = NULL;
+    jm_error error = {0};
+    int code = 0;
+    options.gpus = "all";
+    if (rules->gpu_count == 0) return 0;
+    if (jmi_gpus_open(&set, &options, NULL, &error) != JM_OK)
+        return fail("%s cannot be compared with the GPUs: %s", file, error.message);
+    for (uint32_t i = 0; i < rules->gpu_count; i++)
+        if (jmi_gpu_find(set, rules->gpus[i].key) == UINT32_MAX)
+            code = fail("%s: [%s] is no GPU here: GPUs without a section of their own will be "
+                        "refused (joulemeter devices lists them)",
+                        file, rules->gpus[i].key);
+    jmi_sensors_close(set);
+    return code;
+}
+
 int limitd_check(const char *config_path) {
     static jmi_rules rules;
+    const char *file = config_path != NULL ? config_path : LIMITD_CONFIG;
     if (!load_rules(config_path, &rules)) return 1;
     if (rules.group[0] != '\0' && getgrnam(rules.group) == NULL)
-        return fail("%s is good, but there is no group %s: sudo groupadd %s",
-                    config_path != NULL ? config_path : LIMITD_CONFIG, rules.group, rules.group);
-    printf("%s is good\n", config_path != NULL ? config_path : LIMITD_CONFIG);
+        return fail("%s is good, but there is no group %s: sudo groupadd --system %s", file,
+                    rules.group, rules.group);
+    if (check_gpus(&rules, file) != 0) return 1;
+    printf("%s is good\n", file);
     return 0;
 }
 
@@ -150,12 +172,21 @@ static int open_socket(const char *path, const struct gate *gate, bool *made) {
     return listen_at(path, gate);
 }
 
+/* Each connection takes two descriptors, and each loan one. */
+static void take_descriptors(void) {
+    struct rlimit room;
+    if (getrlimit(RLIMIT_NOFILE, &room) != 0) return;
+    room.rlim_cur = room.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &room);
+}
+
 int limitd_serve(const char *socket_path, const char *config_path) {
     static jmi_rules rules;
     struct gate gate;
     jm_error error = {0};
     bool made;
     umask(022);
+    take_descriptors();
     if (!load_rules(config_path, &rules)) return 1;
     find_group(&rules, &gate);
     int listening = open_socket(socket_path, &gate, &made);

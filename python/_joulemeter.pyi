@@ -443,6 +443,8 @@ class Limits:
         force: bool = False,
     ) -> str:
         """Mends what was left, or sets the default."""
+    def warnings(self) -> str:
+        """What has happened to loans since the last call: a guard that was killed."""
     def environment(self) -> List[str]:
         """Settings for a child that is to see the same simulated GPUs."""
     def close(self) -> None:
@@ -483,6 +485,8 @@ class Steering:
         """Is what was done since then enough for a trial?"""
     def fail(self) -> None:
         """The trial came to nothing."""
+    def warnings(self) -> str:
+        """What has happened to the limit since the last call."""
     def keep(self, setting: float, /) -> str:
         """Sets it for good; returns what there is to be said of it."""
     def limit(self) -> Dict[str, Any]:

@@ -179,6 +179,8 @@ static PyObject *limits_set(PyObject *object, PyObject *args, PyObject *kwargs) 
         return NULL;
     PyObject *bytes = PyUnicode_Check(value) ? PyUnicode_AsUTF8String(value) : NULL;
     if (bytes != NULL) text = PyBytes_AsString(bytes);
+    if (PyBool_Check(value)) /* to Python a number, and surely a mistake */
+        PyErr_SetString(PyExc_TypeError, "True and False are no limit");
     if (text == NULL && !PyErr_Occurred()) target.value = PyFloat_AsDouble(value);
     int status = JM_OK;
     if (text != NULL) status = jm_limit_parse(text, target.lever, &target, &error);
@@ -243,6 +245,15 @@ static PyObject *limits_environment(PyObject *object, PyObject *unused) {
     return list;
 }
 
+static PyObject *limits_warnings(PyObject *object, PyObject *unused) {
+    (void)unused;
+    jm_limits *limits = enter(object);
+    if (limits == NULL) return NULL;
+    PyObject *text = PyUnicode_FromString(jm_limits_warnings(limits));
+    leave(object);
+    return text;
+}
+
 static PyObject *get_count(PyObject *object, void *unused) {
     (void)unused;
     return PyLong_FromUnsignedLong(jm_limits_count(((limits_object *)object)->limits));
@@ -260,6 +271,8 @@ static PyMethodDef methods[] = {
     {"reset", KEYWORDS(limits_reset),
      "reset(index=None, lever='power', default=False, force=False)\n--\n\nMends what was left, or "
      "sets the default."},
+    {"warnings", limits_warnings, METH_NOARGS,
+     "warnings()\n--\n\nWhat has happened to loans since the last call: a guard that was killed."},
     {"environment", limits_environment, METH_NOARGS,
      "environment()\n--\n\nSettings for a child that is to see the same simulated GPUs."},
     {0}};

@@ -317,6 +317,15 @@ static PyObject *steering_keep(PyObject *object, PyObject *args) {
     return PyUnicode_FromString(jm_limits_notes(self->limits));
 }
 
+static PyObject *steering_warnings(PyObject *object, PyObject *unused) {
+    (void)unused;
+    steering_object *self = enter(object);
+    if (self == NULL) return NULL;
+    PyObject *text = PyUnicode_FromString(jm_limits_warnings(self->limits));
+    leave(self);
+    return text;
+}
+
 /* ---- what is known ---- */
 
 static PyObject *steering_limit(PyObject *object, PyObject *unused) {
@@ -439,6 +448,8 @@ static PyMethodDef methods[] = {
     {"enough", steering_enough, METH_VARARGS,
      "enough(begin_ns)\n--\n\nIs what was done since then enough for a trial?"},
     {"fail", steering_fail, METH_NOARGS, "fail()\n--\n\nThe trial came to nothing."},
+    {"warnings", steering_warnings, METH_NOARGS,
+     "warnings()\n--\n\nWhat has happened to the limit since the last call."},
     {"keep", steering_keep, METH_VARARGS, "keep(setting)\n--\n\nSets it for good."},
     {"limit", steering_limit, METH_NOARGS, "limit()\n--\n\nThe first GPU's limit as it is."},
     {"result", steering_result, METH_NOARGS, "result()\n--\n\nThe answer so far as a dict."},

@@ -23,12 +23,13 @@ def _unix(time: Time) -> float:
     """Seconds since 1970 of a number, a text of ISO 8601 or a datetime; 0: none."""
     if time is None:
         return 0
-    if isinstance(time, (int, float)):
-        return float(time)
-    from datetime import datetime
+    if not isinstance(time, (int, float)):
+        from datetime import datetime
 
-    moment = datetime.fromisoformat(time) if isinstance(time, str) else time
-    return moment.timestamp()
+        if isinstance(time, str):  # a Z is read by newer Pythons only
+            time = datetime.fromisoformat(time[:-1] + "+00:00" if time.endswith("Z") else time)
+        time = time.timestamp()
+    return float(time) or 5e-324  # the beginning of 1970 is a limit, too
 
 
 def _rows(view: str, path, project, tag, since, before, last) -> List[tuple]:

@@ -62,7 +62,13 @@ class LoggedRun:
             return words
         if g is None:
             return f"{words}; no carbon: {self.note}"
-        return f"{words}, {_joulemeter.value_text(g, float('nan'), 'gCO2e')} ({self.note})"
+        return f"{words}, {self._carbon_text()} ({self.note})"
+
+    def _carbon_text(self) -> str:
+        c = self.carbon
+        if self.energy.bound_only:  # there is no figure, but bounds of it
+            return _joulemeter.interval_text(c["lower_g"], c["upper_g"], "gCO2e")
+        return _joulemeter.value_text(c["g"], float("nan"), "gCO2e")
 
     def __repr__(self) -> str:
         return f"<LoggedRun {self}>"
@@ -173,9 +179,13 @@ class MeasuredRun:
         The figures are those of ``result()``: a recording that still grows may know more by now,
         and what was shown and what is kept are the same.
         """
+        figures = self._figures
+        if not place and grid.info()["source"] == "time zone":  # an intensity tells its country
+            figures = {name: value for name, value in figures.items()
+                       if not name.startswith(("co2_", "intensity_"))}
         return _joulemeter.log_recording(
             self.recording, path,
-            {"outcome": self.outcome, **software(), **self._figures, **values}, grid=grid,
+            {"outcome": self.outcome, **software(), **figures, **values}, grid=grid,
             begin_ns=self.begin_ns, end_ns=self.end_ns, place=place)
 
 
@@ -186,6 +196,8 @@ def _figures(energy: Energy, carbon: Dict[str, Any]) -> Dict[str, Any]:
                "u_random_j": energy.u_random_j, "u_systematic_j": energy.u_systematic_j,
                "co2_g": carbon.get("g"), "co2_lower_g": carbon.get("lower_g"),
                "co2_upper_g": carbon.get("upper_g"), "intensity_g": carbon.get("intensity_g"),
+               "intensity_u": carbon.get("intensity_u"),
+               "intensity_covered": carbon.get("covered"),
                "cost": carbon.get("cost"), "water_l": carbon.get("water_l")}
     if energy.energy_j != energy.energy_j:
         return {}
@@ -209,6 +221,15 @@ def software() -> Dict[str, str]:
         _software["software"] = hashlib.sha256(text.encode()).hexdigest()[:16]
         _software["python_version"] = version
     return _software
+
+
+def warn_of_no_carbon(last: LoggedRun) -> None:
+    """Where a run was measured and what that comes to is not known."""
+    import warnings
+
+    if last.carbon.get("g") is None and last.energy.energy_j == last.energy.energy_j:
+        warnings.warn(f"no carbon is known: {last.note}; `joulemeter config set country FR` or an "
+                      "argument says where this machine is", JoulemeterWarning, stacklevel=4)
 
 
 def warn_not_logged(error: Exception) -> None:

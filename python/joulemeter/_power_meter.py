@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
+import contextvars
 
 from ._core import _wrap
 from ._logbook import usual_path
-from ._measured_run import MeasuredRun, make_grid, setting, warn_not_logged
+from ._measured_run import MeasuredRun, make_grid, setting, warn_not_logged, warn_of_no_carbon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ class PowerMeter:
     the logbook's column ``package_source`` says which. An error of the logbook is a warning, and
     the function's result is returned all the same.
 
+    Each entry of a ``with`` block has its own window, in threads and asyncio's tasks too. Devices
+    are measured whole: what runs at the same time is in both. The end of a run waits for the
+    sensors' last readings, 0.3 s at most, and asyncio's loop with it.
+
     Examples
     --------
     >>> power_meter = PowerMeter(project_name="MNIST classifier")
@@ -77,7 +81,9 @@ class PowerMeter:
         self._grid = make_grid(country if get_country else "none", intensity, pue, price, currency)
         self._options = options
         self._labels = _labels(package, algorithm, data_type, data_shape, algorithm_params, comments)
-        self._blocks = threading.local()
+        # Runs of the with blocks that are open, of this task or thread and of what started it.
+        self._blocks = contextvars.ContextVar("joulemeter blocks", default=())
+        self._says_why = self.get_country and setting("carbon.country", country) != "none"
 
     def mesure_power(self, func: Callable, package: str, algorithm: str,
                      data_type: str = "tabular", data_shape: Shape = "",
@@ -121,12 +127,13 @@ class PowerMeter:
                                      "algorithm": self._labels["algorithm"] or name})
 
     def __enter__(self) -> PowerMeter:
-        run = self._begin(self._labels)
-        self._blocks.open = [*getattr(self._blocks, "open", []), run]
+        self._blocks.set((*self._blocks.get(), self._begin(self._labels)))
         return self
 
     def __exit__(self, kind, value, trace) -> None:
-        self._end(self._blocks.open.pop(), {**self._labels, "kind": "block"}, value)
+        *outer, run = self._blocks.get()
+        self._blocks.set(tuple(outer))
+        self._end(run, {**self._labels, "kind": "block"}, value)
 
     def _measured(self, func: Callable, labels: Dict[str, Any]) -> Callable:
         meter = self
@@ -155,6 +162,9 @@ class PowerMeter:
         except Exception as failure:
             warn_not_logged(failure)
         self.last = last
+        if self._says_why:
+            self._says_why = last.carbon.get("g") is not None
+            warn_of_no_carbon(last)
 
 
 def _labels(package: str, algorithm: str, data_type: str, data_shape: Shape,

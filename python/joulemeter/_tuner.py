@@ -215,9 +215,11 @@ class PowerTuner:
             self._result = Tuning(steering, str(self._options["lever"]))
         except JoulemeterError:
             return  # nothing was measured: `result` says so
+        said = steering.warnings()
         if well and self._keep and self._result.verdict == "found":
-            for note in steering.keep(self._result.setting).splitlines():
-                warnings.warn(note, JoulemeterWarning, stacklevel=4)
+            said += steering.keep(self._result.setting)
+        for note in said.splitlines():
+            warnings.warn(note, JoulemeterWarning, stacklevel=4)
 
     # ---- a loop that goes on ----
 

@@ -15,11 +15,11 @@ import os
 
 from ._bind import JoulemeterWarning
 from ._logbook import usual_path
-from ._measured_run import MeasuredRun, make_grid, setting, warn_not_logged
+from ._measured_run import MeasuredRun, make_grid, setting, warn_not_logged, warn_of_no_carbon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, Union
+    from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
     from ._measured_run import LoggedRun
 
@@ -61,6 +61,7 @@ class EmissionsTracker:
     experiment_id : str, optional
     output_dir, output_file : str
         Where emissions.csv is.
+        One that has other columns is set aside (emissions.csv.bak), as CodeCarbon does.
     save_to_file : bool
     gpu_ids : list of int or str, optional
     country_iso_code : str, optional
@@ -139,18 +140,24 @@ class EmissionsTracker:
         last = run.result(self._grid)
         row = self._row(run, last, experiment)
         g = last.carbon.get("g")
-        if g is None and last.energy.energy_j == last.energy.energy_j:
-            _warn(f"no carbon is known: {last.note}; country_iso_code='FRA' or "
-                  "`joulemeter config set country FRA` says where this machine is")
-        if self._path is not None:
-            _append(self._path, row)
+        warn_of_no_carbon(last)
         self.last = last
         self.final_emissions_data = EmissionsData(row)
         self.final_emissions = None if g is None else g / 1000
+        if self._path is not None:
+            self._save(self._path, row)
         return self.final_emissions
 
+    def _save(self, path: str, row: Dict[str, Any]) -> None:
+        """The figures are there, whatever becomes of the file."""
+        try:
+            _append(path, row)
+        except (OSError, ValueError) as failure:  # not to be written; no text
+            _warn(f"this run is not in {path}: {failure}")
+
     def _row(self, run: MeasuredRun, last: LoggedRun, experiment: Optional[str]) -> Dict[str, Any]:
-        """The row as the logbook's view has it: from the logbook, or from one for the moment."""
+        """The row of emissions.csv, by the view of a logbook for the moment. In the logbook that
+        stays there is no place that nobody gave."""
         import tempfile
 
         import _joulemeter
@@ -159,20 +166,16 @@ class EmissionsTracker:
                   "user": setting("user")}
         if self._wue is not None and last.energy.energy_j == last.energy.energy_j:
             values["water_l"] = self._wue * last.energy.energy_j / 3.6e6
-        def written(path: Optional[str]) -> Dict[str, Any]:
-            last.id = run.write(path, self._grid, True, values)
-            names, row = _joulemeter.log_rows(path, "codecarbon", id=last.id)
-            return dict(zip(names, row))
-
         if self._log:
             try:
-                return written(usual_path())
+                last.id = run.write(usual_path(), self._grid, False, values)
             except Exception as failure:
                 warn_not_logged(failure)
         with tempfile.TemporaryDirectory() as folder:
-            row = written(os.path.join(folder, "log.db"))
-        last.id = None
-        return row
+            path = os.path.join(folder, "log.db")
+            number = run.write(path, self._grid, True, values)
+            names, row = _joulemeter.log_rows(path, "codecarbon", id=number)
+        return dict(zip(names, row))
 
     def __enter__(self) -> EmissionsTracker:
         self.start()
@@ -205,24 +208,64 @@ def track_emissions(fn: Optional[Callable] = None, **options: Any) -> Callable:
     return _wrap(fn, Call)
 
 
+# Columns without which a file is none of CodeCarbon's.
+_ESSENTIAL = frozenset(("timestamp", "emissions", "energy_consumed"))
+
+
 def _append(path: str, row: Dict[str, Any]) -> None:
-    """A row to a CSV file, whose columns stay as they are: what CodeCarbon wrote goes on."""
+    """A row to a CSV file under the names in its first line, alone among all who append."""
     import csv
+    import fcntl
     import io
 
     folder = os.path.dirname(path)
     if folder:
         os.makedirs(folder, exist_ok=True)
-    columns: List[str] = list(row)
     with open(path, "a+", newline="", encoding="utf-8") as file:
-        file.seek(0)
-        header = next(csv.reader(file), None)
-        text = io.StringIO()
-        writer = csv.writer(text)
-        if header is None:
-            writer.writerow(columns)
-        writer.writerow(["" if row.get(name) is None else row[name] for name in header or columns])
-        file.write(text.getvalue())
+        fcntl.flock(file, fcntl.LOCK_EX)
+        columns, ended = _state_of(file)
+        if columns is None or _fits(columns, row):
+            new = io.StringIO()
+            writer = csv.writer(new)
+            if columns is None:
+                writer.writerow(row)
+            elif not ended:
+                new.write("\r\n")
+            writer.writerow(["" if row.get(name) is None else row[name] for name in columns or row])
+            file.write(new.getvalue())
+            return
+        if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):  # nobody else was faster
+            _set_aside(path)
+    _append(path, row)
+
+
+def _state_of(file: Any) -> Tuple[Optional[List[str]], bool]:
+    """The columns of an open CSV file, and whether its last line is ended. None: it is empty."""
+    import csv
+    import stat
+
+    about = os.fstat(file.fileno())
+    if not stat.S_ISREG(about.st_mode) or about.st_size == 0:
+        return None, True
+    file.seek(0)
+    columns = next(csv.reader(file), None)
+    return columns, os.pread(file.fileno(), 1, about.st_size - 1) == b"\n"
+
+
+def _fits(columns: List[str], row: Dict[str, Any]) -> bool:
+    """Older CodeCarbons have some columns less; one that is not known is another file's."""
+    return _ESSENTIAL <= set(columns) <= set(row)
+
+
+def _set_aside(path: str) -> None:
+    """Renames a file as CodeCarbon does where the columns are others."""
+    count = 0
+    aside = f"{path}.bak"
+    while os.path.exists(aside):
+        aside = f"{path}_{count}.bak"
+        count += 1
+    os.rename(path, aside)
+    _warn(f"{path} has other columns: it is {aside} now, and a new one begins")
 
 
 def _warn(message: str) -> None:

@@ -69,14 +69,17 @@ class _Limit:
 
     def __exit__(self, *exception) -> None:
         limits, self._limits = self._limits, None
-        if limits is not None:
-            limits.close()
+        if limits is None:
+            return
+        said = limits.warnings()
+        limits.close()
+        _warn(said, 2)
 
     def change(self, limit: Union[float, str]) -> None:
         """Sets another limit within the block."""
         if self._limits is None:
             raise RuntimeError("the limit is not set: change() belongs into the block")
-        _warn(self._limits.set(None, limit, self._lever))
+        _warn(self._limits.warnings() + self._limits.set(None, limit, self._lever))
         self.limit = limit
 
     @property
@@ -153,17 +156,16 @@ def set_power_cap(gpu_num: Gpus, cap: Union[float, str], *, keep: bool = False) 
     """
     key = _gpus_text(gpu_num)
     with _caps_lock:
-        limits = _caps.get(key)
-        if limits is None:
-            limits = _open(gpu_num)
+        limits = _caps.get(key) or _open(gpu_num)
         try:
             notes = limits.set(None, cap, "power", keep)
-        finally:
             if keep:
-                limits.close()
                 _caps.pop(key, None)
             else:
                 _caps[key] = limits
+        finally:  # a limit from before stays where another one fails
+            if key not in _caps:
+                limits.close()
     _warn(notes, 2)
 
 

@@ -102,6 +102,16 @@ static void describe(const jmi_attributing *a, jm_attribution *out) {
     out->info.categories = a->calls.categories;
 }
 
+/* Mean power of the classes, by their time. */
+static double usual_of(const jmi_attributing *a) {
+    double energy_j = 0, time_s = 0;
+    for (size_t i = 0; i < a->layout.classes; i++) {
+        energy_j += a->told.time_s[i] * a->fit.power_w[i];
+        time_s += a->told.time_s[i];
+    }
+    return time_s > 0 ? energy_j / time_s : 0;
+}
+
 static int attribute(jmi_attributing *a, jm_attribution *out, jm_error *error) {
     int status = jmi_attribute_choose(a, error);
     if (status != JM_OK) return status;
@@ -117,6 +127,7 @@ static int attribute(jmi_attributing *a, jm_attribution *out, jm_error *error) {
                                                                 : jmi_attribute_simply(a, error);
     if (status == JM_OK && a->options.method == JM_ATTRIBUTION_REGRESSION)
         status = jmi_attribute_direct(a, error);
+    if (status == JM_OK) a->usual_w = usual_of(a);
     if (status == JM_OK && a->options.method == JM_ATTRIBUTION_REGRESSION)
         status = jmi_attribute_resolve(a, error);
     if (status != JM_OK) return status;
@@ -207,7 +218,7 @@ int jm_attribution_sum(const jm_attribution *a, const uint32_t *parts, size_t co
     jmi_fit fit = {.count = a->columns, .power_w = a->power_w, .cov_w2 = a->cov_w2};
     jm_energy e = jmi_terms_energy(&a->terms, jmi_fit_sum(&fit, factors),
                                    sqrt(jmi_fit_variance(&fit, factors)), time_s);
-    if (1.96 * e.u_random_j > a->usual_w * time_s) e.provenance |= JM_BOUND_ONLY;
+    jmi_attribute_bound_wide(&e, a->usual_w);
     free(factors);
     *energy = e;
     return JM_OK;

@@ -43,6 +43,7 @@ typedef struct jmi_attributing {
     jmi_stretch told;        /* of each window, from its first call to the end of its last one */
     jmi_stretch joined;      /* those that are hardly apart as one; empty: none are */
     jmi_terms terms;
+    double usual_w;  /* mean power of the classes, by their time */
     uint32_t *group; /* of each column of classes, or JM_NO_GROUP; NULL: they are not told apart */
     size_t group_count;
 } jmi_attributing;
@@ -90,10 +91,15 @@ int jmi_attribute_simply(jmi_attributing *a, jm_error *error);
 int jmi_attribute_resolve(jmi_attributing *a, jm_error *error);
 /* Is enough known of a column's power to tell more than bounds? */
 bool jmi_attribute_told(const jmi_attributing *a, size_t column);
+/* An energy that may be anything within as much as is usual says nothing: no estimate. */
+void jmi_attribute_bound_wide(jm_energy *energy, double usual_w);
+/* What the device can draw, W. */
+double jmi_attribute_least(const jmi_attributing *a);
+double jmi_attribute_most(const jmi_attributing *a);
+/* The difference of the two for a track, and above 0. */
+double jmi_attribute_span(const jmi_track *track);
 /* Mean and standard deviation of one power within what the device can draw. */
 void jmi_attribute_cut(const jmi_attributing *a, double *mean_w, double *sd_w);
-/* Mean power of the classes, by their time. */
-double jmi_attribute_usual(const jmi_attributing *a);
 /* How much the readings could tell. */
 void jmi_attribute_diagnose(const jmi_attributing *a, jm_attribution_info *info);
 /* The terms on which powers become energies. */

@@ -100,7 +100,7 @@ int jmi_attribute_direct(jmi_attributing *a, jm_error *error) {
         const uint32_t doubtful = JM_BOUND_ONLY, unsure = JM_ENERGY_LOCKED | JM_ENERGY_PARTIAL;
         for (size_t i = 0; good && status == JM_OK && i < n; i++) {
             const jm_energy *e = &r.out[i];
-            double t = r.time_s[i], inferred = sqrt(fmax(a->fit.cov_w2[i * a->fit.count + i], 0));
+            double t = r.time_s[i], inferred = jmi_fit_sd(&a->fit, i);
             if (!r.wanted[i] || e->provenance == 0 || e->provenance & doubtful || e->flags & unsure)
                 continue;
             if (e->u_random_j / t < inferred) take(&a->fit, i, e->energy_j / t, e->u_random_j / t);

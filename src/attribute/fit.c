@@ -280,3 +280,8 @@ double jmi_fit_variance(const jmi_fit *fit, const double *factors) {
     }
     return sum > 0 ? sum : 0;
 }
+
+double jmi_fit_sd(const jmi_fit *fit, size_t column) {
+    double variance = fit->cov_w2[column * fit->count + column];
+    return variance > 0 ? sqrt(variance) : 0;
+}

@@ -41,5 +41,7 @@ void jmi_fit_free(jmi_fit *fit);
 /* Of a sum of powers, each times a factor (s, or a share): value and variance. */
 double jmi_fit_sum(const jmi_fit *fit, const double *factors);
 double jmi_fit_variance(const jmi_fit *fit, const double *factors);
+/* Standard deviation of one power. */
+double jmi_fit_sd(const jmi_fit *fit, size_t column);
 
 #endif

@@ -7,18 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static double sd_of(const jmi_attributing *a, size_t column) {
-    return sqrt(fmax(a->fit.cov_w2[column * a->fit.count + column], 0));
-}
-
-static double floor_of(const jmi_attributing *a) {
-    return a->views.view[0].track.floor_w;
-}
-
-static double ceiling_of(const jmi_attributing *a) {
-    return a->views.view[0].track.ceiling_w;
-}
-
 /* ---- parts ---- */
 
 /* Durations that differ by more do so for reasons that power does not know: a busy host. */
@@ -56,7 +44,7 @@ static jm_part part_of(const jmi_attributing *a, const jmi_nesting *n, uint32_t 
     const jmi_class *cls = &a->calls.classes[number];
     const jmi_within *within = &n->of[number];
     size_t column = a->layout.column[number];
-    double mean = a->fit.power_w[column], sd = sd_of(a, column), t = cls->share_s;
+    double mean = a->fit.power_w[column], sd = jmi_fit_sd(&a->fit, column), t = cls->share_s;
     bool told =
         a->group == NULL || (a->group[column] == JM_NO_GROUP && jmi_attribute_told(a, column));
     if (!told) jmi_attribute_cut(a, &mean, &sd); /* the others are cut off together */
@@ -80,7 +68,7 @@ static jm_part part_of(const jmi_attributing *a, const jmi_nesting *n, uint32_t 
 static void bound(const jmi_attributing *a, jm_part *p, const jm_part *group) {
     double t = p->energy.duration_s, others = group->energy.duration_s - t;
     double idle = a->terms.net ? a->terms.idle.power_w : 0;
-    double low = floor_of(a) - idle, high = ceiling_of(a) - idle;
+    double low = jmi_attribute_least(a) - idle, high = jmi_attribute_most(a) - idle;
     p->energy.provenance |= JM_BOUND_ONLY;
     p->energy.lower_j = fmax(low * t, group->energy.lower_j - high * others);
     p->energy.upper_j = fmin(high * t, group->energy.upper_j - low * others);
@@ -155,14 +143,14 @@ static bool number_groups(const jmi_attributing *a, jm_attribution *out, const u
 /* The members' estimates make up the group's: what they lack is shared by their time. */
 static void even_out(jm_attribution *out, uint32_t group) {
     const jm_energy *whole = &out->groups[group].energy;
-    double lacks_w = whole->energy_j; /* J until it is divided by the time */
+    double lacks_j = whole->energy_j;
     if (!(whole->duration_s > 0)) return;
     for (size_t i = 0; i < out->part_count; i++)
-        if (out->parts[i].group == group) lacks_w -= out->parts[i].energy.energy_j;
-    lacks_w /= whole->duration_s;
+        if (out->parts[i].group == group) lacks_j -= out->parts[i].energy.energy_j;
     for (size_t i = 0; i < out->part_count; i++)
         if (out->parts[i].group == group)
-            out->parts[i].energy.energy_j += lacks_w * out->parts[i].energy.duration_s;
+            out->parts[i].energy.energy_j +=
+                lacks_j * out->parts[i].energy.duration_s / whole->duration_s;
 }
 
 static bool make_groups(const jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
@@ -185,18 +173,12 @@ static bool make_groups(const jmi_attributing *a, jm_attribution *out, const uin
     return good;
 }
 
-/* Whatever is within as much as is usual says nothing: no estimate. */
-static void bound_wide(jm_energy *e, double usual_w) {
-    if (1.96 * e->u_random_j > usual_w * e->duration_s) e->provenance |= JM_BOUND_ONLY;
-}
-
 static void bound_wide_ones(const jmi_attributing *a, jm_attribution *out) {
-    double usual_w = jmi_attribute_usual(a);
     for (size_t i = 0; i < out->part_count; i++) {
         jm_part *p = &out->parts[i];
-        if (p->group == JM_NO_GROUP) bound_wide(&p->energy, usual_w);
+        if (p->group == JM_NO_GROUP) jmi_attribute_bound_wide(&p->energy, a->usual_w);
         if (p->inclusive.duration_s > p->energy.duration_s)
-            bound_wide(&p->inclusive, usual_w);
+            jmi_attribute_bound_wide(&p->inclusive, a->usual_w);
         else
             p->inclusive.provenance |= p->energy.provenance & JM_BOUND_ONLY;
     }
@@ -312,7 +294,7 @@ static bool own_texts(const jmi_attributing *a, jm_attribution *out, const uint3
 
 /* What sums of parts need. */
 static bool keep_powers(jmi_attributing *a, jm_attribution *out, const uint32_t *cls) {
-    out->usual_w = jmi_attribute_usual(a);
+    out->usual_w = a->usual_w;
     out->columns = a->fit.count;
     out->power_w = a->fit.power_w;
     out->cov_w2 = a->fit.cov_w2;

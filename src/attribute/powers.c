@@ -6,28 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-double jmi_attribute_usual(const jmi_attributing *a) {
-    double energy_j = 0, time_s = 0;
-    for (size_t i = 0; i < a->layout.classes; i++) {
-        energy_j += a->told.time_s[i] * a->fit.power_w[i];
-        time_s += a->told.time_s[i];
-    }
-    return time_s > 0 ? energy_j / time_s : 0;
-}
-
 /* ---- groups ---- */
 
 /* A column that holds several classes is a group anyway. */
 static bool find_groups(jmi_attributing *a) {
     size_t n = a->layout.classes;
     double *usual = jmi_alloc(n, sizeof *usual), *cov = jmi_alloc(n * n, sizeof *cov);
-    double *time_s = jmi_alloc(n, sizeof *time_s), usual_w = jmi_attribute_usual(a);
+    double *time_s = jmi_alloc(n, sizeof *time_s);
     a->group = jmi_alloc(n, sizeof *a->group);
     bool good = usual != NULL && cov != NULL && time_s != NULL && a->group != NULL;
     for (size_t i = 0; good && i < a->calls.class_count; i++)
         time_s[a->layout.column[i]] += a->calls.classes[i].share_s;
     for (size_t i = 0; good && i < n; i++) {
-        usual[i] = time_s[i] * usual_w;
+        usual[i] = time_s[i] * a->usual_w;
         for (size_t k = 0; k < n; k++)
             cov[i * n + k] = time_s[i] * time_s[k] * a->fit.cov_w2[i * a->fit.count + k];
     }
@@ -64,21 +55,25 @@ static void cut_off(double mean, double sd, double low, double high, double *shi
         1 + ((isfinite(a) ? a * pa : 0) - (isfinite(b) ? b * pb : 0)) / in - *shift * *shift, 0);
 }
 
-static double least_of(const jmi_attributing *a) {
+double jmi_attribute_least(const jmi_attributing *a) {
     return a->views.view[0].track.floor_w;
 }
 
-static double most_of(const jmi_attributing *a) {
+double jmi_attribute_most(const jmi_attributing *a) {
     return a->views.view[0].track.ceiling_w;
+}
+
+double jmi_attribute_span(const jmi_track *track) {
+    return jmi_max(track->ceiling_w - track->floor_w, 1e-3);
 }
 
 void jmi_attribute_cut(const jmi_attributing *a, double *mean_w, double *sd_w) {
     double shift, ratio;
     if (!(*sd_w > 0)) {
-        *mean_w = fmin(fmax(*mean_w, least_of(a)), most_of(a));
+        *mean_w = fmin(fmax(*mean_w, jmi_attribute_least(a)), jmi_attribute_most(a));
         return;
     }
-    cut_off(*mean_w, *sd_w, least_of(a), most_of(a), &shift, &ratio);
+    cut_off(*mean_w, *sd_w, jmi_attribute_least(a), jmi_attribute_most(a), &shift, &ratio);
     *mean_w += shift * *sd_w;
     *sd_w *= sqrt(ratio);
 }
@@ -95,9 +90,17 @@ static void condition(jmi_fit *fit, size_t column, double shift, double ratio, d
     }
 }
 
+static bool says_nothing(double sd, double usual) {
+    return 1.96 * sd > usual;
+}
+
 bool jmi_attribute_told(const jmi_attributing *a, size_t column) {
-    double sd = sqrt(fmax(a->fit.cov_w2[column * a->fit.count + column], 0));
-    return 1.96 * sd <= jmi_attribute_usual(a);
+    return !says_nothing(jmi_fit_sd(&a->fit, column), a->usual_w);
+}
+
+void jmi_attribute_bound_wide(jm_energy *energy, double usual_w) {
+    if (says_nothing(energy->u_random_j, usual_w * energy->duration_s))
+        energy->provenance |= JM_BOUND_ONLY;
 }
 
 /* Powers that are told, all between the least and the most that the device draws, one after the
@@ -119,7 +122,8 @@ static bool cut_all(jmi_attributing *a) {
         for (size_t i = 0; i < classes; i++) {
             double variance = fit->cov_w2[i * n + i], moves, left;
             if (done[i] || !(variance > 0)) continue;
-            cut_off(fit->power_w[i], sqrt(variance), least_of(a), most_of(a), &moves, &left);
+            cut_off(fit->power_w[i], sqrt(variance), jmi_attribute_least(a), jmi_attribute_most(a),
+                    &moves, &left);
             if (fabs(moves) < fabs(shift) || (moves == 0 && left >= 1)) continue;
             farthest = i, shift = moves, ratio = left;
         }

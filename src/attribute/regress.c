@@ -83,7 +83,7 @@ static void forget_apart(jmi_attributing *a) {
     jmi_fit *fit = &a->fit;
     const double *time_s = a->told.time_s;
     size_t n = fit->count, classes = a->layout.classes;
-    double range_w = track_of(a, 0)->ceiling_w - track_of(a, 0)->floor_w, variance = 0;
+    double range_w = jmi_attribute_span(track_of(a, 0)), variance = 0;
     double all_s = 0, square_s2 = 0, gap_s = 0, energy_j = 0;
     for (size_t i = 0; i < classes; i++) {
         all_s += time_s[i];
@@ -161,11 +161,10 @@ static jmi_whole_row whole_row(const jmi_attributing *a, double *x) {
 static int fit(jmi_attributing *a, jm_error *error) {
     double *x = jmi_alloc(a->layout.width, sizeof *x);
     if (x == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for classes");
-    const jmi_track *track = track_of(a, 0);
     jmi_fit_input input = {.layout = &a->layout,
                            .normals = a->normals,
                            .views = a->views.count,
-                           .range_w = jmi_max(track->ceiling_w - track->floor_w, 1e-3)};
+                           .range_w = jmi_attribute_span(track_of(a, 0))};
     for (size_t v = 0; v < a->views.count; v++)
         input.noise_w[v] = jmi_max(first_noise(a, v), 1e-4 * input.range_w);
     input.whole = whole_row(a, x);

@@ -28,7 +28,7 @@ typedef struct trial {
 
 static bool open_trial(trial *t, const jmi_layout *layout, const jmi_track *track) {
     size_t n = layout->width;
-    double range_w = jmi_max(track->ceiling_w - track->floor_w, 1e-3);
+    double range_w = jmi_attribute_span(track);
     double noise_w = jmi_max(track->noise_w, 0.01 * (track->highest_w - track->lowest_w));
     *t = (trial){.layout = layout, .track = track};
     /* Readings in which many calls ran take long to look through. */

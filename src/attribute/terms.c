@@ -49,7 +49,7 @@ jm_energy jmi_terms_energy(const jmi_terms *terms, double energy_j, double sd_j,
                    .measured = terms->measured,
                    .provenance = terms->provenance,
                    .flags = terms->flags};
-    e.u_systematic_j = hypot(terms->gain_u * energy_j, terms->offset_u_w * time_s);
+    e.u_systematic_j = jmi_systematic(terms->gain_u, terms->offset_u_w, energy_j, time_s);
     if (terms->net) take_idle_off(terms, &e);
     finish(&e, terms->net);
     return e;

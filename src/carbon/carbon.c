@@ -55,7 +55,7 @@ int jm_carbon_of(const jm_grid *grid, const jm_energy *energy, jm_carbon *carbon
         return jmi_fail(error, JM_INVALID, "a grid, an energy and a place for carbon are needed");
     mean intensity = {grid->intensity_g, grid->intensity_u, isnan(grid->intensity_g) ? 0 : 1};
     if (grid->series.count > 0 && grid->series.mean > 0)
-        intensity.u = hypot(intensity.u, grid->series.sd / grid->series.mean);
+        intensity.u = hypot(intensity.u, fmax(grid->series.sd / grid->series.mean, JMI_YEAR_U));
     fill(grid, energy, &intensity, carbon);
     return JM_OK;
 }
@@ -108,8 +108,16 @@ static int not_covered(const jmi_intensities *series, int64_t begin, int64_t end
                     from, to, a, b);
 }
 
-/* Weighted by the energy of each piece. Where the series has gaps its mean stands in, and could be
- * anything from its least to its most: uniform, so range / sqrt(12). */
+/* Standard uncertainty of an hour that the series does not have, about its mean. The series' least
+ * and most say how far its own hours are from it: uniform between them. Few rows say little: a
+ * country's year is not known any worse than what no row tells of. */
+static double gap_u(const jmi_intensities *series) {
+    double range = series->high - series->low;
+    double off = (series->high + series->low) / 2 - series->mean;
+    return fmax(sqrt(range * range / 12 + off * off), JMI_YEAR_U * series->mean);
+}
+
+/* Weighted by the energy of each piece. Where the series has gaps its mean stands in. */
 static mean weigh(const jm_grid *grid, const pieces *p, const jm_energy *part, double whole_j) {
     mean m = {.u = grid->intensity_u};
     double known_j = 0, sum = 0, time = 0, time_sum = 0;
@@ -121,11 +129,11 @@ static mean weigh(const jm_grid *grid, const pieces *p, const jm_energy *part, d
         time += s;
         time_sum += s * p->g[i];
     }
-    m.g = known_j > 0 ? sum / known_j : time_sum / time; /* no energy: it weighs nothing */
     m.covered = whole_j > 0 ? fmin(known_j / whole_j, 1) : 1;
-    if (m.covered > 1 - 1e-9) m.covered = 1; /* rounding of the pieces */
-    double spread = (1 - m.covered) * (grid->series.high - grid->series.low) / sqrt(12);
-    if (m.g > 0) m.u = hypot(m.u, spread / m.g);
+    if (m.covered > 1 - 1e-9) m.covered = 1;             /* rounding of the pieces */
+    m.g = known_j > 0 ? sum / known_j : time_sum / time; /* no energy: it weighs nothing */
+    m.g = m.covered * m.g + (1 - m.covered) * grid->series.mean;
+    if (m.g > 0) m.u = hypot(m.u, (1 - m.covered) * gap_u(&grid->series) / m.g);
     return m;
 }
 

@@ -7,10 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Hours of a country differ from the mean of their year, and years from the next: by so much
- * (relative standard uncertainty) where nothing else is known. An assumption, and said to be one.
- */
-static const double YEAR_U = 0.25;
 static const double MOST_G = 5000;
 static const double MOST_PUE = 10;
 
@@ -108,7 +104,7 @@ static void take_country(jm_grid *grid, const jm_grid_options *options, bool of_
     if (grid->country == NULL || isnan(grid->country->intensity_g)) return;
     grid->source = of_zone ? JM_INTENSITY_ZONE : JM_INTENSITY_COUNTRY;
     grid->intensity_g = grid->country->intensity_g;
-    grid->intensity_u = options->intensity_u > 0 ? options->intensity_u : YEAR_U;
+    grid->intensity_u = options->intensity_u > 0 ? options->intensity_u : JMI_YEAR_U;
 }
 
 /* ---- in words ---- */

@@ -5,6 +5,11 @@
 #include "carbon/countries.h"
 #include "carbon/series.h"
 
+/* Hours of a country differ from the mean of their year, and years from the next: by so much
+ * (relative standard uncertainty) where nothing else is known. An assumption, and said to be one.
+ */
+#define JMI_YEAR_U 0.25
+
 struct jm_grid {
     jm_intensity_source source;
     const jmi_country *country; /* NULL: none is known */

@@ -9,10 +9,29 @@ static const char *text_of(const jm_settings *settings, const char *key) {
     return setting.value;
 }
 
+static jm_setting_strength strength_of(const jm_settings *settings, const char *key) {
+    jm_setting setting = {.size = sizeof setting};
+    jm_settings_get(settings, key, &setting, NULL);
+    return setting.strength;
+}
+
+
 static double number_of(const jm_settings *settings, const char *key) {
     jm_setting setting = {.size = sizeof setting};
     if (jm_settings_get(settings, key, &setting, NULL) != JM_OK || setting.value == NULL) return 0;
     return setting.number;
+}
+
+/* Who names a country with the command does not mean the number that was once written down, nor its
+ * uncertainty. */
+static void take_intensity(jm_grid_options *options, const jm_settings *settings) {
+    jm_setting_strength country = strength_of(settings, "carbon.country");
+    jm_setting_strength intensity = strength_of(settings, "carbon.intensity");
+    jm_setting_strength u = strength_of(settings, "carbon.intensity_u");
+    bool stands = intensity >= country;
+    if (stands) options->intensity = text_of(settings, "carbon.intensity");
+    if (stands || u > intensity || intensity == JM_SETTING_UNSET)
+        options->intensity_u = number_of(settings, "carbon.intensity_u");
 }
 
 /* Which setting was wrong is not in the message of what did not understand it. */
@@ -31,8 +50,7 @@ int jm_grid_of_settings(jm_grid **grid, const jm_settings *settings, jm_error *e
     jm_country country = {.size = sizeof country};
     jm_error why = {0};
     options.country = text_of(settings, "carbon.country");
-    options.intensity = text_of(settings, "carbon.intensity");
-    options.intensity_u = number_of(settings, "carbon.intensity_u");
+    take_intensity(&options, settings);
     options.pue = number_of(settings, "carbon.pue");
     options.price = number_of(settings, "carbon.price");
     options.currency = text_of(settings, "carbon.currency");

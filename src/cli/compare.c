@@ -219,6 +219,7 @@ static int parse(experiment *e, char **names, int argc, char **argv, char *comma
         OPTION_INTERVAL(&s->measuring),
         OPTION_GPU(&s->measuring),
         OPTIONS_EXPERIMENT_OUTPUT(s, "NAME-A-01.jm"),
+        OPTIONS_LOGGING(&s->logging),
         OPTION_TDP(&s->measuring),
         OPTION_SIMULATE(&s->measuring),
         {0}};

@@ -35,8 +35,10 @@ static bool looks_like_profile(const char *path) {
     char text[65537];
     FILE *file = fopen(path, "re");
     if (file == NULL) return false;
-    size_t length = fread(text, 1, sizeof text - 1, file);
+    size_t read = fread(text, 1, sizeof text - 1, file), length = 0;
     fclose(file);
+    for (size_t i = 0; i < read; i++) /* UTF-16 has a NUL beside each letter */
+        if (text[i] != '\0') text[length++] = text[i];
     return memmem(text, length, "Kernel Name", 11) != NULL ||
            memmem(text, length, "Metric Name", 11) != NULL;
 }
@@ -96,6 +98,7 @@ static int run_program(const settings *set, const jm_power_model *model, jm_prof
     jm_free(metrics);
     view->timed_out = job.timed_out;
     view->seconds = set->seconds;
+    if (code == CLI_OK) view->outcome = ncu_outcome(&job);
     return code;
 }
 
@@ -166,13 +169,15 @@ static int estimate(const settings *set, const jm_power_model *model) {
     if (code != CLI_OK) return code;
     int status = jm_estimate_open(&result, profile, model, &options, &error);
     if (status != JM_OK) {
-        code = cli_fail(&cli_estimate, status == JM_NO_DATA ? CLI_FAILED : CLI_USAGE, "%s",
-                        error.message);
+        code = cli_fail(&cli_estimate, status == JM_NO_DATA ? CLI_FAILED : CLI_USAGE, "%s%s",
+                        error.message,
+                        status == JM_NOT_FOUND && set->board == NULL ? " (--gpu names one)" : "");
     } else {
         view.profile = profile;
         view.estimate = result;
         code = write_files(set, result);
         if (code == CLI_OK) code = set->json ? print_json(result) : estimate_show(&view);
+        if (code == CLI_OK) code = view.outcome;
     }
     jm_estimate_free(result);
     jm_profile_free(profile);

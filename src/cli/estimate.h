@@ -19,8 +19,13 @@ typedef struct ncu_job {
     bool timed_out;
 } ncu_job;
 
+/* Where Nsight Compute is, heap. The exit code, after saying that it is not there. */
+int ncu_find(const ncu_job *job, char **path);
 /* Runs it and reads the profile. The exit code, after saying what was wrong. */
 int ncu_profile(ncu_job *job, jm_profile **profile);
+/* With which exit code Nsight Compute ended, and the program in it; 0 too if it was we who ended
+ * it. Says so if it is not 0. */
+int ncu_outcome(const ncu_job *job);
 /* The model of --model, else that which is shipped. The exit code. */
 int estimate_model(const cli_command *command, const char *path, jm_power_model **model);
 
@@ -35,6 +40,7 @@ typedef struct estimate_view {
     const char *folder; /* where the files were written */
     bool timed_out;
     double seconds;
+    int outcome; /* exit code of the program */
 } estimate_view;
 int estimate_show(const estimate_view *view);
 

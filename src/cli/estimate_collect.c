@@ -114,6 +114,18 @@ static int judge_power(collecting *c, const jm_recording *recording, int64_t beg
     return CLI_OK;
 }
 
+/* Before anything is run: a row without its board's limits is none. */
+static int check_board(const collecting *c, const jm_recording *recording) {
+    jm_board board = {.size = sizeof board};
+    jm_error error = {0};
+    char model[256];
+    uint32_t gpu;
+    if (!find_gpu(recording, &gpu, model, sizeof model))
+        return cli_fail(&collect_command, CLI_FAILED, "there is no GPU whose power is measured");
+    if (jm_board_find(c->board != NULL ? c->board : model, &board, &error) == JM_OK) return CLI_OK;
+    return cli_fail(&collect_command, CLI_USAGE, "%s (--board names one)", error.message);
+}
+
 static int run_measured(collecting *c, child *program, jm_session *session, const char *path) {
     char *text = command_text(c->argv);
     jm_range_id range = command_begin(session, text == NULL ? "" : text);
@@ -146,6 +158,7 @@ static int measure_power(collecting *c) {
     }
     program.streams = streams;
     code = measuring_open(&c->measuring, &collect_command, NULL, &session);
+    if (code == CLI_OK) code = check_board(c, jm_session_recording(session));
     if (code == CLI_OK) code = run_measured(c, &program, session, path);
     jm_session_close(session, NULL, NULL);
     close(program.signals);
@@ -242,20 +255,25 @@ static int collect(collecting *c) {
     jm_profile *profile = NULL;
     jm_error error = {0};
     char *metrics = NULL;
-    int code = measure_power(c);
+    ncu_job job = {.command = &collect_command,
+                   .ncu = c->ncu,
+                   .argv = c->argv,
+                   .skip = c->skip,
+                   .launches = c->launches};
+    char *ncu;
+    int code = ncu_find(&job, &ncu);
+    if (code != CLI_OK) return code;
+    free(ncu);
+    code = measure_power(c);
     if (code != CLI_OK) return code;
     if (jm_board_find(c->board != NULL ? c->board : c->model, &board, &error) != JM_OK)
         return cli_fail_error(&collect_command, &error);
     if (jm_activity_metrics(&metrics, &error) != JM_OK)
         return cli_fail_error(&collect_command, &error);
-    ncu_job job = {.command = &collect_command,
-                   .ncu = c->ncu,
-                   .argv = c->argv,
-                   .metrics = metrics,
-                   .skip = c->skip,
-                   .launches = c->launches};
+    job.metrics = metrics;
     code = ncu_profile(&job, &profile);
     jm_free(metrics);
+    if (code == CLI_OK) code = ncu_outcome(&job);
     if (code == CLI_OK) code = append(c, profile, &board);
     jm_profile_free(profile);
     return code;

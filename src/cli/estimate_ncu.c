@@ -53,7 +53,7 @@ static char *on_path(const char *name) {
     return NULL;
 }
 
-static int find_ncu(const ncu_job *job, char **path) {
+int ncu_find(const ncu_job *job, char **path) {
     if (job->ncu != NULL) {
         *path = strchr(job->ncu, '/') != NULL ? strdup(job->ncu) : on_path(job->ncu);
         if (*path != NULL && executable(*path)) return CLI_OK;
@@ -287,6 +287,15 @@ static bool drop_refused(char *metrics, const char *path) {
 
 /* ---- all of it ---- */
 
+int ncu_outcome(const ncu_job *job) {
+    int code = exit_code_of(job->status);
+    if (code == 0 || job->timed_out) return 0;
+    return cli_fail(job->command, code,
+                    "Nsight Compute, or the program in it, ended with exit code %d: kernels after "
+                    "that are not in the profile",
+                    code);
+}
+
 enum { MOST_TRIES = 12 };
 
 static int run_in(ncu_job *job, const char *ncu, const char *log, jm_profile **profile) {
@@ -312,7 +321,7 @@ int ncu_profile(ncu_job *job, jm_profile **profile) {
     const char *base = getenv("TMPDIR");
     char folder[4000], log[4096], *ncu = NULL, *program = NULL;
     *profile = NULL;
-    int code = find_ncu(job, &ncu);
+    int code = ncu_find(job, &ncu);
     if (code != CLI_OK) return code;
     code = child_find(job->command, job->argv[0], &program);
     free(program);

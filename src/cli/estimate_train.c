@@ -44,6 +44,11 @@ static void show_kind(output *out, const jm_power_model *model, int kind) {
     output_add(out, "  in the 95 %% interval      %5.1f %% of the former, %.1f %% of the latter\n",
                e.covered_pct, e.kernel_covered_pct);
     output_add(out, "  interval                  %5.1f %% on either side\n", e.half_width_pct);
+    if (e.sure_pct < 95)
+        output_add(out,
+                   "  %u programs bear out      %5.1f %% of them, the rest rests on the tail of a "
+                   "normal distribution: 19 are needed\n",
+                   e.programs, e.sure_pct);
 }
 
 static void show_watts(output *out, const jm_power_model *model) {
@@ -56,12 +61,21 @@ static void show_watts(output *out, const jm_power_model *model) {
     }
 }
 
+static void show_left_out(output *out, const char *text) {
+    for (; *text != '\0'; text += text[0] == '\n') {
+        int length = (int)strcspn(text, "\n");
+        output_add(out, "! %.*s\n", length, text);
+        text += length;
+    }
+}
+
 static int show(const jm_power_model *model, const char *path) {
     jm_power_model_info info = {.size = sizeof info};
     output out;
     output_open(&out);
     jm_power_model_get(model, &info);
     output_add(&out, "power model of a %s\n\n", info.board);
+    show_left_out(&out, info.left_out);
     for (int kind = 0; kind < JM_POWER_KINDS; kind++) show_kind(&out, model, kind);
     show_watts(&out, model);
     output_add(&out, "\nWritten: %s\n", path);

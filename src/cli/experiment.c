@@ -105,11 +105,18 @@ static int check_exports(const experiment *e) {
     return e->set.json == NULL ? PARSE_DONE : check_file(e, e->set.json);
 }
 
+static int check_logging(experiment *e) {
+    e->set.logging.kind = e->command->name;
+    int code = footprint_open(&e->footprint, e->command);
+    return code == CLI_OK ? logging_check(&e->set.logging, &e->footprint, e->command) : code;
+}
+
 int experiment_check(experiment *e) {
     if (e->set.runs == 0) e->set.runs = 10;
     int code = check_cooldown(e);
     if (code == PARSE_DONE) code = check_exports(e);
     if (code == PARSE_DONE) code = check_recordings(e);
+    if (code == PARSE_DONE) code = check_logging(e);
     return code;
 }
 
@@ -249,6 +256,7 @@ void experiment_close(experiment *e) {
         free(closed->text);
         free(closed->path);
     }
+    footprint_close(&e->footprint);
     free(e->groups);
     free(e->devices);
     free(e->set.measuring.gpus);

@@ -6,6 +6,7 @@
 #include "child.h"
 #include "command.h"
 #include "live.h"
+#include "logging.h"
 
 /* One run. */
 typedef struct trial {
@@ -41,6 +42,7 @@ typedef struct experiment_settings {
     const char *output; /* recordings' names; NULL: none are kept */
     const char *json;   /* NULL: none, "": stdout */
     cli_pairs exports;  /* format and file */
+    logging logging;
     bool force, show_output, ignore_failure, quiet;
 } experiment_settings;
 
@@ -59,6 +61,8 @@ typedef struct experiment {
     char (*devices)[32]; /* names of those that are in the total; heap */
     size_t device_count;
     bool simulated, modelled; /* any device, any sensor of power or energy */
+    footprint footprint;      /* for the logbook */
+    size_t logged, not_logged;
     child child;
     live live;
     int streams[3];      /* of hidden commands */
@@ -139,8 +143,8 @@ typedef struct experiment {
         'q', "quiet", OPTION_FLAG, &(s)->quiet, NULL, "no progress and no tables", 0, 0, NULL      \
     }
 
-/* Checks settings before anything runs: PARSE_DONE or the exit code after saying why. Groups must
- * be there. */
+/* Opens and checks settings before anything runs: PARSE_DONE or the exit code after saying why.
+ * Groups must be there. */
 int experiment_check(experiment *e);
 
 /* Makes room for `count` groups. False: out of memory. */

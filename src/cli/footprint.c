@@ -1,5 +1,7 @@
 #include "footprint.h"
 
+#include <string.h>
+
 const char *setting_text(const jm_settings *settings, const char *key) {
     jm_setting setting = {.size = sizeof setting};
     return jm_settings_get(settings, key, &setting, NULL) == JM_OK ? setting.value : NULL;
@@ -40,10 +42,21 @@ void footprint_close(footprint *f) {
     f->settings = NULL;
 }
 
+/* Whoever says `none` wants to hear nothing of it. */
+static bool left_out(const footprint *f) {
+    const char *country = setting_text(f->settings, "carbon.country");
+    return country != NULL && strcmp(country, "none") == 0;
+}
+
 const jm_grid *footprint_shown(const footprint *f) {
     jm_grid_info info = {.size = sizeof info};
     if (f->grid == NULL || jm_grid_get(f->grid, &info) != JM_OK) return NULL;
     bool known = info.source != JM_INTENSITY_UNKNOWN || info.price - info.price == 0 ||
-                 info.water_l - info.water_l == 0 || info.country[0] != '\0';
-    return known || f->asked ? f->grid : NULL;
+                 info.water_l - info.water_l == 0;
+    return known || f->asked || !left_out(f) ? f->grid : NULL;
+}
+
+bool footprint_guessed(const footprint *f) {
+    jm_grid_info info = {.size = sizeof info};
+    return jm_grid_get(f->grid, &info) == JM_OK && info.source == JM_INTENSITY_ZONE;
 }

@@ -6,7 +6,7 @@
 
 typedef struct footprint {
     const char *country, *intensity, *pue, *price; /* flags; NULL: not given */
-    bool asked;                                    /* --carbon: say so if nothing is known */
+    bool asked;                                    /* --carbon: also if it was left out */
     jm_settings *settings;
     jm_grid *grid;
 } footprint;
@@ -35,8 +35,12 @@ typedef struct footprint {
 /* Reads the settings, puts the flags above them and opens the grid. The exit code. */
 int footprint_open(footprint *f, const cli_command *command);
 void footprint_close(footprint *f);
-/* The grid that a summary is to tell of: NULL where nothing is known and nobody asked. */
+/* The grid that a summary is to tell of, or to say of why it knows nothing. NULL: it was left out by
+ * the country `none`, and nobody asked. */
 const jm_grid *footprint_shown(const footprint *f);
+
+/* Is the country the time zone's guess? Then the logbook does not keep what would tell it. */
+bool footprint_guessed(const footprint *f);
 
 /* A setting's value; NULL: not set. */
 const char *setting_text(const jm_settings *settings, const char *key);

@@ -31,13 +31,16 @@ const char *limit_text(double value, jm_lever lever, char text[32]) {
     return text;
 }
 
-void limit_say_notes(const jm_limits *limits) {
-    const char *notes = jm_limits_notes(limits);
+void limit_say(const char *notes) {
     while (*notes != '\0') {
         size_t length = strcspn(notes, "\n");
         fprintf(stderr, "  ! %.*s.\n", (int)length, notes);
         notes += length + (notes[length] == '\n');
     }
+}
+
+void limit_say_notes(const jm_limits *limits) {
+    limit_say(jm_limits_notes(limits));
 }
 
 /* ---- as a table ---- */

@@ -32,7 +32,9 @@ typedef struct limit_gpus {
 int limit_open(const cli_command *command, const limit_gpus *gpus, int32_t pid, jm_limits **limits);
 /* "250 W", "1200 MHz", "-" for what is not known. */
 const char *limit_text(double value, jm_lever lever, char text[32]);
-/* What the library has to say beside that it worked, on stderr. */
+/* Lines of the library's notes or warnings, on stderr. */
+void limit_say(const char *notes);
+/* What the library has to say beside that it worked. */
 void limit_say_notes(const jm_limits *limits);
 /* All GPUs and their limits: as a table, or as JSON. */
 void limit_print(output *out, jm_limits *limits);

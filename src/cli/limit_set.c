@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { SECOND_NS = 1000000000 };
+
 typedef struct job {
     limit_gpus gpus;
     const char *clock;
@@ -106,8 +108,9 @@ static int run_command(job *j, const char *path) {
     if (errnum != 0)
         return cli_fail(&limit_set, errnum == ENOENT ? CLI_NOT_FOUND : CLI_NOT_EXECUTABLE,
                         "'%s' cannot be executed: %s", j->argv[0], strerror(errnum));
-    while (child_wait(&j->child, jm_now_ns() + 3600000000000) != CHILD_ENDED) {
-    }
+    while (child_wait(&j->child, jm_now_ns() + SECOND_NS) != CHILD_ENDED)
+        limit_say(jm_limits_warnings(j->limits));
+    limit_say(jm_limits_warnings(j->limits));
     return CLI_OK;
 }
 

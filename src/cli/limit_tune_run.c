@@ -72,6 +72,9 @@ static int start(tune *t, bool hidden) {
 static bool goes_on(tune *t) {
     child_event event = child_wait(&t->child, jm_now_ns() + STEP_NS);
     jm_session_check(t->session);
+    const char *warnings = jm_limits_warnings(t->limits);
+    if (warnings[0] != '\0') live_erase(&t->live);
+    limit_say(warnings);
     if (t->hidden) hidden_thin_out(t->streams);
     return event != CHILD_ENDED;
 }

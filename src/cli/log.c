@@ -33,8 +33,10 @@ bool log_parse_time(const char *text, double *unix_s) {
         struct tm parts = {.tm_mday = 1, .tm_isdst = -1};
         const char *end = strptime(text, forms[i], &parts);
         if (end == NULL || *end != '\0' || strspn(text, "0123456789") != 4) continue;
+        struct tm asked = parts;
         time_t seconds = mktime(&parts);
-        if (seconds == (time_t)-1) return false;
+        /* 30 February becomes 1 March */
+        if (parts.tm_mday != asked.tm_mday || parts.tm_mon != asked.tm_mon) return false;
         *unix_s = (double)seconds;
         return true;
     }
@@ -42,9 +44,14 @@ bool log_parse_time(const char *text, double *unix_s) {
 }
 
 static int take_time(const char *option, const char *text, double *unix_s) {
-    if (text == NULL || log_parse_time(text, unix_s)) return PARSE_DONE;
-    return cli_fail(&cli_log, CLI_USAGE,
-                    "--%s '%s' is no time: write 2024-03-01, 2024-03 or 7d (ago)", option, text);
+    if (text == NULL) return PARSE_DONE;
+    if (!log_parse_time(text, unix_s))
+        return cli_fail(&cli_log, CLI_USAGE,
+                        "--%s '%s' is no time: write 2024-03-01, 2024-03 or 7d (ago)", option,
+                        text);
+    if (*unix_s > 0) return PARSE_DONE; /* 0 would be no limit at all */
+    return cli_fail(&cli_log, CLI_USAGE, "--%s %s: only times after 1970-01-01 can be asked for",
+                    option, text);
 }
 
 /* ---- the job ---- */
@@ -179,11 +186,11 @@ const cli_command cli_log = {
     "log",
     "[list|show|totals|export|statement|prune] [OPTIONS]",
     "runs that were logged: list, totals, export, a sentence for a paper",
-    "Runs are logged by `joulemeter run --log`, by the setting log = true, and by\n"
-    "PowerMeter in Python. `show N` shows all that is kept of run N; nothing else is.\n"
-    "`export FORMAT` writes csv, json, markdown, sql, powermeter (its 20 columns) or\n"
-    "codecarbon (the columns of its emissions.csv). `prune` deletes a run, or those\n"
-    "that the options choose.\n",
+    "Runs are logged by --log of run, repeat and compare, by the setting log = true,\n"
+    "and by PowerMeter in Python. `show N` shows all that is kept of run N; nothing\n"
+    "else is. `export FORMAT` writes csv, json, markdown, sql, powermeter (its 20\n"
+    "columns) or codecarbon (the columns of its emissions.csv). `prune` deletes a\n"
+    "run, or those that the options choose.\n",
     "  joulemeter run --log --project thesis -- python train.py\n"
     "  joulemeter log\n"
     "  joulemeter log totals --by month\n"

@@ -63,10 +63,13 @@ static int take_json(size_t columns, const jm_sql_value *values, void *user) {
     return w->out->errnum != 0;
 }
 
-/* A quote in SQL is doubled. */
+/* A quote in SQL is doubled; infinity has no name in it, but what is too large is infinite. */
 static void add_sql(output *out, const jm_sql_value *value) {
+    bool finite = value->real - value->real == 0;
     if (value->type == JM_SQL_NULL) {
         output_append(out, "NULL", 4);
+    } else if (value->type == JM_SQL_REAL && !finite) {
+        output_add(out, value->real > 0 ? "9e999" : value->real < 0 ? "-9e999" : "NULL");
     } else if (value->type != JM_SQL_TEXT) {
         output_append(out, value->text, value->length);
     } else {
@@ -102,10 +105,10 @@ static void add_markdown(output *out, const char *text) {
 
 /* Columns of a log that people look at. */
 static bool is_shown(const char *name) {
-    static const char *const names[] = {"id",           "project",    "tag",        "algorithm",
-                                        "command",      "outcome",    "duration_s", "energy_j",
-                                        "energy_u95_j", "provenance", "co2_g",      "co2_lower_g",
-                                        "co2_upper_g"};
+    static const char *const names[] = {"id",          "begin_unix_s", "project",    "tag",
+                                        "algorithm",   "command",      "outcome",    "duration_s",
+                                        "energy_j",    "energy_u95_j", "provenance", "co2_g",
+                                        "co2_lower_g", "co2_upper_g"};
     for (size_t i = 0; i < CLI_COUNT(names); i++)
         if (strcmp(names[i], name) == 0) return true;
     return false;

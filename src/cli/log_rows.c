@@ -16,7 +16,8 @@ typedef struct table {
     char **names; /* NULL: they have not come yet */
     size_t columns;
     size_t rows;
-    double unknown; /* runs whose energy is not known */
+    double overlapping; /* runs */
+    bool partly;        /* a figure is known of some runs only */
     void (*row)(struct table *t, const jm_sql_value *values);
     output *out;
 } table;
@@ -84,29 +85,47 @@ static const char *duration(double seconds, char *out, size_t size) {
     return out;
 }
 
-/* Joules of a run, watt-hours of many. */
-static const char *energy(double joules, double u95, bool hours, char *out, size_t size) {
-    double scale = hours ? 3600 : 1;
-    return jm_value_text(joules / scale, u95 / scale, hours ? "Wh" : "J", out, size);
+/* Joules of a run, watt-hours of many; of some only bounds are known. */
+static void energy(const table *t, const jm_sql_value *v, bool bounded, bool hours, char out[96]) {
+    double scale = hours ? 3600 : 1, upper = number(t, v, "energy_upper_j");
+    const char *unit = hours ? "Wh" : "J";
+    if (bounded)
+        jm_bounds_text(number(t, v, "energy_lower_j") / scale,
+                       upper - upper == 0 ? upper / scale : INFINITY, unit, out, 96);
+    else
+        jm_value_text(number(t, v, "energy_j") / scale, number(t, v, "energy_u95_j") / scale, unit,
+                      out, 96);
+}
+
+static void carbon(const table *t, const jm_sql_value *v, bool bounded, char out[96]) {
+    double upper = number(t, v, "co2_upper_g");
+    if (bounded && value(t, v, "co2_g")->type != JM_SQL_NULL)
+        jm_bounds_text(number(t, v, "co2_lower_g"), upper - upper == 0 ? upper : INFINITY, "gCO2e",
+                       out, 96);
+    else
+        jm_value_text(number(t, v, "co2_g"), NAN, "gCO2e", out, 96);
 }
 
 /* ---- the list ---- */
 
 static void list_row(table *t, const jm_sql_value *v) {
-    char when[32], took[32], used[64], carbon[64], done[200];
+    char when[32], took[32], used[96], emitted[96], done[200];
+    bool bounded = strstr(text(t, v, "provenance"), "bound only") != NULL;
     const char *what = text(t, v, "command");
     if (what[0] == '\0') what = text(t, v, "algorithm");
     const char *outcome = text(t, v, "outcome");
     bool good = outcome[0] == '\0' || strcmp(outcome, "ok") == 0;
     snprintf(done, sizeof done, good ? "%.190s" : "%.120s (%.70s)", what, outcome);
+    energy(t, v, bounded, false, used);
+    carbon(t, v, bounded, emitted);
     const char *const cells[] = {
         text(t, v, "id"),
         local_time(number(t, v, "begin_unix_s"), "%Y-%m-%d", when, sizeof when),
         text(t, v, "project"),
         done,
         duration(number(t, v, "duration_s"), took, sizeof took),
-        energy(number(t, v, "energy_j"), number(t, v, "energy_u95_j"), false, used, sizeof used),
-        jm_value_text(number(t, v, "co2_g"), NAN, "gCO2e", carbon, sizeof carbon),
+        used,
+        emitted,
     };
     grid_row(&t->cells, cells);
 }
@@ -144,27 +163,41 @@ int log_list(log_job *job) {
 
 /* ---- one run ---- */
 
-enum { WIDE = 110 }; /* so that what columns mean stands beside them */
+static const char *shown(const jm_sql_value *v, bool is_time, char *when, size_t size) {
+    if (is_time && v->type == JM_SQL_REAL &&
+        local_time(v->real, "%Y-%m-%d %H:%M:%S here", when, size)[0] != '\0')
+        return when;
+    return v->text != NULL ? v->text : "-";
+}
 
-static void show_row(table *t, const jm_sql_value *v) {
+static void fill_values(grid *cells, const table *t, const jm_sql_value *v, size_t columns) {
     static const char *const header[] = {"column", "value", "meaning"};
-    uint32_t width = terminal_width(STDOUT_FILENO);
-    if (t->rows > 1) output_add(t->out, "\n");
-    grid_open(&t->cells, width >= WIDE ? 3 : 2);
-    grid_row(&t->cells, header);
     const char *const id[] = {"id", v[0].text, "number of the run"};
-    grid_row(&t->cells, id);
+    grid_open(cells, columns);
+    grid_row(cells, header);
+    grid_row(cells, id);
     for (size_t i = 1; i < t->columns; i++) {
         jm_log_column column = {.size = sizeof column};
-        if (jm_log_column_at((uint32_t)i - 1, &column) != JM_OK) continue;
         char when[80];
-        bool is_time = i == 1 && v[i].type == JM_SQL_REAL;
-        if (is_time) local_time(v[i].real, "%Y-%m-%d %H:%M:%S here", when, sizeof when);
-        const char *shown = is_time && when[0] != '\0' ? when : v[i].text;
-        const char *const cells[] = {t->names[i], shown != NULL ? shown : "-", column.meaning};
-        grid_row(&t->cells, cells);
+        if (jm_log_column_at((uint32_t)i - 1, &column) != JM_OK) continue;
+        const char *const row[] = {t->names[i], shown(&v[i], i == 1, when, sizeof when),
+                                   column.meaning};
+        grid_row(cells, row);
     }
-    grid_write(&t->cells, t->out, width, terminal_has_color(STDOUT_FILENO));
+}
+
+/* What is kept is shown whole: without its meaning where both do not fit, and over the edge. */
+static void show_row(table *t, const jm_sql_value *v) {
+    size_t width = isatty(STDOUT_FILENO) || getenv("COLUMNS") != NULL
+                       ? terminal_width(STDOUT_FILENO)
+                       : SIZE_MAX;
+    if (t->rows > 1) output_add(t->out, "\n");
+    fill_values(&t->cells, t, v, 3);
+    if (grid_width(&t->cells) > width) {
+        grid_close(&t->cells);
+        fill_values(&t->cells, t, v, 2);
+    }
+    grid_write(&t->cells, t->out, grid_width(&t->cells), terminal_has_color(STDOUT_FILENO));
     grid_close(&t->cells);
 }
 
@@ -184,27 +217,59 @@ int log_show(log_job *job) {
 
 /* ---- totals ---- */
 
+/* "12 Wh (3 of 5)": of how many of the runs that is. */
+static void add_known(table *t, const jm_sql_value *v, const char *without, char out[96]) {
+    double runs = number(t, v, "runs"), known = runs - number(t, v, without);
+    if (!(known > 0 && known < runs)) return;
+    size_t used = strlen(out);
+    snprintf(out + used, 96 - used, " (%.0f of %.0f)", known, runs);
+    t->partly = true;
+}
+
+static void cost(table *t, const jm_sql_value *v, char out[96]) {
+    const char *currency = text(t, v, "currency");
+    out[0] = '\0';
+    if (number(t, v, "currencies") > 1)
+        snprintf(out, 96, "in %s currencies", text(t, v, "currencies"));
+    else if (value(t, v, "cost")->type != JM_SQL_NULL)
+        snprintf(out, 96, "%.3g%s%.20s", number(t, v, "cost"), currency[0] != '\0' ? " " : "",
+                 currency);
+    if (out[0] != '\0') add_known(t, v, "without_cost", out);
+}
+
 static void totals_row(table *t, const jm_sql_value *v) {
-    char took[32], used[64], carbon[64], between[64], cost[64] = "";
-    double g = number(t, v, "co2_g");
+    char took[32], used[96], emitted[96], between[96], money[96];
+    bool bounded = number(t, v, "bounded") > 0;
     const char *group = v[0].text;
-    jm_value_text(g, NAN, "gCO2e", carbon, sizeof carbon);
-    jm_interval_text(number(t, v, "co2_lower_g"), number(t, v, "co2_upper_g"), "gCO2e", between,
-                     sizeof between);
-    if (value(t, v, "cost")->type != JM_SQL_NULL)
-        snprintf(cost, sizeof cost, "%.3g%s%s", number(t, v, "cost"),
-                 text(t, v, "currency")[0] != '\0' ? " " : "", text(t, v, "currency"));
-    t->unknown += number(t, v, "without_energy");
+    energy(t, v, bounded, true, used);
+    carbon(t, v, bounded, emitted);
+    add_known(t, v, "without_energy", used);
+    add_known(t, v, "without_co2", emitted);
+    cost(t, v, money);
+    snprintf(between, sizeof between, "bounds");
+    if (!bounded)
+        jm_interval_text(number(t, v, "co2_lower_g"), number(t, v, "co2_upper_g"), "gCO2e", between,
+                         sizeof between);
+    t->overlapping += number(t, v, "overlapping");
     const char *const cells[] = {
         group != NULL ? group : "-",
         text(t, v, "runs"),
         duration(number(t, v, "time_s"), took, sizeof took),
-        energy(number(t, v, "energy_j"), number(t, v, "energy_u95_j"), true, used, sizeof used),
-        carbon,
+        used,
+        emitted,
         between,
-        cost,
+        money,
     };
     grid_row(&t->cells, cells);
+}
+
+static void say_of_totals(const table *t) {
+    if (t->partly) output_add(t->out, "(3 of 5): the sum of the 3 runs of which it is known.\n");
+    if (t->overlapping > 0)
+        output_add(
+            t->out,
+            "%.0f runs overlap in time on one machine: what they used together is in each.\n",
+            t->overlapping);
 }
 
 int log_totals(log_job *job, jm_log_view view) {
@@ -225,9 +290,7 @@ int log_totals(log_job *job, jm_log_view view) {
     if (t.rows > 0)
         grid_write(&t.cells, &job->out, terminal_width(STDOUT_FILENO),
                    terminal_has_color(STDOUT_FILENO));
-    if (t.unknown > 0)
-        output_add(&job->out, "Of %.0f run%s the energy is not known; %s in no sum.\n", t.unknown,
-                   t.unknown == 1 ? "" : "s", t.unknown == 1 ? "it is" : "they are");
+    say_of_totals(&t);
     grid_close(&t.cells);
     close_table(&t);
     return status;

@@ -135,8 +135,8 @@ int main(int argc, char **argv) {
     fill_standard_descriptors();
     setlocale(LC_CTYPE, "");
     /* The name that RCSL's users know. */
-    const char *slash = strrchr(argv[0] != NULL ? argv[0] : "", '/');
-    if (argc > 0 && strcmp(slash != NULL ? slash + 1 : argv[0], "gpu_profiler") == 0)
+    const char *called = argc > 0 && argv[0] != NULL ? argv[0] : "", *slash = strrchr(called, '/');
+    if (strcmp(slash != NULL ? slash + 1 : called, "gpu_profiler") == 0)
         return cli_estimate.run(argc, argv);
     if (argc < 2 || argv[1][0] == '\0') {
         print_usage();

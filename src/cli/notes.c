@@ -128,6 +128,16 @@ static void note_systematic(results *r) {
                      r->e->modelled ? ", the model" : "");
 }
 
+static void note_log(results *r) {
+    const experiment *e = r->e;
+    if (e->not_logged > 0)
+        results_note(r, '!', "%zu of %zu runs are not in the logbook.", e->not_logged,
+                     e->logged + e->not_logged);
+    else if (e->logged > 0)
+        results_note(r, '-', "%zu run%s logged; see them with: joulemeter log", e->logged,
+                     e->logged == 1 ? "" : "s");
+}
+
 void results_add_notes(results *r) {
     note_the_end(r);
     note_disturbances(r);
@@ -135,6 +145,7 @@ void results_add_notes(results *r) {
     note_cooldown(r);
     note_sources(r);
     note_systematic(r);
+    note_log(r);
 }
 
 /* ---- does it repeat? ---- */

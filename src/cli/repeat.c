@@ -202,6 +202,7 @@ static int parse(experiment *e, char **intervals, int argc, char **argv) {
                                    0, 0, NULL},
                                   OPTION_GPU(&s->measuring),
                                   OPTIONS_EXPERIMENT_OUTPUT(s, "NAME-01.jm"),
+                                  OPTIONS_LOGGING(&s->logging),
                                   OPTION_TDP(&s->measuring),
                                   OPTION_SIMULATE(&s->measuring),
                                   {0}};

@@ -1,3 +1,4 @@
+#include "footprint.h"
 #include "options.h"
 #include "output.h"
 
@@ -11,6 +12,7 @@ typedef struct settings {
     const char *path, *title;
     double max_mb;
     bool open, quiet;
+    footprint footprint;
 } settings;
 
 /* FILE.jm becomes FILE.html; the caller's, to be freed. */
@@ -59,6 +61,7 @@ static int report(const char *file, const char *path, const settings *set) {
     if (errnum != 0)
         return cli_fail(&cli_report, CLI_FAILED, "cannot write %s: %s", path, strerror(errnum));
     options.title = set->title;
+    options.grid = footprint_shown(&set->footprint);
     options.max_data_bytes = (uint64_t)(set->max_mb * 1e6);
     int status = jm_recording_open(&recording, file, &error);
     if (status == JM_OK) status = jm_report_html(recording, &options, &html, &error);
@@ -80,6 +83,10 @@ static int run(int argc, char **argv) {
          "of the data, to which curves are thinned out\n(default 1.5)", 0.1, 500, "MB"},
         {0, "open", OPTION_FLAG, &set.open, NULL, "open it in the browser", 0, 0, NULL},
         {'q', "quiet", OPTION_FLAG, &set.quiet, NULL, "do not say what was written", 0, 0, NULL},
+        OPTION_COUNTRY(&set.footprint),
+        OPTION_INTENSITY(&set.footprint),
+        OPTION_PUE(&set.footprint),
+        OPTION_PRICE(&set.footprint),
         {0}};
     int operands;
     int code = cli_parse(&cli_report, options, OPERANDS_MIXED, argc, argv, &operands);
@@ -90,7 +97,9 @@ static int run(int argc, char **argv) {
                                       : "one recording at a time: joulemeter report FILE.jm");
     char *own = set.path == NULL ? default_path(argv[1]) : NULL;
     if (set.path == NULL && own == NULL) return cli_fail(&cli_report, CLI_FAILED, "out of memory");
-    code = report(argv[1], own != NULL ? own : set.path, &set);
+    code = footprint_open(&set.footprint, &cli_report);
+    if (code == CLI_OK) code = report(argv[1], own != NULL ? own : set.path, &set);
+    footprint_close(&set.footprint);
     free(own);
     return code;
 }
@@ -103,5 +112,6 @@ const cli_command cli_report = {
     "sends nothing anywhere.\n",
     "  joulemeter report train.jm\n"
     "  joulemeter report -o out.html --title 'ResNet, batch 64' train.jm\n"
+    "  joulemeter report --country FR --pue 1.2 train.jm\n"
     "  joulemeter report --open train.jm\n",
     run};

@@ -139,5 +139,6 @@ int results_of(experiment *e, bool compared, void (*judge)(results *r), int (*sh
         if (code == CLI_OK) code = written;
     }
     close_results(&r);
+    if (code == CLI_OK && e->not_logged > 0) code = CLI_RUN_FAILED; /* which was said */
     return code == CLI_OK && e->interrupted != 0 ? 128 + e->interrupted : code;
 }

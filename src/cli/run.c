@@ -1,8 +1,8 @@
 #include "child.h"
 #include "command.h"
-#include "footprint.h"
 #include "inject.h"
 #include "live.h"
+#include "logging.h"
 #include "output.h"
 #include "terminal.h"
 
@@ -19,8 +19,7 @@ typedef struct settings {
     measuring measuring;
     injecting injecting;
     double baseline_s;
-    const char *project, *tag, *comment; /* of the logbook */
-    bool log, no_log;
+    logging logging;
     bool quiet;
     bool force;
 } settings;
@@ -135,32 +134,17 @@ static int write_json(const job *j) {
                     j->set.json[0] == '\0' ? "standard output" : j->set.json, strerror(errnum));
 }
 
-static bool is_logged(const job *j) {
-    return j->set.log || (!j->set.no_log && setting_on(j->footprint.settings, "log"));
-}
-
 static int write_log(const job *j) {
-    jm_log_run log = JM_LOG_RUN_INIT;
-    jm_error error = {0};
-    jm_log_value values[4];
     int64_t id = 0;
-    const jm_settings *all = j->footprint.settings;
-    const char *project = j->set.project, *tag = j->set.tag;
-    values[log.count++] =
-        (jm_log_value){"project", project != NULL ? project : setting_text(all, "project"), 0};
-    values[log.count++] = (jm_log_value){"tag", tag != NULL ? tag : setting_text(all, "tag"), 0};
-    values[log.count++] = (jm_log_value){"user", setting_text(all, "user"), 0};
-    values[log.count++] = (jm_log_value){"comment", j->set.comment, 0};
-    for (size_t i = 0; i < log.count; i++)
-        if (values[i].text == NULL) values[i].text = "";
-    log.grid = j->footprint.grid;
-    log.values = values;
-    if (jm_log_recording(setting_text(all, "log_path"), j->recording, &log, &id, &error) != JM_OK)
-        return cli_fail(&cli_run, CLI_RUN_FAILED, "this run is not in the logbook: %s",
-                        error.message);
-    if (!j->set.quiet)
-        fprintf(stderr, "\n  Logged; see it again with: joulemeter log show %lld\n", (long long)id);
-    return CLI_OK;
+    int code = logging_write(&j->set.logging, &j->footprint, &cli_run, j->recording, &id);
+    if (code == CLI_OK && !j->set.quiet)
+        fprintf(stderr, "\n%s  Logged; see it again with: joulemeter log show %lld\n",
+                footprint_guessed(&j->footprint)
+                    ? "  No country was given: the log keeps none, nor the carbon that would tell "
+                      "it.\n"
+                    : "",
+                (long long)id);
+    return code;
 }
 
 static int close_and_report(job *j) {
@@ -178,7 +162,7 @@ static int close_and_report(job *j) {
         int written = write_json(j);
         if (code == CLI_OK) code = written;
     }
-    if (is_logged(j)) {
+    if (logging_on(&j->set.logging, &j->footprint)) {
         int logged = write_log(j);
         if (code == CLI_OK) code = logged;
     }
@@ -209,21 +193,6 @@ static int measure(job *j) {
         close_unused(j);
     }
     return code;
-}
-
-static int take_no_row(size_t columns, const jm_sql_value *values, void *user) {
-    (void)columns, (void)values, (void)user;
-    return 0;
-}
-
-static int check_logbook(const job *j) {
-    jm_log_filter filter = JM_LOG_FILTER_INIT;
-    jm_error error = {0};
-    filter.last = 1;
-    if (!is_logged(j) || jm_log_rows(setting_text(j->footprint.settings, "log_path"), JM_LOG_ALL,
-                                     &filter, take_no_row, NULL, &error) == JM_OK)
-        return PARSE_DONE;
-    return cli_fail(&cli_run, CLI_USAGE, "%s", error.message);
 }
 
 /* Said before the command runs for hours. */
@@ -258,14 +227,7 @@ static int parse(job *j, int argc, char **argv) {
         OPTION_KERNELS(&s->injecting),
         OPTION_FOLLOW(&s->injecting),
         OPTION_NO_FOLLOW(&s->injecting),
-        {0, "log", OPTION_FLAG, &s->log, NULL, "keep the figures in the logbook: joulemeter log", 0,
-         0, NULL},
-        {0, "no-log", OPTION_FLAG, &s->no_log, NULL, "do not, whatever the settings say", 0, 0,
-         NULL},
-        {0, "project", OPTION_TEXT, &s->project, "NAME", "logged: project that it belongs to", 0, 0,
-         NULL},
-        {0, "tag", OPTION_TEXT, &s->tag, "TAG", "logged: a tag", 0, 0, NULL},
-        {0, "comment", OPTION_TEXT, &s->comment, "TEXT", "logged: any text", 0, 0, NULL},
+        OPTIONS_LOGGING(&s->logging),
         OPTION_COUNTRY(&j->footprint),
         OPTION_INTENSITY(&j->footprint),
         OPTION_PUE(&j->footprint),
@@ -280,12 +242,10 @@ static int parse(job *j, int argc, char **argv) {
         return cli_fail(&cli_run, CLI_USAGE,
                         "there is no command to run: joulemeter run -- python train.py");
     j->argv = argv + 1;
-    if (s->log && s->no_log)
-        return cli_fail(&cli_run, CLI_USAGE, "choose one of --log and --no-log");
     code = injecting_check(&s->injecting, &cli_run);
     if (code == PARSE_DONE) code = footprint_open(&j->footprint, &cli_run);
     if (code == CLI_OK) code = check_outputs(s);
-    return code == PARSE_DONE ? check_logbook(j) : code;
+    return code == PARSE_DONE ? logging_check(&s->logging, &j->footprint, &cli_run) : code;
 }
 
 static int run(int argc, char **argv) {

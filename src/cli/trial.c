@@ -176,6 +176,14 @@ static int measure(experiment *e, const jm_recording *recording, const ongoing *
     return CLI_OK;
 }
 
+/* The others go on without it. */
+static void keep(experiment *e, const jm_recording *recording) {
+    if (!logging_on(&e->set.logging, &e->footprint)) return;
+    int code = logging_write(&e->set.logging, &e->footprint, e->command, recording, NULL);
+    e->logged += code == CLI_OK;
+    e->not_logged += code != CLI_OK;
+}
+
 static void look_behind(experiment *e) {
     char names[sizeof e->left_names];
     unsigned left = child_left_behind(names, sizeof names);
@@ -200,6 +208,7 @@ int trial_run(experiment *e, const group *g, const char *file, bool last, trial 
     if (jm_session_close(o.session, &recording, &error) != JM_OK && code == CLI_OK)
         code = cli_fail(e->command, CLI_RUN_FAILED, "%s", error.message);
     if (code == CLI_OK && t != NULL) code = measure(e, recording, &o, t);
+    if (code == CLI_OK && t != NULL) keep(e, recording);
     jm_recording_free(recording);
     look_behind(e);
     if (code == CLI_OK) e->done++;

@@ -91,7 +91,8 @@ static void tally_energy(const tally *sum, jmi_views *views, jm_energy *out) {
                        .provenance = sum->provenance,
                        .flags = sum->flags};
     out->measured = sum->duration_s > 0 ? sum->measured_s / sum->duration_s : 1;
-    out->u_systematic_j = jmi_views_systematic(views, out->energy_j, out->duration_s);
+    out->u_systematic_j =
+        jmi_systematic(views->gain_u, views->offset_u_w, out->energy_j, out->duration_s);
     /* windows that keep step with the sensor hide the same each time */
     bool alike = (sum->flags & JM_ENERGY_LOCKED) != 0;
     if (sum->bounded > 0 && (sum->windows < ENOUGH || alike)) {

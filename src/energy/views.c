@@ -188,8 +188,8 @@ jmi_estimate jmi_views_estimate(jmi_views *v, const jm_window *window) {
     return estimate;
 }
 
-double jmi_views_systematic(const jmi_views *v, double energy_j, double duration_s) {
-    return hypot(v->gain_u * energy_j, v->offset_u_w * duration_s);
+double jmi_systematic(double gain_u, double offset_u_w, double energy_j, double duration_s) {
+    return hypot(gain_u * energy_j, offset_u_w * duration_s);
 }
 
 void jmi_views_window(jmi_views *v, const jm_window *window, jm_energy *out) {
@@ -212,7 +212,7 @@ void jmi_views_window(jmi_views *v, const jm_window *window, jm_energy *out) {
     out->measured = estimate.measured;
     out->flags = estimate.flags;
     out->provenance = estimate.provenance | (estimate.bound_only ? JM_BOUND_ONLY : 0u);
-    out->u_systematic_j = jmi_views_systematic(v, out->energy_j, out->duration_s);
+    out->u_systematic_j = jmi_systematic(v->gain_u, v->offset_u_w, out->energy_j, out->duration_s);
     jmi_energy_finish(out, 2 * v->gain_u);
 }
 

@@ -41,8 +41,8 @@ void jmi_views_close(jmi_views *v);
 
 /* The random part of a window, from all views. */
 jmi_estimate jmi_views_estimate(jmi_views *v, const jm_window *window);
-/* Systematic uncertainty of an energy measured over a time. */
-double jmi_views_systematic(const jmi_views *v, double energy_j, double duration_s);
+/* Systematic uncertainty of an energy measured over a time, by sensors of such gain and offset. */
+double jmi_systematic(double gain_u, double offset_u_w, double energy_j, double duration_s);
 /* A window as the public interface gives it. */
 void jmi_views_window(jmi_views *v, const jm_window *window, jm_energy *out);
 

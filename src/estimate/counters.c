@@ -24,6 +24,8 @@ static const jmi_metric metrics[] = {
     RAW("sm__cycles_elapsed.avg.per_second", CLOCK, FREQUENCY),
     RAW("device__attribute_multiprocessor_count", SMS, COUNT),
     RAW("launch__sm_count", SMS, COUNT),
+    RAW("device__attribute_compute_capability_major", CC_MAJOR, COUNT),
+    RAW("device__attribute_compute_capability_minor", CC_MINOR, COUNT),
     RAW("sm__cycles_elapsed.sum", CYCLES_SUM, COUNT),
     RAW("sm__cycles_elapsed.avg", CYCLES, COUNT),
     RAW("sm__cycles_elapsed.max", CYCLES, COUNT),

@@ -11,6 +11,8 @@ typedef enum jmi_counter {
     JMI_COUNTER_DURATION,
     JMI_COUNTER_CLOCK,
     JMI_COUNTER_SMS,
+    JMI_COUNTER_CC_MAJOR, /* compute capability */
+    JMI_COUNTER_CC_MINOR,
     JMI_COUNTER_CYCLES,     /* of one SM */
     JMI_COUNTER_CYCLES_SUM, /* of all SMs */
     JMI_COUNTER_ACTIVE,     /* cycles with work, of one SM */

@@ -14,7 +14,7 @@ typedef struct jmi_kernel_estimate {
     double scale;                       /* of the model's watts */
     jmi_guess guess[JM_POWER_KINDS];
     uint32_t flags;
-    char *outside;
+    char *outside, *impossible, *missing;
 } jmi_kernel_estimate;
 
 struct jm_estimate {
@@ -23,7 +23,10 @@ struct jm_estimate {
     jm_board trained_on;
     uint32_t count;
     jmi_kernel_estimate *kernels;
-    char *outside; /* of any kernel */
+    char *outside, *impossible, *missing; /* of any kernel */
 };
+
+/* Of the kernels that count, s; NaN: none tells. */
+double jmi_estimate_duration(const jm_estimate *estimate);
 
 #endif

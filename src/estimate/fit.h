@@ -8,15 +8,18 @@
 typedef struct jmi_training {
     size_t count;
     uint32_t program_count;
-    char *board; /* "" if the data does not tell */
+    char *board;    /* "" if the data does not tell */
+    uint64_t *line; /* of each row */
     uint32_t *program;
-    char **program_name; /* of each row */
+    char **program_name;
     char **kernel_name;
     double (*activity)[JM_ACTIVITY_COUNT]; /* NaN: not told */
     double (*power_w)[JM_POWER_KINDS];     /* NaN likewise */
 } jmi_training;
 
 int jmi_training_read(jmi_training *rows, const char *path, jm_error *error);
+/* Takes out the rows that lack an activity. */
+void jmi_training_drop(jmi_training *rows, jm_activity activity);
 void jmi_training_free(jmi_training *rows);
 
 /* How an activity enters: before any data is seen. */

@@ -23,7 +23,7 @@ static bool same(const jmi_kernel *k, const jmi_launch *l) {
 
 static void place(jmi_kernels *kernels, uint32_t index) {
     const jmi_kernel *k = &kernels->all[index];
-    jmi_launch l = {k->process, k->device, k->board, k->kernel, k->pid, {0}};
+    jmi_launch l = {k->process, k->device, k->board, k->kernel, k->pid, 0, {0}};
     size_t at = hash_of(&l) & (kernels->slot_count - 1);
     while (kernels->slots[at] != 0) at = (at + 1) & (kernels->slot_count - 1);
     kernels->slots[at] = index + 1;
@@ -77,10 +77,11 @@ bool jmi_kernels_add(jmi_kernels *kernels, const jmi_launch *launch) {
     k->launches++;
     k->approximate |= approximate;
     if (launch->board[0] != '\0') k->board = launch->board;
-    if (isnan(duration))
-        k->untimed = true;
-    else
-        k->duration_s += duration;
+    if (launch->compute_capability != 0) k->compute_capability = launch->compute_capability;
+    if (launch->value[JMI_COUNTER_SMS] > 0 && launch->value[JMI_COUNTER_SMS] < 1e6)
+        k->sms = (uint32_t)launch->value[JMI_COUNTER_SMS];
+    k->untimed += isnan(duration);
+    if (!isnan(duration)) k->duration_s += duration;
     for (size_t i = 0; i < JMI_MEASURES; i++) {
         if (isnan(measure[i])) continue;
         k->sum[i] += weight * measure[i];

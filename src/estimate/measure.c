@@ -75,12 +75,15 @@ static double l2(const jmi_launch *l, bool *stands_for) {
     return either(share, of(l, JMI_COUNTER_L2_SHARE));
 }
 
-static double dram(const jmi_launch *l) {
-    double bytes = both(of(l, JMI_COUNTER_DRAM_READ), of(l, JMI_COUNTER_DRAM_WRITE));
+static double dram_bytes(const jmi_launch *l) {
     double sectors =
         both(of(l, JMI_COUNTER_DRAM_READ_SECTORS), of(l, JMI_COUNTER_DRAM_WRITE_SECTORS));
-    return either(per(either(bytes, SECTOR_BYTES * sectors), jmi_launch_duration(l)),
-                  of(l, JMI_COUNTER_DRAM_RATE));
+    return either(both(of(l, JMI_COUNTER_DRAM_READ), of(l, JMI_COUNTER_DRAM_WRITE)),
+                  SECTOR_BYTES * sectors);
+}
+
+static double dram(const jmi_launch *l) {
+    return either(per(dram_bytes(l), jmi_launch_duration(l)), of(l, JMI_COUNTER_DRAM_RATE));
 }
 
 static double clock_rate(const jmi_launch *l) {
@@ -117,6 +120,7 @@ void jmi_launch_measure(const jmi_launch *l, double measure[JMI_MEASURES], uint3
     measure[JMI_MEASURE_DRAM_SHARE] = of(l, JMI_COUNTER_DRAM_SHARE);
     *approximate = (uint32_t)stands[0] << JM_ACTIVITY_PIPES |
                    (uint32_t)stands[1] << JM_ACTIVITY_L1 | (uint32_t)stands[2] << JM_ACTIVITY_L2;
+    if (isnan(seconds) && !isnan(dram_bytes(l))) *approximate |= JMI_BYTES_WITHOUT_TIME;
     for (size_t i = 0; i < JMI_MEASURES; i++)
         if (!isfinite(measure[i])) measure[i] = NAN;
 }

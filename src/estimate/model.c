@@ -102,6 +102,7 @@ void jm_power_model_free(jm_power_model *model) {
     free(model->board);
     free(model->source);
     free(model->made);
+    free(model->left_out);
     jmi_training_free(&model->rows);
     for (int kind = 0; kind < JM_POWER_KINDS; kind++) free(model->folds[kind]);
     free(model);
@@ -109,7 +110,8 @@ void jm_power_model_free(jm_power_model *model) {
 
 int jm_power_model_get(const jm_power_model *model, jm_power_model_info *info) {
     if (model == NULL || info == NULL) return JM_INVALID;
-    jm_power_model_info ours = {sizeof ours, model->board, model->source, model->made};
+    jm_power_model_info ours = {sizeof ours, model->board, model->source, model->made,
+                                model->left_out != NULL ? model->left_out : ""};
     return jmi_give_struct(info, &ours, sizeof ours);
 }
 

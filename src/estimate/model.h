@@ -13,6 +13,7 @@ typedef struct jmi_power_fit {
 
 struct jm_power_model {
     char *board, *source, *made;
+    char *left_out; /* of the data it was trained on; NULL: nothing */
     bool knows[JM_ACTIVITY_COUNT];
     double low[JM_ACTIVITY_COUNT], high[JM_ACTIVITY_COUNT],
         mean[JM_ACTIVITY_COUNT]; /* in training */
@@ -24,6 +25,10 @@ struct jm_power_model {
 
 /* Names of Nsight Compute's metrics that tell an activity, joined by commas. */
 const char *jmi_activity_metrics(jm_activity activity);
+
+/* The share of programs that an interval holds whatever the distribution of errors is, if as many
+ * programs were left out: 0.95, or all but one of one more than there are. */
+double jmi_sure_share(size_t programs);
 
 /* Fits a kind of power and judges it; the model has its board, its rows and what it knows. */
 int jmi_train_kind(jm_power_model *model, jm_power_kind kind, const jm_board *board,

@@ -148,6 +148,7 @@ static int take_fit(reader *r, json_t *o, jmi_power_fit *fit) {
     fit->penalty = json_is_string(penalty) ? HUGE_VAL : json_number_value(penalty);
     int status = take_errors(r, json_object_get(o, "validation"), &fit->errors);
     fit->errors.half_width_pct = 100 * fit->half_width;
+    fit->errors.sure_pct = 100 * jmi_sure_share(fit->errors.programs);
     return status;
 }
 

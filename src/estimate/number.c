@@ -21,8 +21,8 @@ static bool digit(char c) {
 }
 
 static bool is_missing(const char *text, size_t length) {
-    static const char *const words[] = {"",     "n/a",   "N/A",     "nan", "NaN",
-                                        "-nan", "(nan)", "no data", "-"};
+    static const char *const words[] = {"",      "n/a",     "N/A", "nan",     "NaN",    "-nan",
+                                        "(nan)", "no data", "-",   "(!) n/a", "(!) nan"};
     for (size_t i = 0; i < JMI_COUNT(words); i++)
         if (strlen(words[i]) == length && memcmp(words[i], text, length) == 0) return true;
     return false;

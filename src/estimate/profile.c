@@ -9,6 +9,7 @@
 
 enum {
     SNIFF = 1 << 20,    /* so much is looked at before numbers are read */
+    SPAN = 1 << 20,     /* of a record of several lines */
     LONGEST = 32 << 20, /* of one record */
     PIECE = 1 << 20
 };
@@ -60,7 +61,8 @@ static void hear(jm_profile *p, const char *text, size_t length) {
 
 static bool starts_row(const jm_profile *p, const char *text, size_t length) {
     if (p->of_role[JMI_ROLE_ID] != 1) return true;
-    if (length > 0 && text[0] == ',') return true;
+    if (length > 0 && text[0] == (p->record.separator != 0 ? p->record.separator : ','))
+        return true;
     if (length > 0 && text[0] == '"') {
         text++;
         length--;
@@ -71,7 +73,8 @@ static bool starts_row(const jm_profile *p, const char *text, size_t length) {
 }
 
 static bool starts_header(const char *text, size_t length) {
-    return (length > 4 && (strncmp(text, "\"ID\"", 4) == 0 || strncmp(text, "ID,", 3) == 0)) ||
+    return (length > 4 && (strncmp(text, "\"ID\"", 4) == 0 ||
+                           (strncmp(text, "ID", 2) == 0 && strchr(",;\t", text[2]) != NULL))) ||
            holds(text, length, "Metric Name");
 }
 
@@ -96,14 +99,70 @@ static bool may_be_header(const jm_profile *p) {
     return p->width == 0 || p->of_role[JMI_ROLE_ID] != 1 || p->record.fields[0].length == 2;
 }
 
-static int use_record(jm_profile *p, jm_error *error) {
-    if (may_be_header(p) && jmi_profile_is_header(&p->record)) {
-        int status = jmi_profile_close_launch(p, error);
-        return status == JM_OK ? jmi_profile_header(p, error) : status;
+static void note_line(const jm_profile *p, uint64_t *count, uint64_t *first) {
+    if (p->sniffing) return;
+    if ((*count)++ == 0) *first = p->line;
+}
+
+/* Half of a row's separators, or more: a row that something of the program's was printed into. Else
+ * the program's own line. */
+static void note_odd(jm_profile *p, const char *text, size_t length) {
+    size_t separators = 0;
+    char separator = p->record.separator != '\0' ? p->record.separator : ',';
+    for (size_t i = 0; i < length; i++) separators += text[i] == separator;
+    if (p->width == 0 || 2 * separators < p->width - 1 || separators == 0) {
+        note_line(p, &p->losses.foreign_lines, &p->losses.foreign_line);
+        return;
     }
-    if (p->record.count == p->width) return jmi_profile_row(p, error);
-    p->foreign++;
-    return JM_OK;
+    note_line(p, &p->losses.broken_rows, &p->losses.broken_line);
+    p->file_broken += !p->sniffing;
+}
+
+static int use_header(jm_profile *p, jm_error *error) {
+    int status = jmi_profile_close_launch(p, error);
+    return status == JM_OK ? jmi_profile_header(p, error) : status;
+}
+
+/* As many fields as the header has; a number, or nothing, where the launch's stands. */
+static bool is_row(const jm_profile *p) {
+    if (p->record.unclosed || p->record.count != p->width) return false;
+    if (p->of_role[JMI_ROLE_ID] != 1) return true;
+    const jmi_field *id = &p->record.fields[0];
+    for (size_t i = 0; i < id->length; i++)
+        if (id->text[i] < '0' || id->text[i] > '9') return false;
+    return true;
+}
+
+/* The record at text, or of it the first line alone where it is none of the table: quotes that the
+ * program did not close would take the next rows with them. */
+static int use_or_skip(jm_profile *p, const char *text, size_t length, bool final, size_t *used,
+                       jm_error *error) {
+    bool header = *used > 0 && may_be_header(p) && jmi_profile_is_header(&p->record);
+    bool whole = *used > 0 && (header || is_row(p));
+    size_t line = whole ? *used : line_length(text, length, final);
+    if (*used == 0 && length < SPAN) return JM_OK;
+    *used = line;
+    if (line == 0) return JM_OK;
+    p->line++;
+    int status = JM_OK;
+    if (!whole)
+        note_odd(p, text, line);
+    else
+        status = header ? use_header(p, error) : jmi_profile_row(p, error);
+    p->line += line_ends(text, line) - (text[line - 1] == '\n');
+    return status;
+}
+
+/* Reads a record. A header tells what stands between its fields. */
+static size_t read_record(jm_profile *p, const char *text, size_t length, bool final) {
+    static const char separators[] = ",;\t";
+    if (p->width > 0) return jmi_record_read(&p->record, text, length, final);
+    for (const char *s = separators;; s++) {
+        p->record.separator = *s;
+        size_t used = jmi_record_read(&p->record, text, length, final);
+        if (s[1] == '\0' || used == 0 || p->record.failed || jmi_profile_is_header(&p->record))
+            return used;
+    }
 }
 
 /* A record or a line at text. *used: its bytes, 0: it goes on beyond. */
@@ -116,22 +175,18 @@ static int step(jm_profile *p, const char *text, size_t length, bool final, size
         if (line == 0) return JM_OK;
         if (own || !starts_header(text, line)) {
             p->line++;
-            p->foreign += !own && line > 1;
+            if (!own && line > 1) note_odd(p, text, line);
             hear(p, text, line);
             return JM_OK;
         }
     }
-    *used = jmi_record_read(&p->record, text, length, final);
+    *used = read_record(p, text, length, final);
     if (p->record.failed) {
         p->record.failed = false;
         return jmi_fail(error, JM_FORMAT, "line %llu: too many columns",
                         (unsigned long long)p->line + 1);
     }
-    if (*used == 0) return JM_OK;
-    p->line++;
-    int status = use_record(p, error);
-    p->line += line_ends(text, *used) - (*used > 0 && text[*used - 1] == '\n');
-    return status;
+    return use_or_skip(p, text, length, final, used, error);
 }
 
 /* All that is complete in the text. */
@@ -158,7 +213,7 @@ static int decide_locale(jm_profile *p, jm_error *error) {
     p->sniffing = p->open = false;
     p->started = true;
     p->width = 0;
-    p->line = p->foreign = 0;
+    p->line = 0;
     return status;
 }
 
@@ -181,9 +236,7 @@ static int consume(jm_profile *p, bool final, jm_error *error) {
     return status;
 }
 
-int jm_profile_feed(jm_profile *p, const char *bytes, size_t length, jm_error *error) {
-    if (p == NULL || (bytes == NULL && length > 0))
-        return jmi_fail(error, JM_INVALID, "there is no profile to read into");
+static int feed_utf8(jm_profile *p, const char *bytes, size_t length, jm_error *error) {
     while (length > 0) {
         size_t take = length < PIECE ? length : PIECE;
         if (!jmi_reserve(&p->buffer, &p->capacity, p->length + take, 1))
@@ -198,9 +251,59 @@ int jm_profile_feed(jm_profile *p, const char *bytes, size_t length, jm_error *e
     return JM_OK;
 }
 
+static int feed_utf16(jm_profile *p, const char *bytes, size_t length, jm_error *error) {
+    char text[16384 + 4];
+    int status = JM_OK;
+    while (status == JM_OK && length > 0) {
+        size_t take = length < sizeof text / 2 - 2 ? length : sizeof text / 2 - 2;
+        status = feed_utf8(p, text, jmi_utf16_read(&p->utf16, bytes, take, text), error);
+        bytes += take;
+        length -= take;
+    }
+    return status;
+}
+
+static int feed_known(jm_profile *p, const char *bytes, size_t length, jm_error *error) {
+    return p->encoding == JMI_UTF16 ? feed_utf16(p, bytes, length, error)
+                                    : feed_utf8(p, bytes, length, error);
+}
+
+/* The first two bytes tell: a byte order mark, or a NUL beside a letter. A mark becomes that of
+ * UTF-8, which is skipped. */
+static void decide_encoding(jm_profile *p, unsigned char a, unsigned char b) {
+    bool little = (a == 0xFF && b == 0xFE) || (a != 0 && b == 0);
+    bool big = (a == 0xFE && b == 0xFF) || (a == 0 && b != 0);
+    p->encoding = little || big ? JMI_UTF16 : JMI_UTF8;
+    p->utf16 = (jmi_utf16){.big = big};
+}
+
+int jm_profile_feed(jm_profile *p, const char *bytes, size_t length, jm_error *error) {
+    if (p == NULL || (bytes == NULL && length > 0))
+        return jmi_fail(error, JM_INVALID, "there is no profile to read into");
+    if (length == 0) return JM_OK;
+    if (p->encoding == JMI_ENCODING_UNKNOWN && !p->has_first && length == 1) {
+        p->first = bytes[0];
+        p->has_first = true;
+        return JM_OK;
+    }
+    int status = JM_OK;
+    if (p->encoding == JMI_ENCODING_UNKNOWN)
+        decide_encoding(p, (unsigned char)(p->has_first ? p->first : bytes[0]),
+                        (unsigned char)bytes[p->has_first ? 0 : 1]);
+    if (p->has_first) status = feed_known(p, &p->first, 1, error);
+    p->has_first = false;
+    return status == JM_OK ? feed_known(p, bytes, length, error) : status;
+}
+
 /* ---- the end ---- */
 
 static int nothing(const jm_profile *p, jm_error *error) {
+    if (p->file_broken > 0)
+        return jmi_fail(
+            error, JM_FORMAT,
+            "line %llu: a row has not the %zu fields of the table's header; none of its "
+            "rows can be read",
+            (unsigned long long)p->losses.broken_line, p->width);
     if (p->no_permission)
         return jmi_fail(
             error, JM_PERMISSION,
@@ -214,20 +317,24 @@ static int nothing(const jm_profile *p, jm_error *error) {
     if (p->said[0] != '\0')
         return jmi_fail(error, JM_NO_DATA, "no kernel was profiled; Nsight Compute says: %s",
                         p->said);
-    return jmi_fail(
-        error, JM_FORMAT,
-        "there is no table of Nsight Compute in it: make one with ncu --csv --page raw");
+    return jmi_fail(error, JM_FORMAT,
+                    "there is no table of Nsight Compute in it: make one with ncu --csv --page "
+                    "raw, of a report "
+                    "(.ncu-rep) with ncu --import FILE --csv --page raw");
 }
 
 int jm_profile_end(jm_profile *p, jm_error *error) {
     if (p == NULL) return jmi_fail(error, JM_INVALID, "there is no profile to end");
-    int status = consume(p, true, error);
+    int status = p->has_first ? feed_utf8(p, &p->first, 1, error) : JM_OK;
+    if (status == JM_OK) status = consume(p, true, error);
     if (status == JM_OK) status = jmi_profile_close_launch(p, error);
     if (status == JM_OK && p->file_launches == 0) status = nothing(p, error);
     p->length = p->width = 0;
     p->started = p->saw_header = p->no_permission = p->none_profiled = p->open = false;
     p->said[0] = '\0';
-    p->file_launches = 0;
+    p->file_launches = p->file_broken = 0;
+    p->encoding = JMI_ENCODING_UNKNOWN;
+    p->has_first = false;
     memset(p->votes, 0, sizeof p->votes);
     p->line = 0;
     return status;
@@ -271,7 +378,12 @@ uint32_t jm_profile_kernel_count(const jm_profile *p) {
 }
 
 uint64_t jm_profile_foreign_lines(const jm_profile *p) {
-    return p == NULL ? 0 : p->foreign;
+    return p == NULL ? 0 : p->losses.foreign_lines;
+}
+
+int jm_profile_lost(const jm_profile *p, jm_profile_losses *losses) {
+    if (p == NULL || losses == NULL) return JM_INVALID;
+    return jmi_give_struct(losses, &p->losses, sizeof p->losses);
 }
 
 int jm_profile_get(const jm_profile *p, uint32_t index, jm_profile_kernel *kernel) {
@@ -284,7 +396,11 @@ int jm_profile_get(const jm_profile *p, uint32_t index, jm_profile_kernel *kerne
                               .device = k->board[0] != '\0' ? k->board : k->device,
                               .kernel = k->kernel,
                               .launches = k->launches,
-                              .duration_s = k->untimed ? NAN : k->duration_s};
+                              .duration_s = k->untimed == k->launches ? NAN : k->duration_s,
+                              .untimed = k->untimed,
+                              .gpu = k->device,
+                              .compute_capability = k->compute_capability,
+                              .sms = k->sms};
     return jmi_give_struct(kernel, &ours, sizeof ours);
 }
 

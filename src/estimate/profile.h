@@ -9,6 +9,7 @@
 typedef struct jmi_launch {
     const char *process, *device, *board, *kernel; /* interned; "": not told */
     int64_t pid;                                   /* -1 likewise */
+    uint32_t compute_capability;                   /* 70 for 7.0; 0: not told */
     double value[JMI_COUNTERS];                    /* base units; NaN: not told */
 } jmi_launch;
 
@@ -17,6 +18,9 @@ enum {
     JMI_MEASURE_DRAM_SHARE = JM_ACTIVITY_COUNT, /* where bytes are not told; DRAM is bytes/s */
     JMI_MEASURES
 };
+
+/* Set in *approximate where bytes of memory are told, but no time that they took. */
+#define JMI_BYTES_WITHOUT_TIME (1u << 31)
 
 /* What a launch says of each activity: shares; CLOCK in Hz; DRAM, NVLINK and PCIE in bytes/s. NaN:
  * nothing. Bits of *approximate: what only stands for it. */
@@ -31,8 +35,9 @@ typedef struct jmi_kernel {
     const char *process, *device, *board, *kernel;
     int64_t pid;
     uint64_t launches;
-    double duration_s; /* of those that told it */
-    bool untimed;      /* some did not */
+    double duration_s;                /* of those that told it */
+    uint64_t untimed;                 /* launches that did not */
+    uint32_t compute_capability, sms; /* 0: not told */
     uint32_t approximate;
     double sum[JMI_MEASURES];    /* by time */
     double weight[JMI_MEASURES]; /* of launches that told it */
@@ -63,7 +68,9 @@ typedef struct jmi_field {
 typedef struct jmi_record {
     jmi_field *fields;
     size_t count, capacity;
-    bool failed; /* out of memory, or more fields than a table has */
+    char separator; /* 0: a comma */
+    bool failed;    /* out of memory, or more fields than a table has */
+    bool unclosed;  /* the text ended within quotes */
 } jmi_record;
 size_t jmi_record_read(jmi_record *record, const char *text, size_t length, bool final);
 
@@ -74,6 +81,7 @@ typedef enum jmi_role {
     JMI_ROLE_PROCESS,
     JMI_ROLE_KERNEL,
     JMI_ROLE_DEVICE,
+    JMI_ROLE_CC,
     JMI_ROLE_SECTION,
     JMI_ROLE_NAME,
     JMI_ROLE_UNIT,
@@ -89,12 +97,28 @@ typedef struct jmi_column {
     double factor;
 } jmi_column;
 
+/* UTF-16, as ">" of PowerShell writes it, piece by piece. */
+typedef struct jmi_utf16 {
+    bool big;           /* the higher byte comes first */
+    bool half;          /* one byte of a unit is there: */
+    unsigned char byte; /* this */
+    uint16_t high;      /* the first unit of a pair; 0: none */
+} jmi_utf16;
+/* Into UTF-8, of which `out` takes 2 bytes for each, and 4 more. Returns its length. */
+size_t jmi_utf16_read(jmi_utf16 *state, const char *bytes, size_t length, char *out);
+
+typedef enum jmi_encoding { JMI_ENCODING_UNKNOWN, JMI_UTF8, JMI_UTF16 } jmi_encoding;
+
 struct jm_profile {
     jmi_intern *texts;
     jmi_kernels kernels;
     /* text that is not a whole record yet */
     char *buffer;
     size_t length, capacity;
+    jmi_encoding encoding;
+    jmi_utf16 utf16;
+    char first; /* byte of the file, while that is all there is of it */
+    bool has_first;
     bool started; /* the locale is decided */
     /* the table */
     jmi_record record;
@@ -116,7 +140,8 @@ struct jm_profile {
     char *scratch;
     size_t scratch_capacity;
     /* what was seen on the way */
-    uint64_t line, foreign, launches, file_launches;
+    uint64_t line, launches, file_launches, file_broken;
+    jm_profile_losses losses;
     bool saw_header, no_permission, none_profiled;
     char said[256]; /* its first error */
 };

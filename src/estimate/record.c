@@ -29,19 +29,21 @@ static const char *closing(const char *at, const char *end, bool *escaped) {
     }
 }
 
-/* A field at `at`; returns what follows it (a comma, a line end, the end), NULL: it goes on. */
-static const char *read_field(jmi_record *record, const char *at, const char *end, bool final) {
+/* A field at `at`; returns what follows it (a separator, a line end, the end), NULL: it goes on. */
+static const char *read_field(jmi_record *record, const char *at, const char *end, char separator,
+                              bool final) {
     bool escaped = false;
     const char *from = at, *to;
     if (at < end && *at == '"') {
         from = at + 1;
         to = closing(from, end, &escaped);
         if (to == NULL && !final) return NULL;
+        record->unclosed = to == NULL;
         if (to == NULL) to = end;
         at = to == end ? end : to + 1;
-        while (at < end && *at != ',' && *at != '\n') at++; /* "a" b, is a */
+        while (at < end && *at != separator && *at != '\n') at++; /* "a" b, is a */
     } else {
-        while (at < end && *at != ',' && *at != '\n') at++;
+        while (at < end && *at != separator && *at != '\n') at++;
         to = at;
         if (to > from && to[-1] == '\r' && (at == end || *at == '\n')) to--;
     }
@@ -51,9 +53,11 @@ static const char *read_field(jmi_record *record, const char *at, const char *en
 
 size_t jmi_record_read(jmi_record *record, const char *text, size_t length, bool final) {
     const char *at = text, *end = text + length;
+    char separator = record->separator != '\0' ? record->separator : ',';
     record->count = 0;
+    record->unclosed = false;
     for (;;) {
-        at = read_field(record, at, end, final);
+        at = read_field(record, at, end, separator, final);
         if (at == NULL) return 0;
         if (at == end) return length;
         if (*at++ == '\n') return (size_t)(at - text);

@@ -49,6 +49,7 @@ static jmi_role role_of(const jmi_field *field) {
                  {"Kernel Name", JMI_ROLE_KERNEL},
                  {"Device", JMI_ROLE_DEVICE},
                  {"Device Name", JMI_ROLE_DEVICE},
+                 {"CC", JMI_ROLE_CC},
                  {"Section Name", JMI_ROLE_SECTION},
                  {"Metric Name", JMI_ROLE_NAME},
                  {"Metric Unit", JMI_ROLE_UNIT},
@@ -147,6 +148,19 @@ static bool keep_text(jm_profile *p, jmi_role role, const char **kept) {
     return text != NULL;
 }
 
+/* "7.0" as 70; 0: it is not told. */
+static uint32_t capability(const jmi_field *field) {
+    uint32_t major = 0;
+    size_t at = 0;
+    if (field == NULL) return 0;
+    for (; at < field->length && field->text[at] >= '0' && field->text[at] <= '9' && at < 3; at++)
+        major = 10 * major + (uint32_t)(field->text[at] - '0');
+    if (at == 0 || at + 2 != field->length || (field->text[at] != '.' && field->text[at] != ','))
+        return 0;
+    char minor = field->text[at + 1];
+    return minor >= '0' && minor <= '9' ? 10 * major + (uint32_t)(minor - '0') : 0;
+}
+
 static int open_launch(jm_profile *p, jm_error *error) {
     const jmi_field *pid = field_of(p, JMI_ROLE_PID);
     double number;
@@ -157,6 +171,7 @@ static int open_launch(jm_profile *p, jm_error *error) {
         number >= 0 && number < 1e15)
         p->launch.pid = (int64_t)number;
     p->launch.board = "";
+    p->launch.compute_capability = capability(field_of(p, JMI_ROLE_CC));
     p->open = true;
     if (keep_text(p, JMI_ROLE_PROCESS, &p->launch.process) &&
         keep_text(p, JMI_ROLE_KERNEL, &p->launch.kernel) &&
@@ -169,6 +184,10 @@ int jmi_profile_close_launch(jm_profile *p, jm_error *error) {
     if (!p->open) return JM_OK;
     p->open = false;
     if (p->sniffing) return JM_OK;
+    double major = p->launch.value[JMI_COUNTER_CC_MAJOR];
+    double minor = p->launch.value[JMI_COUNTER_CC_MINOR];
+    if (p->launch.compute_capability == 0 && major < 100 && minor < 10)
+        p->launch.compute_capability = (uint32_t)(10 * major + minor);
     p->launches++;
     p->file_launches++;
     if (jmi_kernels_add(&p->kernels, &p->launch)) return JM_OK;
@@ -176,8 +195,17 @@ int jmi_profile_close_launch(jm_profile *p, jm_error *error) {
                     (unsigned long long)p->line);
 }
 
-static int take_value(jm_profile *p, jmi_counter counter, double factor, const jmi_field *value,
+static int no_counter(const jm_profile *p, const char *name, size_t length, const jmi_field *value,
                       jm_error *error) {
+    return jmi_fail(error, JM_FORMAT,
+                    "line %llu: '%.*s' is no number that a counter can have: %.*s of the kernel "
+                    "%.100s",
+                    (unsigned long long)p->line, (int)(value->length < 60 ? value->length : 60),
+                    value->text, (int)(length < 100 ? length : 100), name, p->launch.kernel);
+}
+
+static int take_value(jm_profile *p, jmi_counter counter, double factor, const char *name,
+                      size_t name_length, const jmi_field *value, jm_error *error) {
     double number = NAN;
     if (counter == JMI_COUNTER_BOARD) {
         p->launch.board = keep(p, value);
@@ -192,9 +220,7 @@ static int take_value(jm_profile *p, jmi_counter counter, double factor, const j
     jmi_number read = jmi_number_read(value->text, value->length, p->decimal, &number);
     if (read == JMI_NUMBER_MISSING) return JM_OK;
     if (read == JMI_NUMBER_WRONG || number < 0)
-        return jmi_fail(error, JM_FORMAT, "line %llu: '%.*s' is no number that a counter can have",
-                        (unsigned long long)p->line, (int)(value->length < 60 ? value->length : 60),
-                        value->text);
+        return no_counter(p, name, name_length, value, error);
     if (isnan(p->launch.value[counter])) p->launch.value[counter] = number * factor;
     return JM_OK;
 }
@@ -204,8 +230,8 @@ static int wide_row(jm_profile *p, jm_error *error) {
     for (size_t i = 0; status == JM_OK && i < p->column_count; i++) {
         const jmi_column *column = &p->columns[i];
         if (column->counter == JMI_COUNTER_NONE) continue;
-        status =
-            take_value(p, column->counter, column->factor, &p->record.fields[column->index], error);
+        status = take_value(p, column->counter, column->factor, column->name, strlen(column->name),
+                            &p->record.fields[column->index], error);
     }
     return status == JM_OK ? jmi_profile_close_launch(p, error) : status;
 }
@@ -249,7 +275,7 @@ static int long_row(jm_profile *p, jm_error *error) {
     if (metric->counter != JMI_COUNTER_BOARD &&
         !jmi_unit_factor(unit->text, unit->length, metric->dimension, &factor))
         return wrong_unit(p, name->text, name->length, unit, error);
-    return take_value(p, metric->counter, factor, value, error);
+    return take_value(p, metric->counter, factor, name->text, name->length, value, error);
 }
 
 int jmi_profile_row(jm_profile *p, jm_error *error) {

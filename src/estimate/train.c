@@ -8,21 +8,55 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEWEST_ROWS = 8, FEWEST_PROGRAMS = 3, SURE = 19 /* rows that a 95 % interval needs */ };
+enum { FEWEST_ROWS = 8, FEWEST_PROGRAMS = 3 };
 
 static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return x < y ? -1 : x > y;
 }
 
-/* The half width that holds 95 % of what is exchangeable with the left-out residuals: the
- * ceil(0.95 (n + 1))-th of n (split conformal prediction; Lei et al., JASA 2018). With fewer than
- * 19 there is none: then half as much again as the largest. */
-static double conformal(double *residual, size_t n) {
-    qsort(residual, n, sizeof *residual, by_value);
+double jmi_sure_share(size_t programs) {
+    return fmin(0.95, (double)programs / (double)(programs + 1));
+}
+
+/* How many standard deviations on either side hold a share of a normal distribution. */
+static double normal_width(double share) {
+    double low = 0, high = 10;
+    for (int i = 0; i < 60; i++) {
+        double middle = (low + high) / 2;
+        if (erf(middle / sqrt(2)) < share)
+            low = middle;
+        else
+            high = middle;
+    }
+    return high;
+}
+
+/* The half width that is to hold all rows of 95 % of programs. A program's worst left-out row
+ * stands for it: rows of one program err alike, so that programs are exchangeable, and rows are
+ * not. It is the ceil(0.95 (n + 1))-th of n (conformal prediction by groups; Lei et al., JASA
+ * 2018). Fewer than 19 programs have no such figure: their largest holds n of n + 1, and is widened
+ * from there to 95 % as the tail of a normal distribution goes on. */
+static double conformal(double *worst, size_t n) {
+    qsort(worst, n, sizeof *worst, by_value);
     size_t rank = (size_t)ceil(0.95 * (double)(n + 1) - 1e-9);
     if (n == 0) return HUGE_VAL;
-    return n < SURE || rank > n ? 1.5 * residual[n - 1] : residual[rank - 1];
+    if (rank <= n) return worst[rank - 1];
+    return worst[n - 1] * normal_width(0.95) / normal_width(jmi_sure_share(n));
+}
+
+/* Its worst residual for each program that has any (the rest have -1); then the width. */
+static double width_of(double *worst, size_t programs) {
+    size_t n = 0;
+    for (size_t g = 0; g < programs; g++)
+        if (worst[g] >= 0) worst[n++] = worst[g];
+    return conformal(worst, n);
+}
+
+static double *no_residuals(size_t programs) {
+    double *worst = jmi_alloc(programs, sizeof *worst);
+    for (size_t g = 0; worst != NULL && g < programs; g++) worst[g] = -1;
+    return worst;
 }
 
 static bool row_used(const jmi_problem *p, size_t r) {
@@ -34,22 +68,27 @@ static double residual_of(double measured, double estimated) {
     return estimated > 0 ? fabs(measured - estimated) / estimated : HUGE_VAL;
 }
 
+static void note_residual(double *worst, uint32_t program, double residual) {
+    worst[program] = fmax(worst[program], residual);
+}
+
 /* Chooses the penalty for the problem's rows, fits, and takes the width of the interval. */
 static bool learn(const jmi_problem *p, jmi_power_fit *fit) {
-    size_t rows = p->rows->count, n = 0;
-    double *left_out = jmi_alloc(rows, sizeof *left_out);
-    double *residual = jmi_alloc(rows, sizeof *residual);
-    bool ok = left_out != NULL && residual != NULL;
+    const jmi_training *rows = p->rows;
+    double *left_out = jmi_alloc(rows->count, sizeof *left_out);
+    double *worst = no_residuals(rows->program_count);
+    bool ok = left_out != NULL && worst != NULL;
     if (ok) {
         fit->penalty = jmi_penalty(jmi_choose(p, left_out));
         jmi_fit(p, fit->penalty, fit->watts);
-        for (size_t r = 0; r < rows; r++)
+        for (size_t r = 0; r < rows->count; r++)
             if (row_used(p, r))
-                residual[n++] = residual_of(p->rows->power_w[r][p->kind], left_out[r]);
-        fit->half_width = conformal(residual, n);
+                note_residual(worst, rows->program[r],
+                              residual_of(rows->power_w[r][p->kind], left_out[r]));
+        fit->half_width = width_of(worst, rows->program_count);
     }
     free(left_out);
-    free(residual);
+    free(worst);
     return ok;
 }
 
@@ -65,8 +104,7 @@ static double mean_power(const jmi_problem *p) {
 
 typedef struct tally {
     double model, mean, plain, covered, count;
-    double *residual;
-    size_t residuals;
+    double *worst; /* of each program; NULL: not kept */
 } tally;
 
 /* One row that the fits have not seen. */
@@ -80,7 +118,7 @@ static void judge(tally *sum, const jmi_problem *p, size_t r, const jmi_power_fi
     sum->plain += fabs(jmi_fit_predict(plain, x) - y) / y;
     sum->covered += residual <= fit->half_width;
     sum->count++;
-    if (sum->residual != NULL) sum->residual[sum->residuals++] = residual;
+    if (sum->worst != NULL) note_residual(sum->worst, p->rows->program[r], residual);
     if (!by_program) {
         fold->kernel_w = estimate;
         return;
@@ -130,6 +168,7 @@ static void settle(jmi_power_fit *fit, const tally *programs, const tally *kerne
     e->kernel_plain_pct = 100 * kernels->plain / kernels->count;
     e->kernel_covered_pct = 100 * kernels->covered / kernels->count;
     e->half_width_pct = 100 * fit->half_width;
+    e->sure_pct = 100 * jmi_sure_share(e->programs);
 }
 
 static uint32_t programs_of(const jmi_problem *p) {
@@ -154,8 +193,8 @@ int jmi_train_kind(jm_power_model *model, jm_power_kind kind, const jm_board *bo
         p.prior_w[k] = jmi_term_of((jm_activity)k).prior_w(board);
     }
     jm_power_fold *folds = model->folds[kind] = jmi_alloc(rows->count, sizeof *folds);
-    programs.residual = jmi_alloc(rows->count, sizeof *programs.residual);
-    bool ok = folds != NULL && programs.residual != NULL;
+    programs.worst = no_residuals(rows->program_count);
+    bool ok = folds != NULL && programs.worst != NULL;
     for (size_t r = 0; ok && r < rows->count; r++)
         folds[r] = (jm_power_fold){.size = sizeof folds[r],
                                    .program = rows->program_name[r],
@@ -169,16 +208,69 @@ int jmi_train_kind(jm_power_model *model, jm_power_kind kind, const jm_board *bo
          learn(&p, fit);
     if (ok) {
         /* Where a program was left out of the choice of the penalty too, errors are larger. */
-        fit->half_width = fmax(fit->half_width, conformal(programs.residual, programs.residuals));
+        fit->half_width = fmax(fit->half_width, width_of(programs.worst, rows->program_count));
         fit->errors.trained = true;
         fit->errors.programs = programs_of(&p);
         settle(fit, &programs, &kernels);
     }
-    free(programs.residual);
+    free(programs.worst);
     return ok ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory while training");
 }
 
 /* ---- what can be learnt from ---- */
+
+static size_t lacking(const jmi_training *rows, int activity) {
+    size_t count = 0;
+    for (size_t r = 0; r < rows->count; r++) count += isnan(rows->activity[r][activity]);
+    return count;
+}
+
+/* Programs of which some row has the activity. */
+static uint32_t programs_with(const jmi_training *rows, int activity) {
+    uint32_t count = 0;
+    bool *seen = jmi_alloc(rows->program_count, sizeof *seen);
+    for (size_t r = 0; seen != NULL && r < rows->count; r++) {
+        if (isnan(rows->activity[r][activity])) continue;
+        count += !seen[rows->program[r]];
+        seen[rows->program[r]] = true;
+    }
+    free(seen);
+    return count;
+}
+
+static void tell_rows(jmi_text *text, const jmi_training *rows, int activity, size_t count) {
+    enum { NAMED = 5 };
+    size_t named = 0;
+    jmi_text_add(text, "%zu row%s without %s left out: line", count, count == 1 ? "" : "s",
+                 jm_activity_name(activity));
+    for (size_t r = 0; r < rows->count && named < NAMED; r++)
+        if (isnan(rows->activity[r][activity]))
+            jmi_text_add(text, "%s %llu (%.60s, %.60s)", named++ > 0 ? "," : "",
+                         (unsigned long long)rows->line[r], rows->program_name[r],
+                         rows->kernel_name[r]);
+    jmi_text_add(text, "%s\n", count > NAMED ? " ..." : "");
+}
+
+/* An activity that a few rows lack is worth more than those rows, up to a tenth of all; one that
+ * more of them lack is not. Either is told. */
+static int drop_incomplete(jm_power_model *model, jm_error *error) {
+    jmi_training *rows = &model->rows;
+    size_t may_go = rows->count / 10;
+    jmi_text text = {0};
+    for (int a = 1; a < JM_ACTIVITY_COUNT; a++) {
+        size_t count = lacking(rows, a), left = rows->count - count;
+        if (count == 0 || left == 0) continue; /* told by all, or no column of the data */
+        if (count <= may_go && left >= FEWEST_ROWS && programs_with(rows, a) >= FEWEST_PROGRAMS) {
+            tell_rows(&text, rows, a, count);
+            may_go -= count;
+            jmi_training_drop(rows, (jm_activity)a);
+        } else {
+            jmi_text_add(&text, "%s left out: %zu of %zu rows lack it\n", jm_activity_name(a),
+                         count, rows->count);
+        }
+    }
+    return jmi_text_take(&text, &model->left_out, error);
+}
 
 /* Activities that every row tells, and some row has. */
 static void look_at_activities(jm_power_model *model) {
@@ -215,6 +307,8 @@ static int train_all(jm_power_model *model, const jm_board *board, const char *p
                         "%s: %zu rows of %u programs are too few: %d rows of %d programs at least",
                         path, rows_with(rows, JM_POWER_AVERAGE), rows->program_count, FEWEST_ROWS,
                         FEWEST_PROGRAMS);
+    int dropped = drop_incomplete(model, error);
+    if (dropped != JM_OK) return dropped;
     look_at_activities(model);
     for (int kind = 0; kind < JM_POWER_KINDS; kind++) {
         if (rows_with(rows, (jm_power_kind)kind) < FEWEST_ROWS) continue;

@@ -100,14 +100,15 @@ static uint32_t program_index(const jmi_training *rows, const char *name) {
 
 static bool make_room(reader *r) {
     jmi_training *rows = r->rows;
-    size_t capacity[5];
-    for (size_t i = 0; i < 5; i++) capacity[i] = r->capacity;
+    size_t capacity[6];
+    for (size_t i = 0; i < 6; i++) capacity[i] = r->capacity;
     size_t needed = rows->count + 1;
     bool ok = jmi_reserve(&rows->program, &capacity[0], needed, sizeof *rows->program) &&
               jmi_reserve(&rows->program_name, &capacity[1], needed, sizeof *rows->program_name) &&
               jmi_reserve(&rows->kernel_name, &capacity[2], needed, sizeof *rows->kernel_name) &&
               jmi_reserve(&rows->activity, &capacity[3], needed, sizeof *rows->activity) &&
-              jmi_reserve(&rows->power_w, &capacity[4], needed, sizeof *rows->power_w);
+              jmi_reserve(&rows->power_w, &capacity[4], needed, sizeof *rows->power_w) &&
+              jmi_reserve(&rows->line, &capacity[5], needed, sizeof *rows->line);
     if (ok) r->capacity = capacity[0];
     return ok;
 }
@@ -135,6 +136,7 @@ static int read_row(reader *r) {
         free(kernel);
         return jmi_fail(r->error, JM_MEMORY, "out of memory");
     }
+    rows->line[n] = r->line;
     rows->program[n] = program_index(rows, program);
     rows->program_count += rows->program[n] == rows->program_count;
     rows->program_name[n] = program;
@@ -189,12 +191,32 @@ int jmi_training_read(jmi_training *rows, const char *path, jm_error *error) {
     return status;
 }
 
+void jmi_training_drop(jmi_training *rows, jm_activity activity) {
+    size_t kept = 0;
+    for (size_t r = 0; r < rows->count; r++) {
+        if (isnan(rows->activity[r][activity])) {
+            free(rows->program_name[r]);
+            free(rows->kernel_name[r]);
+            continue;
+        }
+        rows->line[kept] = rows->line[r];
+        rows->program[kept] = rows->program[r];
+        rows->program_name[kept] = rows->program_name[r];
+        rows->kernel_name[kept] = rows->kernel_name[r];
+        memmove(rows->activity[kept], rows->activity[r], sizeof *rows->activity);
+        memmove(rows->power_w[kept], rows->power_w[r], sizeof *rows->power_w);
+        kept++;
+    }
+    rows->count = kept; /* programs keep their numbers, one that lost all of its rows too */
+}
+
 void jmi_training_free(jmi_training *rows) {
     for (size_t i = 0; i < rows->count; i++) {
         free(rows->program_name[i]);
         free(rows->kernel_name[i]);
     }
     free(rows->board);
+    free(rows->line);
     free(rows->program);
     free(rows->program_name);
     free(rows->kernel_name);

@@ -1,6 +1,7 @@
 #include "figure/page.h"
 
 #include "energy/views.h"
+#include "report/carbon.h"
 #include "report/json.h"
 
 #include <stdlib.h>
@@ -46,10 +47,22 @@ static json_t *palette(void) {
     return list;
 }
 
+static void add_fact(const char *name, const char *text, void *list) {
+    json_array_append_new(list, pair_of(json_string(name), jmi_html_text(text, MOST_FACT)));
+}
+
+/* What the energy comes to, first. */
+static int add_footprint(json_t *list, const jmi_html_source *source, const jm_grid *grid,
+                         jm_error *error) {
+    jmi_footprint footprint;
+    int status = jmi_footprint_make(&footprint, source->summary, grid, source->energy, error);
+    if (status == JM_OK && footprint.asked) jmi_footprint_facts(&footprint, add_fact, list);
+    return status;
+}
+
 /* Programs may add any number of facts. */
-static json_t *facts(const jmi_html_source *source) {
+static void add_facts(json_t *list, const jmi_html_source *source) {
     const size_t most = (size_t)(share_of_facts * (double)source->max_bytes);
-    json_t *list = json_array();
     const char *key, *value;
     size_t bytes = 0;
     uint32_t i = 0;
@@ -62,7 +75,6 @@ static json_t *facts(const jmi_html_source *source) {
     char text[32];
     snprintf(text, sizeof text, "%u more", count - i);
     if (i < count) json_array_append_new(list, pair_of(json_string("and"), json_string(text)));
-    return list;
 }
 
 static int set_part(json_t *root, const char *key, json_t *part) {
@@ -90,8 +102,10 @@ static int add_parts(json_t *root, jmi_html_source *source, jm_error *error) {
                                : jmi_fail(error, status, "out of memory for a page");
 }
 
-static json_t *head(const jmi_html_source *source, const char *title) {
-    json_t *root = json_object();
+static int add_head(json_t *root, const jmi_html_source *source, const jm_page_options *options,
+                    jm_error *error) {
+    json_t *list = json_array();
+    const char *title = options->title;
     int64_t utc = source->begin_ns + jm_recording_utc_offset_ns(source->recording);
     const char *named = title != NULL                      ? title
                         : source->summary->command != NULL ? source->summary->command
@@ -102,8 +116,10 @@ static json_t *head(const jmi_html_source *source, const char *title) {
     jmi_json_set_number(root, "duration_s", source->duration_s);
     json_object_set_new(root, "palette", palette());
     json_object_set_new(root, "colormap", colormap());
-    json_object_set_new(root, "facts", facts(source));
-    return root;
+    json_object_set_new(root, "facts", list);
+    int status = add_footprint(list, source, options->grid, error);
+    if (status == JM_OK) add_facts(list, source);
+    return status;
 }
 
 /* The summary, with the names of ranges that took most energy: there may be any number of them. */
@@ -143,8 +159,10 @@ static int make_data(const jm_recording *recording, const jm_page_options *optio
     jm_figure_options figure_options = JM_FIGURE_OPTIONS_INIT;
     figure_options.columns = COLUMNS;
     figure_options.energy = energy;
-    *root = head(&source, options->title);
-    status = jm_figures_open(&source.figures, recording, &figure_options, error);
+    *root = json_object();
+    status = add_head(*root, &source, options, error);
+    if (status == JM_OK)
+        status = jm_figures_open(&source.figures, recording, &figure_options, error);
     if (status == JM_OK) status = set_part(*root, "summary", short_summary(&summary, error));
     if (status == JM_OK) status = add_parts(*root, &source, error);
     jm_figures_close(source.figures);

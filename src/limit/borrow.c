@@ -26,6 +26,7 @@ void jmi_borrow_leave(jm_limits *limits) {
     limits->lender = -1;
     limits->kind = JMI_LENDER_NONE;
     limits->lent = false;
+    jmi_lookout_wake(limits);
 }
 
 static int start_guard(jm_limits *limits, jm_error *error) {
@@ -54,9 +55,9 @@ static int advise(const jm_limits *limits, const jm_error *why, jm_error *error)
     if (why->status == JM_NOT_FOUND)
         return jmi_fail(error, JM_PERMISSION,
                         "only root may set limits: use sudo, or let joulemeter-limitd do it "
-                        "(sudo systemctl enable --now joulemeter-limitd.socket; sudo usermod -aG "
-                        "%s $USER)",
-                        group);
+                        "(sudo groupadd --system -f %s; sudo usermod -aG %s $USER; sudo systemctl "
+                        "enable --now joulemeter-limitd.socket)",
+                        group, group);
     if (why->status == JM_PERMISSION)
         return jmi_fail(error, JM_PERMISSION,
                         "only root and the group %s may set limits: sudo usermod -aG %s $USER, and "
@@ -96,23 +97,71 @@ static int finish(int status, const jm_error *why, jm_error *error) {
     return status == JM_OK ? JM_OK : jmi_fail(error, status, "%s", why->message);
 }
 
-int jmi_borrow_ask(jm_limits *limits, const jmi_request *request, jmi_answer *answer,
+/* Of the lender that there is, or else of one that is found. */
+static int ask_any(jm_limits *limits, const jmi_request *request, jmi_answer *answer,
                    jm_error *error) {
     jm_error why = {0};
-    int status = JM_CLOSED;
-    memset(answer, 0, sizeof *answer);
-    if (limits->lender >= 0) status = ask_lender(limits, request, answer, &why);
-    if (status == JM_CLOSED)
-        status = JM_OK;
-    else if (status != JM_PERMISSION)
-        return finish(status, &why, error);
-    if (status == JM_OK) status = start_guard(limits, &why);
+    int status = limits->lender < 0 ? start_guard(limits, &why) : JM_OK;
     if (status == JM_OK) status = ask_lender(limits, request, answer, &why);
     /* What a guard has lent already would end if it were left. */
     if (status != JM_PERMISSION || limits->kind != JMI_LENDER_GUARD || limits->lent)
         return finish(status, &why, error);
     status = reach_daemon(limits, error);
     return status == JM_OK ? ask_lender(limits, request, answer, error) : status;
+}
+
+int jmi_borrow_ask(jm_limits *limits, const jmi_request *request, jmi_answer *answer,
+                   jm_error *error) {
+    bool had = limits->lender >= 0;
+    memset(answer, 0, sizeof *answer);
+    int status = ask_any(limits, request, answer, error);
+    if (!had || status != JM_CLOSED) return status;
+    jmi_borrow_lost(limits, answer->status == JM_CLOSED);
+    status = limits->lost ? jmi_borrow_renew(limits, error) : JM_OK;
+    return status == JM_OK ? ask_any(limits, request, answer, error) : status;
+}
+
+/* ---- where it is gone ---- */
+
+bool jmi_borrow_has_loans(const jm_limits *limits) {
+    for (uint32_t i = 0; i < limits->count; i++)
+        for (int lever = 0; lever < JMI_LEVERS; lever++)
+            if (limits->gpus[i].borrowed[lever]) return true;
+    return false;
+}
+
+void jmi_borrow_lost(jm_limits *limits, bool farewell) {
+    bool daemon = limits->kind == JMI_LENDER_DAEMON;
+    bool had = jmi_borrow_has_loans(limits);
+    jmi_borrow_leave(limits);
+    limits->lost = had && !farewell;
+    if (!had || !farewell) return;
+    for (uint32_t i = 0; i < limits->count; i++)
+        memset(limits->gpus[i].borrowed, 0, sizeof limits->gpus[i].borrowed);
+    jmi_lookout_warn(limits, "%s was asked to end, and has given back what was set",
+                     daemon ? "joulemeter-limitd" : "the guard of the limit");
+}
+
+int jmi_borrow_renew(jm_limits *limits, jm_error *error) {
+    for (uint32_t i = 0; i < limits->count; i++)
+        for (int lever = 0; lever < JMI_LEVERS; lever++) {
+            jmi_limits_gpu *gpu = &limits->gpus[i];
+            if (!gpu->borrowed[lever]) continue;
+            jmi_answer answer;
+            jmi_request request = {.verb = JMI_VERB_SET,
+                                   .lever = (jm_lever)lever,
+                                   .value = (uint32_t)gpu->last[lever]};
+            strcpy(request.key, gpu->key);
+            int status = ask_any(limits, &request, &answer, error);
+            if (status != JM_OK) return status;
+            limits->lent = true;
+        }
+    limits->lost = false;
+    jmi_lookout_warn(limits, "%s was killed; %s has taken its place",
+                     limits->kind == JMI_LENDER_DAEMON ? "joulemeter-limitd"
+                                                       : "the guard of the limit",
+                     "another one");
+    return JM_OK;
 }
 
 /* ---- what to ask for ---- */
@@ -134,9 +183,19 @@ static bool is_meant(const jm_limits *limits, uint32_t index, uint32_t i) {
     return index == JM_LIMITS_ALL || index == i;
 }
 
+/* On success the limits are locked. */
 static int begin(jm_limits *limits, uint32_t index, int lever, const char *call, jm_error *error) {
     int status = check(limits, index, lever, call, error);
-    if (status == JM_OK) jmi_text_free(&limits->notes);
+    if (status != JM_OK) return status;
+    pthread_mutex_lock(&limits->lock);
+    jmi_text_free(&limits->notes);
+    return JM_OK;
+}
+
+static int leave(jm_limits *limits, int status) {
+    if (jmi_borrow_has_loans(limits)) jmi_lookout_start(limits);
+    jmi_lookout_wake(limits);
+    pthread_mutex_unlock(&limits->lock);
     return status;
 }
 
@@ -283,15 +342,12 @@ static struct before remember(jm_limits *limits, uint32_t i, jm_lever lever) {
     return before;
 }
 
-int jm_limits_set(jm_limits *limits, uint32_t index, const jm_limit_target *target, uint32_t flags,
-                  jm_error *error) {
-    if (target == NULL) return jmi_fail(error, JM_INVALID, "jm_limits_set: target is NULL");
-    int status = begin(limits, index, (int)target->lever, "jm_limits_set", error);
-    if (status != JM_OK) return status;
-    if ((flags & ~(uint32_t)JM_LIMIT_KEEP) != 0 || !isfinite(target->value) || !(target->value > 0))
-        return jmi_fail(error, JM_INVALID, "jm_limits_set: %.6g is no limit", target->value);
+/* All that are meant, or none. */
+static int set_all(jm_limits *limits, uint32_t index, const jm_limit_target *target, uint32_t flags,
+                   jm_error *error) {
     struct before *before = jmi_alloc(limits->count, sizeof *before);
     if (before == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
+    int status = JM_OK;
     uint32_t i = 0;
     for (; i < limits->count && status == JM_OK; i++) {
         if (!is_meant(limits, index, i)) continue;
@@ -302,6 +358,16 @@ int jm_limits_set(jm_limits *limits, uint32_t index, const jm_limit_target *targ
         if (is_meant(limits, index, i)) take_back(limits, i, target, flags, &before[i]);
     free(before);
     return status;
+}
+
+int jm_limits_set(jm_limits *limits, uint32_t index, const jm_limit_target *target, uint32_t flags,
+                  jm_error *error) {
+    if (target == NULL) return jmi_fail(error, JM_INVALID, "jm_limits_set: target is NULL");
+    if ((flags & ~(uint32_t)JM_LIMIT_KEEP) != 0 || !isfinite(target->value) || !(target->value > 0))
+        return jmi_fail(error, JM_INVALID, "jm_limits_set: %.6g is no limit", target->value);
+    int status = begin(limits, index, (int)target->lever, "jm_limits_set", error);
+    if (status != JM_OK) return status;
+    return leave(limits, set_all(limits, index, target, flags, error));
 }
 
 /* ---- giving back early, and resetting ---- */
@@ -318,7 +384,7 @@ int jm_limits_restore(jm_limits *limits, uint32_t index, jm_lever lever, jm_erro
         if (worst == JM_OK) worst = status;
         gpu->borrowed[lever] = false; /* the lender goes on trying */
     }
-    return worst;
+    return leave(limits, worst);
 }
 
 static int reset_one(jm_limits *limits, uint32_t i, jm_lever lever, uint32_t flags,
@@ -338,7 +404,14 @@ static int reset_one(jm_limits *limits, uint32_t i, jm_lever lever, uint32_t fla
     if (mended && answer.count > 0)
         jmi_borrow_note(limits, "%s: %s again, as it was before a guard was killed", before.device,
                         jmi_lever_text(lever, answer.value[0], text));
-    if (answer.count > 1 && answer.value[1] > 0)
+    bool others = answer.count > 1 && answer.value[1] > 0;
+    if (others && jmi_process_gone(before.holder_pid))
+        jmi_borrow_note(limits,
+                        "%s: process %d (%s) has ended, and its guard has not given back %.6g %s "
+                        "yet: the driver may hang; look again in a while (joulemeter limit)",
+                        before.device, (int)before.holder_pid, before.holder, before.value,
+                        jm_lever_unit((int)lever));
+    else if (others)
         jmi_borrow_note(limits, "%s: a loan goes on, of process %d (%s): %.6g %s until it ends",
                         before.device, (int)before.holder_pid, before.holder, before.value,
                         jm_lever_unit((int)lever));
@@ -347,16 +420,16 @@ static int reset_one(jm_limits *limits, uint32_t i, jm_lever lever, uint32_t fla
 
 int jm_limits_reset(jm_limits *limits, uint32_t index, jm_lever lever, uint32_t flags,
                     jm_error *error) {
-    int worst = begin(limits, index, (int)lever, "jm_limits_reset", error);
-    if (worst != JM_OK) return worst;
     if ((flags & ~(uint32_t)(JM_LIMIT_DEFAULT | JM_LIMIT_FORCE)) != 0)
         return jmi_fail(error, JM_INVALID, "jm_limits_reset: there are no such flags");
+    int worst = begin(limits, index, (int)lever, "jm_limits_reset", error);
+    if (worst != JM_OK) return worst;
     for (uint32_t i = 0; i < limits->count; i++) {
         if (!is_meant(limits, index, i)) continue;
         int status = reset_one(limits, i, lever, flags, worst == JM_OK ? error : NULL);
         if (worst == JM_OK) worst = status;
     }
-    return worst;
+    return leave(limits, worst);
 }
 
 /* ---- may it be done? ---- */
@@ -401,8 +474,10 @@ int jm_limits_access(jm_limits *limits, uint32_t index, jm_finding *finding) {
     enum { DEVICE, MESSAGE, REMEDY };
     snprintf(limits->finding[DEVICE], sizeof limits->finding[DEVICE], "gpu%u",
              limits->gpus[index].gpu);
+    pthread_mutex_lock(&limits->lock);
     int status = find_access(limits, index, limits->finding[MESSAGE], limits->finding[REMEDY],
                              sizeof limits->finding[MESSAGE]);
+    pthread_mutex_unlock(&limits->lock);
     const jm_finding found = {.size = sizeof found,
                               .interface = "limits",
                               .device = limits->finding[DEVICE],

@@ -115,10 +115,12 @@ static int write_note(const char *path, const jmi_note *note, jm_error *error) {
     return jmi_fail_errno(error, errnum, "cannot write the note %s", path);
 }
 
-/* A note that says nothing is no file: of clocks it tells what the driver does not. */
-static int keep_note(jmi_ledger *ledger, jm_error *error) {
+/* A note that says nothing is no file: of clocks it tells what the driver does not, and of what
+ * could not be given back (`undone`) what it was. */
+static int keep_note(jmi_ledger *ledger, bool undone, jm_error *error) {
     const jmi_note *note = &ledger->note;
-    bool says_nothing = note->loan_count == 0 && note->applying == 0 &&
+    bool owed = undone && note->base != note->applied;
+    bool says_nothing = note->loan_count == 0 && note->applying == 0 && !owed &&
                         (ledger->lever == JM_LEVER_POWER || note->base == 0);
     if (!says_nothing) return write_note(ledger->note_path, note, error);
     if (unlink(ledger->note_path) == 0 || errno == ENOENT) return JM_OK;
@@ -235,7 +237,7 @@ int jmi_ledger_settle(jmi_ledger *ledger, jm_error *error) {
     uint32_t wanted = jmi_note_wanted(&ledger->note);
     int status = in_force(ledger, wanted) ? JM_OK : apply(ledger, wanted, error);
     if (status == JM_OK) {
-        int kept = keep_note(ledger, error);
+        int kept = keep_note(ledger, false, error);
         return ledger->note.loan_count > 0 ? kept : JM_OK;
     }
     uint32_t applied = ledger->note.applied, applying = ledger->note.applying;
@@ -246,7 +248,7 @@ int jmi_ledger_settle(jmi_ledger *ledger, jm_error *error) {
                         NULL);
     if (status != JM_PERMISSION && status != JM_NOT_SUPPORTED && status != JM_INVALID)
         ledger->note.applying = applying; /* it may have been set */
-    keep_note(ledger, NULL);
+    keep_note(ledger, true, NULL);
     return status;
 }
 

@@ -26,15 +26,35 @@ static void forget_gpus(jmi_lender *lender) {
     lender->set = NULL;
 }
 
-static int find_gpu(jmi_lender *lender, const char *key, uint32_t *gpu, jm_error *error) {
+/* A rule for a GPU that is not here was meant for one that is, or that was: without it that one
+ * would have the rule for all. */
+static void check_fit(jmi_lender *lender) {
+    lender->closed = false;
+    for (uint32_t i = 0; lender->rules != NULL && i < lender->rules->gpu_count; i++) {
+        const char *key = lender->rules->gpus[i].key;
+        if (jmi_gpu_find(lender->set, key) != UINT32_MAX) continue;
+        lender->closed = true;
+        say(lender,
+            "[%s] of the configuration is no GPU here: GPUs without a section of their own "
+            "are refused until that is mended",
+            key);
+    }
+}
+
+static int open_gpus(jmi_lender *lender, jm_error *error) {
     jm_session_options options = JM_SESSION_OPTIONS_INIT;
     options.gpus = "all";
     if (lender->hung) return jmi_fail(error, JM_HUNG, "NVIDIA's driver does not answer");
-    if (lender->set == NULL) {
-        int status = jmi_gpus_open(&lender->set, &options, NULL, error);
-        if (status == JM_HUNG) lender->hung = true;
-        if (status != JM_OK) return status;
-    }
+    if (lender->set != NULL) return JM_OK;
+    int status = jmi_gpus_open(&lender->set, &options, NULL, error);
+    if (status == JM_HUNG) lender->hung = true;
+    if (status == JM_OK) check_fit(lender);
+    return status;
+}
+
+static int find_gpu(jmi_lender *lender, const char *key, uint32_t *gpu, jm_error *error) {
+    int status = open_gpus(lender, error);
+    if (status != JM_OK) return status;
     *gpu = jmi_gpu_find(lender->set, key);
     if (*gpu != UINT32_MAX) return JM_OK;
     forget_gpus(lender); /* a driver that is being restarted shows none at first */
@@ -100,13 +120,30 @@ static void drop(jmi_lent *lent) {
     lent->hold = -1;
 }
 
-static void owe(jmi_lender *lender, const jmi_lent *lent, const char *why) {
+/* Is it owed already? What is no loan is mended by whatever settles the same limit. */
+static bool is_owed(const jmi_lender *lender, const jmi_lent *lent) {
+    for (size_t i = 0; i < lender->debt_count; i++) {
+        const jmi_lent *other = &lender->debts[i].lent;
+        if (strcmp(other->key, lent->key) == 0 && other->lever == lent->lever &&
+            (lent->id == 0 || lent->id == other->id))
+            return true;
+    }
+    return false;
+}
+
+static void owe(jmi_lender *lender, jmi_lent *lent, const char *why) {
     char value[32];
+    if (is_owed(lender, lent)) {
+        drop(lent);
+        return;
+    }
     say(lender, "%s: %s cannot be taken back yet (%s); trying again", lent->key,
         jmi_lever_text(lent->lever, lent->value, value), why);
     if (!jmi_reserve(&lender->debts, &lender->debt_capacity, lender->debt_count + 1,
-                     sizeof *lender->debts))
-        return; /* the note stays */
+                     sizeof *lender->debts)) {
+        drop(lent); /* the note stays */
+        return;
+    }
     int64_t now = jm_now_ns();
     lender->debts[lender->debt_count++] = (jmi_debt){.lent = *lent,
                                                      .since_ns = now,
@@ -194,11 +231,19 @@ static void forget_loan(jmi_borrower *borrower, jmi_lent *lent) {
     *lent = borrower->loans[--borrower->loan_count];
 }
 
-static int check_rules(const jmi_lender *lender, const jmi_request *request, jm_error *error) {
+static int check_rules(jmi_lender *lender, const jmi_request *request, jm_error *error) {
     if (lender->rules == NULL) return JM_OK;
     char least[32], most[32];
     int lever = (int)request->lever;
     const jmi_gpu_rule *rule = jmi_rules_of(lender->rules, request->key);
+    if (rule == &lender->rules->all && lender->rules->gpu_count > 0) {
+        int status = open_gpus(lender, error);
+        if (status != JM_OK) return status;
+        if (lender->closed)
+            return jmi_fail(error, JM_PERMISSION,
+                            "joulemeter-limitd's configuration has a section for a GPU that is not "
+                            "here, and none for this one: its administrator has to mend that");
+    }
     if (!rule->allow || (request->lever == JM_LEVER_CLOCK && !rule->clock))
         return jmi_fail(error, JM_PERMISSION,
                         "joulemeter-limitd's configuration does not allow this for this GPU");
@@ -221,7 +266,7 @@ static int check_rules(const jmi_lender *lender, const jmi_request *request, jm_
 
 static jmi_loan new_loan(const jmi_borrower *borrower, uint32_t id, uint32_t value) {
     jmi_loan loan = {.id = id, .value = value, .pid = borrower->pid, .uid = borrower->uid};
-    jmi_loan_name(&loan, borrower->name);
+    jmi_loan_name(loan.name, borrower->name);
     return loan;
 }
 
@@ -304,12 +349,20 @@ static uint32_t within_rules(const jmi_lender *lender, const jmi_request *reques
     return most != 0 && (unlocked || standard > most) ? most : standard;
 }
 
+/* A loan whose borrower has ended, and its guard has not: it gives back just now, or hangs in the
+ * driver. It is what was before that is wanted then. */
+static bool is_ending(const jmi_note *note) {
+    for (uint32_t i = 0; i < note->loan_count; i++)
+        if (jmi_process_gone(note->loans[i].pid)) return true;
+    return false;
+}
+
 static int reset(jmi_lender *lender, jmi_borrower *borrower, const jmi_request *request,
                  jmi_ledger *ledger, jmi_answer *answer, jm_error *error) {
     jmi_lent *had = loan_of(borrower, request);
     bool stays = lender->rules == NULL || lender->rules->keep || borrower->uid == 0;
     bool to_default = (request->flags & JM_LIMIT_DEFAULT) != 0;
-    bool mends = ledger->dead > 0 || ledger->before.applying != 0 ||
+    bool mends = ledger->dead > 0 || ledger->before.applying != 0 || is_ending(&ledger->note) ||
                  (ledger->note.loan_count == 0 && ledger->note.base != now_of(ledger));
     if (to_default && !stays)
         return jmi_fail(error, JM_PERMISSION,
@@ -469,22 +522,31 @@ static bool names_note(const char *name, jmi_lent *lent) {
     return false;
 }
 
-void jmi_lender_mend(jmi_lender *lender) {
+bool jmi_lender_mend(jmi_lender *lender) {
     char **names;
-    if (jmi_list_dir(lender->folder, "", &names) != JM_OK) return;
+    bool others = false;
+    if (jmi_list_dir(lender->folder, "", &names) != JM_OK) return false;
     for (size_t i = 0; names[i] != NULL && !lender->hung; i++) {
         jmi_lent lent;
         jmi_note note;
         uint32_t dead, now;
         jm_error why = {0};
         if (!names_note(names[i], &lent) ||
-            jmi_ledger_peek(lender->folder, lent.key, lent.lever, &note, &dead) != JM_OK ||
-            dead == 0)
+            jmi_ledger_peek(lender->folder, lent.key, lent.lever, &note, &dead) != JM_OK)
             continue;
+        others |= note.loan_count > 0;
+        if (dead == 0 || is_owed(lender, &lent)) continue;
         if (give_back(lender, &lent, &now, &why) == JM_OK)
             say_back(lender, &lent, now);
         else
             owe(lender, &lent, why.message);
     }
     jmi_list_free(names);
+    return others;
+}
+
+void jmi_lender_look(jmi_lender *lender) {
+    jm_error why = {0};
+    if (lender->rules == NULL || lender->rules->gpu_count == 0) return;
+    if (open_gpus(lender, &why) != JM_OK) say(lender, "%s", why.message);
 }

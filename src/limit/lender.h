@@ -36,7 +36,8 @@ typedef struct jmi_lender {
     void *user;
     jmi_debt *debts;
     size_t debt_count, debt_capacity;
-    bool hung; /* the driver does not answer: this process can do no more */
+    bool closed; /* a rule fits no GPU: where it was meant for is not known */
+    bool hung;   /* the driver does not answer: this process can do no more */
 } jmi_lender;
 
 /* Fills in where notes lie. `rules` and `log` may be NULL. */
@@ -48,8 +49,11 @@ void jmi_lender_answer(jmi_lender *lender, jmi_borrower *borrower, const jmi_req
                        jmi_answer *answer);
 /* Gives everything back that a borrower has, and frees what belongs to it. */
 int jmi_lender_end(jmi_lender *lender, jmi_borrower *borrower, jm_error *error);
-/* Mends all GPUs of which there are notes with loans whose guards are gone. */
-void jmi_lender_mend(jmi_lender *lender);
+/* Mends all GPUs of which there are notes with loans whose guards are gone. True: there are loans
+ * of others, whose guards are not. */
+bool jmi_lender_mend(jmi_lender *lender);
+/* Looks at the GPUs, and says what of its rules fits none of them. */
+void jmi_lender_look(jmi_lender *lender);
 /* Tries the debts whose time has come; those older than `patience_ns` are given up. Returns when
  * the next is due, INT64_MAX if there is none. */
 int64_t jmi_lender_pay(jmi_lender *lender, int64_t patience_ns);

@@ -155,11 +155,14 @@ static void free_settings(char **settings) {
 static void free_limits(jm_limits *limits) {
     if (limits->lender >= 0) close(limits->lender);
     if (limits->pidfd >= 0) close(limits->pidfd);
+    if (limits->wake >= 0) close(limits->wake);
     free_settings(limits->settings);
     free_settings(limits->environment);
     free(limits->state);
     free(limits->gpus);
     jmi_text_free(&limits->notes);
+    jmi_text_free(&limits->warnings);
+    jmi_text_free(&limits->told);
     jmi_sensors_close(limits->set);
     free(limits);
 }
@@ -172,7 +175,12 @@ int jm_limits_open(jm_limits **limits, const jm_limits_options *options, jm_erro
     if (status != JM_OK) return status;
     jm_limits *opened = jmi_alloc(1, sizeof *opened);
     if (opened == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
-    opened->lender = opened->pidfd = -1;
+    opened->lender = opened->pidfd = opened->wake = -1;
+    pthread_mutexattr_t recursive;
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&opened->lock, &recursive);
+    pthread_mutexattr_destroy(&recursive);
     status = open_limits(opened, &ours, error);
     if (status == JM_OK)
         *limits = opened;
@@ -199,19 +207,14 @@ static int mend_all(jm_limits *limits, jm_error *error) {
     return worst;
 }
 
-static bool has_loans(const jm_limits *limits) {
-    for (uint32_t i = 0; i < limits->count; i++)
-        for (int lever = 0; lever < JMI_LEVERS; lever++)
-            if (limits->gpus[i].borrowed[lever]) return true;
-    return false;
-}
-
 int jm_limits_close(jm_limits *limits, jm_error *error) {
     const jmi_request bye = {.verb = JMI_VERB_BYE};
     jmi_answer answer;
     if (limits == NULL) return JM_OK;
     int status = JM_OK;
-    bool owns = limits->owner == (int32_t)getpid() && !limits->hold && has_loans(limits);
+    bool ours = limits->owner == (int32_t)getpid();
+    if (ours) jmi_lookout_stop(limits);
+    bool owns = ours && !limits->hold && jmi_borrow_has_loans(limits);
     if (owns && limits->lender >= 0) status = jmi_lender_ask(limits->lender, &bye, &answer, error);
     if (owns && (limits->lender < 0 || status == JM_CLOSED)) status = mend_all(limits, error);
     free_limits(limits);
@@ -226,6 +229,16 @@ uint32_t jm_limits_count(const jm_limits *limits) {
 
 const char *const *jm_limits_environment(jm_limits *limits) {
     return limits != NULL ? (const char *const *)limits->environment : NULL;
+}
+
+const char *jm_limits_warnings(jm_limits *limits) {
+    if (limits == NULL || limits->owner != (int32_t)getpid()) return "";
+    pthread_mutex_lock(&limits->lock);
+    jmi_text_free(&limits->told);
+    limits->told = limits->warnings;
+    limits->warnings = (jmi_text){0};
+    pthread_mutex_unlock(&limits->lock);
+    return limits->told.data != NULL ? limits->told.data : "";
 }
 
 const char *jm_limits_notes(const jm_limits *limits) {
@@ -280,9 +293,10 @@ static void apply_bounds(jm_limits *limits, const jmi_limits_gpu *gpu, jm_limit 
     jmi_request request = {.verb = JMI_VERB_BOUNDS, .lever = limit->lever};
     jmi_answer answer;
     strcpy(request.key, gpu->key);
-    if (limits->kind != JMI_LENDER_DAEMON ||
-        jmi_lender_ask(limits->lender, &request, &answer, NULL) != JM_OK || answer.count < 2)
-        return;
+    if (limits->kind != JMI_LENDER_DAEMON) return;
+    int status = jmi_lender_ask(limits->lender, &request, &answer, NULL);
+    if (status == JM_CLOSED) jmi_borrow_lost(limits, answer.status == JM_CLOSED);
+    if (status != JM_OK || answer.count < 2) return;
     double least = jmi_lever_value(limit->lever, answer.value[0]);
     double most = jmi_lever_value(limit->lever, answer.value[1]);
     if (answer.value[0] != 0 && !(limit->least > least)) limit->least = least;
@@ -298,12 +312,8 @@ static void fill_figures(jm_limit *limit, const jmi_limit_reading *reading) {
     limit->volatile_limit = reading->persistence == 0;
 }
 
-int jm_limits_read(jm_limits *limits, uint32_t index, jm_lever lever, jm_limit *limit,
-                   jm_error *error) {
-    if (limits == NULL || limit == NULL || !jmi_lever_known((int)lever))
-        return jmi_fail(error, JM_INVALID, "jm_limits_read: an argument is not valid");
-    if (index >= limits->count)
-        return jmi_fail(error, JM_NOT_FOUND, "there is no GPU at index %u", index);
+static int read_one(jm_limits *limits, uint32_t index, jm_lever lever, jm_limit *limit,
+                    jm_error *error) {
     jmi_limits_gpu *gpu = &limits->gpus[index];
     jmi_limit_texts *texts = &gpu->texts[lever];
     jmi_limit_reading reading;
@@ -330,4 +340,17 @@ int jm_limits_read(jm_limits *limits, uint32_t index, jm_lever lever, jm_limit *
     }
     if (jmi_give_struct(limit, &read, sizeof read) == JM_OK) return JM_OK;
     return jmi_fail(error, JM_INVALID, "jm_limits_read: limit->size is not set");
+}
+
+int jm_limits_read(jm_limits *limits, uint32_t index, jm_lever lever, jm_limit *limit,
+                   jm_error *error) {
+    if (limits == NULL || limit == NULL || !jmi_lever_known((int)lever))
+        return jmi_fail(error, JM_INVALID, "jm_limits_read: an argument is not valid");
+    if (index >= limits->count)
+        return jmi_fail(error, JM_NOT_FOUND, "there is no GPU at index %u", index);
+    bool ours = limits->owner == (int32_t)getpid(); /* a forked child has no thread beside it */
+    if (ours) pthread_mutex_lock(&limits->lock);
+    int status = read_one(limits, index, lever, limit, error);
+    if (ours) pthread_mutex_unlock(&limits->lock);
+    return status;
 }

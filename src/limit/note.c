@@ -47,10 +47,10 @@ uint32_t jmi_note_wanted(const jmi_note *note) {
     return note->loan_count > 0 ? note->loans[note->loan_count - 1].value : note->base;
 }
 
-void jmi_loan_name(jmi_loan *loan, const char *name) {
-    memset(loan->name, 0, sizeof loan->name);
-    for (size_t i = 0; name[i] != '\0' && i < sizeof loan->name - 1; i++)
-        loan->name[i] = name[i] > ' ' && name[i] <= '~' ? name[i] : '_';
+void jmi_loan_name(char kept[32], const char *name) {
+    memset(kept, 0, 32);
+    for (size_t i = 0; name[i] != '\0' && i < 31; i++)
+        kept[i] = name[i] > ' ' && name[i] <= '~' ? name[i] : '_';
 }
 
 /* ---- its text ---- */
@@ -83,7 +83,7 @@ static bool parse_loan(jmi_note *note, char *rest) {
     const char *name = next_word(&rest);
     if (next_word(&rest) != NULL) return false;
     loan.pid = (int32_t)pid;
-    jmi_loan_name(&loan, name != NULL ? name : "");
+    jmi_loan_name(loan.name, name != NULL ? name : "");
     return jmi_note_find(note, loan.id) == NULL && jmi_note_push(note, &loan);
 }
 

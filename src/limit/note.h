@@ -42,7 +42,7 @@ uint32_t jmi_note_free_id(const jmi_note *note);
 /* What ought to be in force: the last loan's value, or the base. */
 uint32_t jmi_note_wanted(const jmi_note *note);
 
-/* The name of a program as a note can hold it. */
-void jmi_loan_name(jmi_loan *loan, const char *name);
+/* The name of a program as a note, a log and a line can hold it. */
+void jmi_loan_name(char kept[32], const char *name);
 
 #endif

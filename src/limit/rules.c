@@ -137,7 +137,7 @@ static int check_bounds(const jmi_gpu_rule *rule, jm_error *error) {
 int jmi_rules_parse(jmi_rules *rules, const char *text, size_t length, jm_error *error) {
     char line[512];
     memset(rules, 0, sizeof *rules);
-    rules->all.allow = rules->all.clock = true;
+    rules->all.allow = true; /* clocks: not unless somebody says so, see rules.h */
     struct place at = {.rules = rules, .error = error};
     if (length > JMI_RULES_BYTES || memchr(text, '\0', length) != NULL)
         return jmi_fail(error, JM_FORMAT, "it is no text, or too long");

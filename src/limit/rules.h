@@ -1,4 +1,4 @@
-/* What the administrator lets users of joulemeter-limitd do (docs/limitd.md). */
+/* What the administrator lets users of joulemeter-limitd do (docs/limits.md). */
 #ifndef JMI_LIMIT_RULES_H
 #define JMI_LIMIT_RULES_H
 
@@ -9,7 +9,8 @@ enum { JMI_RULES_GPUS = 64, JMI_RULES_BYTES = 65536 };
 typedef struct jmi_gpu_rule {
     char key[64]; /* the GPU's UUID */
     bool allow;
-    bool clock;                 /* locks on clocks, too */
+    bool clock; /* locks on clocks, too: the driver does not tell of a lock, so that a
+                   loan that ends frees clocks that somebody else has locked */
     uint32_t least[2], most[2]; /* by lever, in its steps; 0: as the board allows */
 } jmi_gpu_rule;
 

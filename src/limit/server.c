@@ -1,5 +1,7 @@
 #include "limit/server.h"
 
+#include "limit/seats.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -13,17 +15,19 @@
 #define SO_PEERPIDFD 77
 #endif
 
-enum { MOST_CLIENTS = 64, MOST_OF_A_USER = 16 };
 #define LINE_PATIENCE_NS  (5 * JMI_NS_PER_S)   /* for the rest of a line */
-#define IDLE_PATIENCE_NS  (60 * JMI_NS_PER_S)  /* for a request of who has no loan */
+#define IDLE_PATIENCE_NS  (60 * JMI_NS_PER_S)  /* for a change by who has no loan */
 #define GUARD_PATIENCE_NS (600 * JMI_NS_PER_S) /* for a GPU that is lost to come back */
 #define LOOK_NS           (JMI_NS_PER_S / 5)   /* where the kernel has no pidfds */
+#define DEAF_NS           (JMI_NS_PER_S / 10)  /* where there is no descriptor left */
+#define MEND_NS           JMI_NS_PER_S         /* between two looks at loans of others */
 
 typedef struct client {
     int fd;    /* -1: closed; its process is still waited for */
     int pidfd; /* -1: there is none */
     bool hold;
-    int64_t since_ns; /* of the last thing that it said */
+    int64_t line_ns; /* begin of the line that it says */
+    int64_t idle_ns; /* last change that it asked for, or its connection */
     char line[JMI_WIRE_LINE];
     size_t length;
     jmi_borrower borrower;
@@ -32,8 +36,11 @@ typedef struct client {
 typedef struct server {
     const jmi_server_options *options;
     jmi_lender lender;
-    client *clients[MOST_CLIENTS];
+    client *clients[JMI_SEATS];
     size_t count;
+    jmi_changes changes;
+    int64_t deaf_until_ns;
+    int64_t mend_ns, mend_until_ns; /* when to look for dead guards next; INT64_MAX: no more */
 } server;
 
 static void say(const server *s, const char *format, ...) JMI_PRINTF(2, 3);
@@ -49,12 +56,11 @@ static void say(const server *s, const char *format, ...) {
 
 /* ---- who it is ---- */
 
-static void read_name(int32_t pid, char *name, size_t size) {
-    char path[64];
+static void read_name(int32_t pid, char name[32]) {
+    char path[64], comm[64];
     snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-    if (pid <= 0 || jmi_read_text(path, name, size) < 0) name[0] = '\0';
-    for (; *name != '\0'; name++) /* it goes into the log, a line each */
-        if (*name <= ' ' || *name > '~') *name = *name == '\n' && name[1] == '\0' ? '\0' : '_';
+    if (pid <= 0 || jmi_read_text(path, comm, sizeof comm) < 0) comm[0] = '\0';
+    jmi_loan_name(name, comm);
 }
 
 static int open_pidfd(int32_t pid) {
@@ -72,14 +78,14 @@ static int peer_pidfd(int fd, int32_t pid) {
 /* ---- clients ---- */
 
 static client *add_client(server *s, int fd, int pidfd, int32_t pid, uint32_t uid) {
-    client *c = s->count < MOST_CLIENTS ? jmi_alloc(1, sizeof *c) : NULL;
+    client *c = s->count < JMI_SEATS ? jmi_alloc(1, sizeof *c) : NULL;
     if (c == NULL) return NULL;
     c->fd = fd;
     c->pidfd = pidfd;
-    c->since_ns = jm_now_ns();
+    c->line_ns = c->idle_ns = jm_now_ns();
     c->borrower.pid = pid;
     c->borrower.uid = uid;
-    read_name(pid, c->borrower.name, sizeof c->borrower.name);
+    read_name(pid, c->borrower.name);
     s->clients[s->count++] = c;
     return c;
 }
@@ -125,8 +131,14 @@ static bool watch(server *s, client *c, uint32_t pid) {
     c->pidfd = pidfd;
     c->hold = true;
     c->borrower.pid = (int32_t)pid;
-    read_name(c->borrower.pid, c->borrower.name, sizeof c->borrower.name);
+    read_name(c->borrower.pid, c->borrower.name);
     return answer(c, &ok);
+}
+
+/* What takes the driver's time; a loan can be given back whenever its user likes. */
+static bool changes(jmi_verb verb) {
+    return verb == JMI_VERB_SET || verb == JMI_VERB_KEEP || verb == JMI_VERB_MEND ||
+           verb == JMI_VERB_RESET;
 }
 
 static bool do_request(server *s, client *c, const char *line) {
@@ -139,6 +151,10 @@ static bool do_request(server *s, client *c, const char *line) {
         return false;
     }
     if (request.verb == JMI_VERB_WATCH) return watch(s, c, request.value);
+    if (changes(request.verb) && s->options->rules != NULL &&
+        !jmi_changes_take(&s->changes, c->borrower.uid, jm_now_ns()))
+        return refuse(c, JM_FULL, "too many changes in a short time; try again in a while");
+    if (changes(request.verb) || request.verb == JMI_VERB_RESTORE) c->idle_ns = jm_now_ns();
     jmi_lender_answer(&s->lender, &c->borrower, &request, &reply);
     return answer(c, &reply) && !s->lender.hung;
 }
@@ -151,6 +167,7 @@ static bool take_lines(server *s, client *c) {
         size_t used = (size_t)(end - c->line) + 1;
         if (!do_request(s, c, memchr(c->line, '\0', used - 1) == NULL ? c->line : "")) return false;
         c->length -= used;
+        c->line_ns = jm_now_ns();
         memmove(c->line, c->line + used, c->length);
     }
     if (c->length < sizeof c->line - 1) return true;
@@ -162,41 +179,39 @@ static bool read_client(server *s, client *c) {
     ssize_t got = recv(c->fd, c->line + c->length, sizeof c->line - 1 - c->length, MSG_DONTWAIT);
     if (got < 0) return errno == EAGAIN || errno == EINTR;
     if (got == 0) return false;
-    if (c->length == 0) c->since_ns = jm_now_ns();
+    if (c->length == 0) c->line_ns = jm_now_ns();
     c->length += (size_t)got;
-    bool goes_on = take_lines(s, c);
-    if (c->length == 0) c->since_ns = jm_now_ns();
-    return goes_on;
+    return take_lines(s, c);
 }
 
 static bool is_too_slow(const client *c, int64_t now, bool is_guard) {
     if (c->fd < 0 || is_guard) return false;
-    if (c->length > 0) return now - c->since_ns > LINE_PATIENCE_NS;
-    return c->borrower.loan_count == 0 && now - c->since_ns > IDLE_PATIENCE_NS;
+    if (c->length > 0 && now - c->line_ns > LINE_PATIENCE_NS) return true;
+    return c->borrower.loan_count == 0 && now - c->idle_ns > IDLE_PATIENCE_NS;
 }
 
 /* ---- new ones ---- */
 
-static size_t clients_of(const server *s, uint32_t uid) {
-    size_t count = 0;
-    for (size_t i = 0; i < s->count; i++) count += s->clients[i]->borrower.uid == uid;
-    return count;
+/* A seat for one more of this user, which another one may have to leave. */
+static bool make_room(server *s, uint32_t uid) {
+    jmi_seat seats[JMI_SEATS];
+    for (size_t i = 0; i < s->count; i++) {
+        const client *c = s->clients[i];
+        seats[i] = (jmi_seat){c->borrower.uid, c->borrower.loan_count > 0, c->idle_ns};
+    }
+    int seat = jmi_seat_for(seats, s->count, uid);
+    if (seat < 0) return seat == JMI_SEAT_FREE;
+    client *c = s->clients[seat];
+    say(s, "uid %u, process %d (%s): makes room for others", c->borrower.uid, (int)c->borrower.pid,
+        c->borrower.name);
+    if (c->fd >= 0) refuse(c, JM_CLOSED, "joulemeter-limitd needs the connection for others");
+    end_client(s, (size_t)seat);
+    return true;
 }
 
-static void accept_one(server *s) {
-    struct ucred peer = {0, (uid_t)-1, (gid_t)-1};
-    socklen_t size = sizeof peer;
-    int fd = accept4(s->options->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) return;
-    bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
-    bool admitted =
-        known && (s->options->admits == NULL || s->options->admits(fd, peer.uid, s->options->user));
-    bool many = known && peer.uid != 0 && clients_of(s, peer.uid) >= MOST_OF_A_USER;
+static void refuse_newcomer(const server *s, int fd, const struct ucred *peer, bool admitted) {
     client refused = {.fd = fd};
-    client *c = NULL;
-    if (admitted && !many) c = add_client(s, fd, peer_pidfd(fd, peer.pid), peer.pid, peer.uid);
-    if (c != NULL) return;
-    say(s, "uid %u, process %d: refused%s", peer.uid, (int)peer.pid,
+    say(s, "uid %u, process %d: refused%s", peer->uid, (int)peer->pid,
         !admitted ? ", not in the group" : ", too many connections");
     if (!admitted)
         refuse(&refused, JM_PERMISSION,
@@ -206,19 +221,45 @@ static void accept_one(server *s) {
     close(fd);
 }
 
+static void accept_one(server *s) {
+    struct ucred peer = {0, (uid_t)-1, (gid_t)-1};
+    socklen_t size = sizeof peer;
+    int fd = accept4(s->options->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    /* Out of descriptors the connection stays in the queue, and would be there at once again. */
+    if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+        s->deaf_until_ns = jm_now_ns() + DEAF_NS;
+    if (fd < 0) return;
+    bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+    bool admitted =
+        known && (s->options->admits == NULL || s->options->admits(fd, peer.uid, s->options->user));
+    if (!admitted || !make_room(s, peer.uid)) {
+        refuse_newcomer(s, fd, &peer, admitted);
+        return;
+    }
+    int pidfd = peer_pidfd(fd, peer.pid);
+    if (add_client(s, fd, pidfd, peer.pid, peer.uid) != NULL) return;
+    if (pidfd >= 0) close(pidfd);
+    refuse_newcomer(s, fd, &peer, true);
+}
+
 /* ---- the loop ---- */
 
 enum { STOP, LISTEN, FIRST_CLIENT };
 
+static void sooner(int64_t *next, int64_t t_ns) {
+    if (t_ns < *next) *next = t_ns;
+}
+
 static int64_t next_look(const server *s, int64_t due_ns, int64_t now) {
     int64_t next = due_ns;
+    sooner(&next, s->mend_ns);
+    if (s->deaf_until_ns > now) sooner(&next, s->deaf_until_ns);
     for (size_t i = 0; i < s->count; i++) {
         const client *c = s->clients[i];
-        int64_t patience = c->length > 0 ? LINE_PATIENCE_NS : IDLE_PATIENCE_NS;
-        bool waits = c->fd >= 0 && (c->length > 0 || c->borrower.loan_count == 0);
-        if (c->pidfd < 0 && c->borrower.pid > 0 && now + LOOK_NS < next) next = now + LOOK_NS;
-        if (s->options->rules != NULL && waits && c->since_ns + patience < next)
-            next = c->since_ns + patience;
+        bool waits = s->options->rules != NULL && c->fd >= 0;
+        if (c->pidfd < 0 && c->borrower.pid > 0) sooner(&next, now + LOOK_NS);
+        if (waits && c->length > 0) sooner(&next, c->line_ns + LINE_PATIENCE_NS);
+        if (waits && c->borrower.loan_count == 0) sooner(&next, c->idle_ns + IDLE_PATIENCE_NS);
     }
     return next;
 }
@@ -229,11 +270,11 @@ static int timeout_ms(int64_t next, int64_t now) {
     return left < 1 ? 1 : left > 60000 ? 60000 : (int)left;
 }
 
-static size_t fill_polled(const server *s, struct pollfd *polled) {
+static size_t fill_polled(const server *s, struct pollfd *polled, int64_t now) {
     size_t count = FIRST_CLIENT;
-    bool room = s->count < MOST_CLIENTS;
+    bool hears = now >= s->deaf_until_ns;
     polled[STOP] = (struct pollfd){.fd = s->options->stop_fd, .events = POLLIN};
-    polled[LISTEN] = (struct pollfd){.fd = room ? s->options->listen_fd : -1, .events = POLLIN};
+    polled[LISTEN] = (struct pollfd){.fd = hears ? s->options->listen_fd : -1, .events = POLLIN};
     for (size_t i = 0; i < s->count; i++) {
         polled[count++] = (struct pollfd){.fd = s->clients[i]->fd, .events = POLLIN};
         polled[count++] = (struct pollfd){.fd = s->clients[i]->pidfd, .events = POLLIN};
@@ -268,16 +309,26 @@ static void serve_clients(server *s, const struct pollfd *polled) {
 
 static bool is_done(const server *s, const struct pollfd *polled) {
     if (polled[STOP].revents != 0) return true;
-    return s->options->listen_fd < 0 && s->count == 0 && s->lender.debt_count == 0;
+    return s->options->listen_fd < 0 && s->count == 0 && s->lender.debt_count == 0 &&
+           s->mend_ns == INT64_MAX;
+}
+
+/* A guard whose thread hangs in the driver cannot die, and until it does its loans are alive: who
+ * mends looks again for as long as there are loans of others. */
+static void mend(server *s, int64_t now) {
+    if (now < s->mend_ns) return;
+    bool others = jmi_lender_mend(&s->lender);
+    s->mend_ns = others && now < s->mend_until_ns ? now + MEND_NS : INT64_MAX;
 }
 
 static void serve(server *s) {
-    struct pollfd polled[FIRST_CLIENT + 2 * MOST_CLIENTS] = {0};
+    struct pollfd polled[FIRST_CLIENT + 2 * JMI_SEATS] = {0};
     int64_t patience = s->options->rules != NULL ? INT64_MAX : GUARD_PATIENCE_NS;
     while (!s->lender.hung && !is_done(s, polled)) {
         int64_t due = jmi_lender_pay(&s->lender, patience);
         int64_t now = jm_now_ns();
-        size_t count = fill_polled(s, polled);
+        mend(s, now);
+        size_t count = fill_polled(s, polled, now);
         if (is_done(s, polled)) return;
         if (poll(polled, count, timeout_ms(next_look(s, due, now), now)) < 0) {
             for (size_t i = 0; i < count; i++) polled[i].revents = 0;
@@ -288,13 +339,21 @@ static void serve(server *s) {
     }
 }
 
+/* A borrower is told that this was meant: it looks for no other lender. Not so where the driver
+ * hangs, and another process goes on. */
 static void end_all(server *s) {
-    while (s->count > 0) end_client(s, s->count - 1);
+    while (s->count > 0) {
+        client *c = s->clients[s->count - 1];
+        jmi_lender_end(&s->lender, &c->borrower, NULL);
+        if (c->fd >= 0 && !s->lender.hung)
+            refuse(c, JM_CLOSED, "joulemeter-limitd ends, and has given back what it lent");
+        end_client(s, s->count - 1);
+    }
     jmi_lender_pay(&s->lender, GUARD_PATIENCE_NS);
 }
 
 int jmi_server_run(const jmi_server_options *options, jm_error *error) {
-    server s = {.options = options};
+    server s = {.options = options, .mend_ns = INT64_MAX};
     int status = jmi_lender_open(&s.lender, options->rules, options->log, options->user, error);
     if (status != JM_OK) return status;
     if (options->borrower_fd >= 0) {
@@ -302,7 +361,10 @@ int jmi_server_run(const jmi_server_options *options, jm_error *error) {
                                options->borrower_pid, (uint32_t)getuid());
         if (c != NULL) c->hold = options->hold;
     } else {
-        jmi_lender_mend(&s.lender);
+        s.mend_ns = jm_now_ns();
+        s.mend_until_ns = s.mend_ns + GUARD_PATIENCE_NS;
+        mend(&s, s.mend_ns);
+        jmi_lender_look(&s.lender);
     }
     serve(&s);
     end_all(&s);

@@ -16,10 +16,13 @@
  *   s   arcsine (Jeffreys' prior of a share): many programs are bound by one thing
  *   P0  0.2 of the standard limit, times or over 2.4 in 19 of 20 cases, below the lowest limit,
  *       since makers set that where any load can be held
- *   v   knee at 0.45 - 0.95 of the highest clock, lowest voltage 0.5 - 0.85 of the highest
- *   c   any share; m 0 - 0.4; gaps 0 - 0.5 of the time (more of them short); demand spreads by
+ *   v   knee at 0.45 - 0.95 of the highest clock, lowest voltage 0.5 - 0.85 of the highest; under
+ *       clocks, where power is what this curve makes of it, - 0.95: boards whose voltage hardly
+ * falls c   any share; m 0 - 0.4; gaps 0 - 0.5 of the time (more of them short); demand spreads by
  *       0 - 0.5
  *   demand of a program without limit: 0.7 of the standard limit, times or over 2.2
+ *   the clock that a program runs at by itself: the highest in every second case, else what power
+ *       leaves it, 0.6 of the highest or more
  * None of these numbers was fitted to a board. */
 #include "limit/tune.h"
 
@@ -47,12 +50,12 @@ static double normal_like(double u) {
     return log(u / (1 - u)) / 1.702;
 }
 
-static void spread(tune_model *m, const double u[UNKNOWNS]) {
+static void spread(tune_model *m, const double u[UNKNOWNS], jm_lever lever) {
     double wave = sin(M_PI_2 * u[1]);
     m->p0 = 0.2 * exp(0.4 * normal_like(u[0]));
     m->clocked = wave * wave;
     m->knee = 0.45 + 0.5 * u[2];
-    m->low_volt = 0.5 + 0.35 * u[3];
+    m->low_volt = 0.5 + (lever == JM_LEVER_CLOCK ? 0.45 : 0.35) * u[3];
     m->fixed = 0.4 * u[4];
     m->gap = 0.5 * u[5] * u[5];
     m->spread = 0.5 * u[6];
@@ -72,7 +75,7 @@ void jmi_tune_spread(jm_tuner *tuner) {
             double at = 0.5 + (i + 1) * step[k];
             u[k] = fmin(fmax(at - floor(at), 1e-6), 1 - 1e-6);
         }
-        spread(&tuner->model[i], u);
+        spread(&tuner->model[i], u, tuner->options.lever);
     }
 }
 
@@ -150,12 +153,11 @@ static answer under_limit(const tune_model *m, double p0_w, double dynamic_w, do
 
 static answer under_clock(const tune_model *m, double p0_w, double dynamic_w, double share) {
     /* without a cap the program runs at up to the highest clock, or at what power leaves it */
-    double natural = 0.55 + 0.5 * m->natural;
-    double top = fmin(natural, 1), f = fmin(fmax(share, LOWEST_CLOCK), top);
+    double top = fmin(0.6 + 0.8 * m->natural, 1), f = fmin(fmax(share, LOWEST_CLOCK), top);
     double t = time_at(m, f) / time_at(m, top);
     double p = power_at(m, f) / power_at(m, top);
     double all = m->gap + (1 - m->gap) * t;
-    return (answer){all, p0_w + (1 - m->gap) * t * dynamic_w * p / all, f < natural ? 1 : 0};
+    return (answer){all, p0_w + (1 - m->gap) * t * dynamic_w * p / all, f < top ? 1 : 0};
 }
 
 static answer under(const jm_tuner *tuner, const tune_model *m, double p0_w, double dynamic_w,
@@ -206,8 +208,9 @@ static void solve(const jm_tuner *tuner, tune_model *m, double power_w, double s
     bool limits = tuner->options.lever == JM_LEVER_POWER;
     m->at_knee = power_at(m, m->knee);
     double unit = tuner->node[tuner->standard];
-    /* of a board of which only clocks are known: static power is a third of that under load */
-    m->p0_w = limits ? m->p0 * unit : m->p0 / 0.6 * power_w;
+    /* Where only clocks are known, the limit is not: static power over that under load, with what
+     * is plausible of both of them. */
+    m->p0_w = limits ? m->p0 * unit : pow(m->p0 / 0.2, M_SQRT2) * 0.2 / 0.7 * power_w;
     if (limits) m->p0_w = fmin(m->p0_w, 0.93 * tuner->node[0]);
     /* idle power that is known: static power under load is that or somewhat more */
     if (tuner->options.idle_w > 0) m->p0_w = tuner->options.idle_w * pow(m->p0 / 0.2, 0.5) * 1.15;

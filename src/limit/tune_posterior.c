@@ -15,6 +15,9 @@
 #include <string.h>
 
 static const double smooth_sizes[] = {0.01, 0.03};
+/* Under a limit power is known but for a little: it is the limit. Under a clock it is what voltage
+ * and load make of it. */
+static const double CLOCK_FACTOR = 2;
 static const double noise_sizes[] = {0.001, 0.004, 0.016, 0.064};
 static const double noise_chances[] = {0.3, 0.4, 0.2, 0.1}; /* runs mostly repeat within 1 % */
 static const double LENGTH = 0.3; /* over which the smooth error changes, of the range */
@@ -91,6 +94,7 @@ static double repeats(const jm_tuner *tuner, const process *p, int kind) {
 static void prepare(const jm_tuner *tuner, const belief *b, process *p, int kind, int hyper) {
     p->level = kind == TIME ? LEVEL_T : LEVEL_P;
     p->smooth = smooth_sizes[hyper / (int)JMI_COUNT(noise_sizes)];
+    if (kind == POWER && tuner->options.lever == JM_LEVER_CLOCK) p->smooth *= CLOCK_FACTOR;
     p->noise = noise_sizes[hyper % (int)JMI_COUNT(noise_sizes)];
     p->n = tuner->groups;
     for (size_t i = 0; i < p->n; i++) {

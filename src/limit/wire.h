@@ -1,5 +1,5 @@
 /* What a borrower and a lender say to each other over a Unix socket: a line for a request, a line
- * for its answer, ASCII, of 255 bytes at most (docs/limitd.md). Values are the driver's steps.
+ * for its answer, ASCII, of 255 bytes at most (docs/limits.md). Values are the driver's steps.
  *
  *     hello 1                         ok 1
  *     set KEY LEVER VALUE             ok APPLIED BASE
@@ -11,7 +11,8 @@
  *     watch PID                       ok                   loans end with that process
  *     bye                             ok                   all loans are given back
  *
- * An answer may be `error JM_NAME SENTENCE` instead. */
+ * An answer may be `error JM_NAME SENTENCE` instead. `error JM_CLOSED` comes unasked, before the
+ * lender ends because it was asked to: what it lent was given back. */
 #ifndef JMI_LIMIT_WIRE_H
 #define JMI_LIMIT_WIRE_H
 

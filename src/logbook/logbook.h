@@ -33,7 +33,7 @@
     X(data_shape, "Data shape", TEXT, 1, "how much data")                                          \
     X(comment, "Comment", TEXT, 1, "any text")                                                     \
     X(tag, NULL, TEXT, 1, "tag that the user gave")                                                \
-    X(kind, NULL, TEXT, 1, "command, function, block or tracker")                                  \
+    X(kind, NULL, TEXT, 1, "command, repeat, compare, function, block, cell, tracker")             \
     X(outcome, NULL, TEXT, 1, "ok, exit code 3, signal 9, or the exception that ended it")         \
     X(command, NULL, TEXT, 1, "command line")                                                      \
     X(duration_s, NULL, REAL, 1, "how long it took")                                               \
@@ -57,6 +57,7 @@
     X(intensity_u, NULL, REAL, 1, "its relative standard uncertainty")                             \
     X(intensity_source, NULL, TEXT, 1, "given, country, time zone or series")                      \
     X(intensity_year, NULL, INTEGER, 2, "year of a country's figure")                              \
+    X(intensity_covered, NULL, REAL, 3, "share of the energy at whose time it is known")           \
     X(cost, NULL, REAL, 2, "money for the energy, with the PUE")                                   \
     X(currency, NULL, TEXT, 2, "what cost is in")                                                  \
     X(water_l, NULL, REAL, 2, "litres of water")                                                   \
@@ -78,7 +79,7 @@ typedef enum jmi_log_column {
         JMI_LOG_COUNT
 } jmi_log_column;
 
-enum { JMI_LOG_VERSION = 2, JMI_LOG_APPLICATION = 0x4a4d4c42 /* JMLB */ };
+enum { JMI_LOG_VERSION = 3, JMI_LOG_APPLICATION = 0x4a4d4c42 /* JMLB */ };
 
 typedef struct jmi_log_definition {
     const char *name, *title; /* title NULL: the name */

@@ -86,27 +86,38 @@ static void set_energies(entry *e) {
 
 /* ---- carbon ---- */
 
+/* Carbon over energy is an intensity, and that of a country tells which one it is: where nobody
+ * gave the place neither is kept. */
+static bool is_kept(const entry *e, const jm_grid_info *info) {
+    return info->source != JM_INTENSITY_ZONE || e->run.place;
+}
+
 static void set_grid(entry *e, const jm_grid_info *info) {
     static const char *const sources[] = {NULL, "given", "country", "time zone", "series"};
     jmi_log_row *row = &e->row;
     jmi_log_set_number(row, JMI_LOG_pue, info->pue);
     jmi_log_set_text(row, JMI_LOG_intensity_source, sources[info->source]);
+    if (!is_kept(e, info)) return;
     if (info->year > 0) jmi_log_set_number(row, JMI_LOG_intensity_year, info->year);
-    if (info->source == JM_INTENSITY_ZONE && !e->run.place) return;
     jmi_log_set_text(row, JMI_LOG_iso, info->country);
     jmi_log_set_text(row, JMI_LOG_country, info->country_name);
 }
 
-static void set_carbon(entry *e, const jm_carbon *c, const char *currency) {
+static void set_money(entry *e, const jm_carbon *c, const char *currency) {
+    jmi_log_row *row = &e->row;
+    jmi_log_set_number(row, JMI_LOG_cost, c->cost);
+    if (!isnan(c->cost)) jmi_log_set_text(row, JMI_LOG_currency, currency);
+    jmi_log_set_number(row, JMI_LOG_water_l, c->water_l);
+}
+
+static void set_carbon(entry *e, const jm_carbon *c) {
     jmi_log_row *row = &e->row;
     jmi_log_set_number(row, JMI_LOG_co2_g, c->g);
     jmi_log_set_number(row, JMI_LOG_co2_lower_g, c->lower_g);
     if (isfinite(c->upper_g)) jmi_log_set_number(row, JMI_LOG_co2_upper_g, c->upper_g);
     jmi_log_set_number(row, JMI_LOG_intensity_g, c->intensity_g);
     if (!isnan(c->g)) jmi_log_set_number(row, JMI_LOG_intensity_u, c->intensity_u);
-    jmi_log_set_number(row, JMI_LOG_cost, c->cost);
-    if (!isnan(c->cost)) jmi_log_set_text(row, JMI_LOG_currency, currency);
-    jmi_log_set_number(row, JMI_LOG_water_l, c->water_l);
+    if (!isnan(c->g)) jmi_log_set_number(row, JMI_LOG_intensity_covered, c->covered);
 }
 
 /* Energy and carbon by one call: a recording that still grows may know more of the window by the
@@ -120,7 +131,8 @@ static int measure_carbon(entry *e, jm_energy *total) {
     set_grid(e, &info);
     status = jm_carbon_window(e->run.grid, e->recording, JM_DEVICE_TOTAL, e->window.begin_ns,
                               e->window.end_ns, e->run.energy, &carbon, total, &why);
-    if (status == JM_OK) set_carbon(e, &carbon, info.currency);
+    if (status == JM_OK) set_money(e, &carbon, info.currency);
+    if (status == JM_OK && is_kept(e, &info)) set_carbon(e, &carbon);
     return status == JM_OK || status == JM_NO_DATA ? JM_OK
                                                    : jmi_fail(e->error, status, "%s", why.message);
 }
@@ -230,8 +242,8 @@ static int take_command(entry *e) {
         jmi_log_set_text(&e->row, JMI_LOG_command, summary.command);
         jmi_log_set_text(&e->row, JMI_LOG_kind, "command");
     }
-    if (summary.exit_code > 128)
-        snprintf(outcome, sizeof outcome, "signal %d", summary.exit_code - 128);
+    if (summary.signal > 0)
+        snprintf(outcome, sizeof outcome, "signal %d", summary.signal);
     else if (summary.exit_code > 0)
         snprintf(outcome, sizeof outcome, "exit code %d", summary.exit_code);
     if (summary.exit_code >= 0) jmi_log_set_text(&e->row, JMI_LOG_outcome, outcome);

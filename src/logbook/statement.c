@@ -8,10 +8,11 @@
 #include <string.h>
 #include <time.h>
 
-/* What all rows come to; texts are lists. */
+/* What all runs come to of which the energy is known; texts are lists. */
 typedef struct whole {
-    double runs, first_s, last_s, time_s, energy_j, u95_j, co2_g, co2_lower_g, co2_upper_g;
-    double without_energy, without_co2, least_pue, most_pue, least_g, most_g, least_year, most_year;
+    double total[JMI_TOTAL_COUNT];
+    double unknown; /* more runs */
+    double first_s, last_s, least_pue, most_pue, least_g, most_g, least_year, most_year;
     char *gpus, *cpus, *provenance, *versions, *countries, *sources;
 } whole;
 
@@ -23,25 +24,23 @@ typedef struct writer {
 
 /* ---- asking ---- */
 
-static const char ask[] =
-    "SELECT count(*), min(begin_unix_s), max(begin_unix_s + coalesce(duration_s, 0)), "
-    "sum(duration_s), sum(energy_j), "
-    "1.96 * root(sum(u_random_j * u_random_j) + sum(u_systematic_j) * sum(u_systematic_j)), "
-    "sum(co2_g), sum(co2_lower_g), "
-    "CASE WHEN count(co2_upper_g) = count(co2_g) THEN sum(co2_upper_g) END, "
-    "count(*) - count(energy_j), count(*) - count(co2_g), "
+static const char more[] =
+    ", min(begin_unix_s), max(begin_unix_s + coalesce(duration_s, 0)), "
     "min(CASE WHEN co2_g IS NOT NULL THEN pue END), max(CASE WHEN co2_g IS NOT NULL THEN pue END), "
     "min(intensity_g), max(intensity_g), min(intensity_year), max(intensity_year), "
     "group_concat(DISTINCT gpu_model), group_concat(DISTINCT cpu_model), "
     "group_concat(DISTINCT provenance), group_concat(DISTINCT version), "
-    "group_concat(DISTINCT country), group_concat(DISTINCT intensity_source) ";
+    "group_concat(DISTINCT country), group_concat(DISTINCT intensity_source)";
 
-static int prepare(jmi_logbook *book, const char *select, const char *tail,
+/* Totals, what stands before and after them, of what is chosen. */
+static int prepare(jmi_logbook *book, const char *before, const char *after, const char *tail,
                    const jm_log_filter *filter, sqlite3_stmt **statement, jm_error *error) {
     jmi_text sql = {0};
-    jmi_text_add(&sql,
-                 "%s FROM (SELECT * FROM run WHERE %s ORDER BY id DESC LIMIT coalesce(?6, -1)) %s",
-                 select, jmi_log_where, tail);
+    jmi_text_add(&sql, "SELECT %s", before);
+    jmi_log_add_totals(&sql);
+    jmi_text_add(&sql, "%s FROM ", after);
+    jmi_log_add_chosen(&sql);
+    jmi_text_add(&sql, " %s", tail);
     int code = sql.failed ? SQLITE_NOMEM : jmi_log_functions(book->db);
     if (code == SQLITE_OK) code = sqlite3_prepare_v2(book->db, sql.data, -1, statement, NULL);
     jmi_text_free(&sql);
@@ -85,28 +84,43 @@ static char *list(sqlite3_stmt *row, int column) {
     return taken;
 }
 
+static void take_totals(sqlite3_stmt *row, int from, double total[JMI_TOTAL_COUNT]) {
+    for (int i = 0; i < JMI_TOTAL_COUNT; i++) total[i] = number(row, from + i);
+}
+
 static int gather(jmi_logbook *book, const jm_log_filter *filter, whole *w, jm_error *error) {
     sqlite3_stmt *row = NULL;
-    double *numbers[] = {&w->runs,        &w->first_s,        &w->last_s,      &w->time_s,
-                         &w->energy_j,    &w->u95_j,          &w->co2_g,       &w->co2_lower_g,
-                         &w->co2_upper_g, &w->without_energy, &w->without_co2, &w->least_pue,
-                         &w->most_pue,    &w->least_g,        &w->most_g,      &w->least_year,
-                         &w->most_year};
+    double *numbers[] = {&w->first_s, &w->last_s, &w->least_pue,  &w->most_pue,
+                         &w->least_g, &w->most_g, &w->least_year, &w->most_year};
     char **lists[] = {&w->gpus, &w->cpus, &w->provenance, &w->versions, &w->countries, &w->sources};
-    int status = prepare(book, ask, "", filter, &row, error);
+    int status = prepare(book, "", more, "WHERE energy_j IS NOT NULL", filter, &row, error);
     if (status != JM_OK) return status;
-    int count = (int)JMI_COUNT(numbers);
+    int at = JMI_TOTAL_COUNT;
     if (sqlite3_step(row) == SQLITE_ROW) {
-        for (int i = 0; i < count; i++) *numbers[i] = number(row, i);
-        for (int i = 0; i < (int)JMI_COUNT(lists); i++) *lists[i] = list(row, count + i);
+        take_totals(row, 0, w->total);
+        for (size_t i = 0; i < JMI_COUNT(numbers); i++) *numbers[i] = number(row, at++);
+        for (size_t i = 0; i < JMI_COUNT(lists); i++) *lists[i] = list(row, at++);
     } else {
         status = jmi_logbook_fail(book, "cannot read", error);
     }
     sqlite3_finalize(row);
-    if (status == JM_OK && w->runs == 0)
-        return jmi_fail(error, JM_NO_DATA, "the logbook has no such runs");
-    if (status == JM_OK && w->without_energy == w->runs)
-        return jmi_fail(error, JM_NO_DATA, "of none of these runs is the energy known");
+    return status;
+}
+
+static int count_unknown(jmi_logbook *book, const jm_log_filter *filter, whole *w,
+                         jm_error *error) {
+    sqlite3_stmt *row = NULL;
+    int status = prepare(book, "", "", "WHERE energy_j IS NULL", filter, &row, error);
+    if (status != JM_OK) return status;
+    if (sqlite3_step(row) == SQLITE_ROW)
+        w->unknown = number(row, JMI_TOTAL_runs);
+    else
+        status = jmi_logbook_fail(book, "cannot read", error);
+    sqlite3_finalize(row);
+    if (status == JM_OK && w->total[JMI_TOTAL_runs] == 0)
+        return jmi_fail(error, JM_NO_DATA,
+                        w->unknown > 0 ? "of none of these runs is the energy known"
+                                       : "the logbook has no such runs");
     return status;
 }
 
@@ -171,47 +185,59 @@ static void add_figure_f(writer *w, const char *format, ...) {
     add_figure(w, text);
 }
 
-static void add_energy(writer *w, double j, double u95_j) {
-    char text[JMI_FORMAT_SIZE];
-    add_figure(w, jmi_format_value(text, j / 3600, u95_j / 3600, "Wh", w->style));
+/* An end that is not known is open. */
+static double open_end(double upper) {
+    return isnan(upper) ? INFINITY : upper;
 }
 
-static void add_carbon(writer *w, double g, double lower, double upper) {
+static void add_energy(writer *w, const double total[JMI_TOTAL_COUNT]) {
     char text[JMI_FORMAT_SIZE];
-    add_figure(w, jmi_format_within(text, g, lower, upper, "gCO2e", w->style));
+    if (total[JMI_TOTAL_bounded] > 0)
+        jmi_format_bounds(text, total[JMI_TOTAL_energy_lower_j] / 3600,
+                          open_end(total[JMI_TOTAL_energy_upper_j]) / 3600, "Wh", w->style);
+    else
+        jmi_format_value(text, total[JMI_TOTAL_energy_j] / 3600,
+                         total[JMI_TOTAL_energy_u95_j] / 3600, "Wh", w->style);
+    add_figure(w, text);
 }
 
-static void add_day(writer *w, double unix_s) {
-    char text[32] = "";
+static void add_carbon(writer *w, const double total[JMI_TOTAL_COUNT]) {
+    char text[JMI_FORMAT_SIZE];
+    double lower = total[JMI_TOTAL_co2_lower_g], upper = total[JMI_TOTAL_co2_upper_g];
+    if (total[JMI_TOTAL_bounded] > 0 && !isnan(total[JMI_TOTAL_co2_g]))
+        jmi_format_bounds(text, lower, open_end(upper), "gCO2e", w->style);
+    else
+        jmi_format_within(text, total[JMI_TOTAL_co2_g], lower, upper, "gCO2e", w->style);
+    add_figure(w, text);
+}
+
+/* Of this machine's time, as --since and --before have it. */
+static const char *day_of(double unix_s, char *text, size_t size) {
     time_t seconds = (time_t)unix_s;
     struct tm parts;
-    if (gmtime_r(&seconds, &parts) != NULL) strftime(text, sizeof text, "%Y-%m-%d", &parts);
-    jmi_text_add(&w->out, "%s", text);
+    text[0] = '\0';
+    if (localtime_r(&seconds, &parts) != NULL) strftime(text, size, "%Y-%m-%d", &parts);
+    return text;
 }
 
 /* ---- the sentence ---- */
 
 static void say_runs(writer *w, const whole *all, const jm_log_filter *filter) {
-    char text[JMI_FORMAT_SIZE];
-    if (all->runs == 1)
+    char text[JMI_FORMAT_SIZE], first[32], last[32];
+    double runs = all->total[JMI_TOTAL_runs];
+    if (runs == 1)
         jmi_text_add(&w->out, "One run");
     else
-        jmi_text_add(&w->out, "%.0f runs", all->runs);
+        jmi_text_add(&w->out, "%.0f runs", runs);
     if (filter->project != NULL) {
         jmi_text_add(&w->out, " of the project ");
         add_text(w, filter->project);
     }
-    jmi_text_add(&w->out, " (");
-    add_day(w, all->first_s);
-    char first[16], last[16];
-    snprintf(first, sizeof first, "%.0f", floor(all->first_s / 86400));
-    snprintf(last, sizeof last, "%.0f", floor(all->last_s / 86400));
-    if (strcmp(first, last) != 0) {
-        jmi_text_add(&w->out, " to ");
-        add_day(w, all->last_s);
-    }
+    jmi_text_add(&w->out, " (%s", day_of(all->first_s, first, sizeof first));
+    if (strcmp(first, day_of(all->last_s, last, sizeof last)) != 0)
+        jmi_text_add(&w->out, " to %s", last);
     jmi_text_add(&w->out, ", ");
-    add_figure(w, jmi_format_duration(text, all->time_s, w->style));
+    add_figure(w, jmi_format_duration(text, all->total[JMI_TOTAL_time_s], w->style));
     jmi_text_add(&w->out, " in all) used ");
 }
 
@@ -233,8 +259,17 @@ static void say_method(writer *w, const whole *all) {
         jmi_text_add(&w->out, " What is modelled was not measured but estimated from utilisation.");
     if (all->provenance != NULL && strstr(all->provenance, "simulated") != NULL)
         jmi_text_add(&w->out, " Some devices are simulated: their energy is none that was used.");
-    if (all->without_energy > 0)
-        jmi_text_add(&w->out, " Of %.0f more the energy is not known.", all->without_energy);
+    if (all->total[JMI_TOTAL_bounded] > 0)
+        jmi_text_add(&w->out, " Of %.0f of them only bounds are known, and so of the sum.",
+                     all->total[JMI_TOTAL_bounded]);
+    if (all->total[JMI_TOTAL_overlapping] > 0)
+        jmi_text_add(&w->out,
+                     " %.0f of them overlap in time on one machine: what they used together is in "
+                     "each.",
+                     all->total[JMI_TOTAL_overlapping]);
+    if (all->unknown > 0)
+        jmi_text_add(&w->out, " Of %.0f more run%s the energy is not known.", all->unknown,
+                     all->unknown == 1 ? "" : "s");
 }
 
 static void add_range(writer *w, double least, double most, const char *format) {
@@ -248,7 +283,7 @@ static void add_range(writer *w, double least, double most, const char *format) 
 }
 
 static void say_carbon(writer *w, const whole *all) {
-    if (isnan(all->co2_g)) return;
+    if (isnan(all->total[JMI_TOTAL_co2_g])) return;
     jmi_text_add(&w->out, " With a PUE of ");
     add_range(w, all->least_pue, all->most_pue, "%.4g");
     jmi_text_add(&w->out, " and a carbon intensity of ");
@@ -268,15 +303,17 @@ static void say_carbon(writer *w, const whole *all) {
         jmi_text_add(&w->out, ")");
     }
     jmi_text_add(&w->out, " this is ");
-    add_carbon(w, all->co2_g, all->co2_lower_g, all->co2_upper_g);
+    add_carbon(w, all->total);
     jmi_text_add(&w->out, ".");
-    if (all->without_co2 > all->without_energy)
-        jmi_text_add(&w->out, " Of %.0f runs the carbon is not known.", all->without_co2);
+    if (all->total[JMI_TOTAL_without_co2] > 0)
+        jmi_text_add(&w->out, " Of %.0f run%s the carbon is not known.",
+                     all->total[JMI_TOTAL_without_co2],
+                     all->total[JMI_TOTAL_without_co2] == 1 ? "" : "s");
 }
 
 static void say_sentence(writer *w, const whole *all, const jm_log_filter *filter) {
     say_runs(w, all, filter);
-    add_energy(w, all->energy_j, all->u95_j);
+    add_energy(w, all->total);
     jmi_text_add(&w->out, " of electricity");
     say_devices(w, all);
     say_method(w, all);
@@ -288,29 +325,22 @@ static void say_sentence(writer *w, const whole *all, const jm_log_filter *filte
 
 /* ---- the table ---- */
 
-static const char by_project[] =
-    "SELECT coalesce(project, '-'), count(*), sum(duration_s), sum(energy_j), "
-    "1.96 * root(sum(u_random_j * u_random_j) + sum(u_systematic_j) * sum(u_systematic_j)), "
-    "sum(co2_g), sum(co2_lower_g), "
-    "CASE WHEN count(co2_upper_g) = count(co2_g) THEN sum(co2_upper_g) END ";
-
 static void between(writer *w) {
     jmi_text_add(&w->out, w->latex ? " & " : " | ");
 }
 
-static void add_row(writer *w, const char *name, double runs, double time_s, double energy_j,
-                    double u95_j, double g, double lower, double upper) {
+static void add_row(writer *w, const char *name, const double total[JMI_TOTAL_COUNT]) {
     char text[JMI_FORMAT_SIZE];
     jmi_text_add(&w->out, w->latex ? "  " : "| ");
     add_text(w, name);
     between(w);
-    jmi_text_add(&w->out, "%.0f", runs);
+    jmi_text_add(&w->out, "%.0f", total[JMI_TOTAL_runs]);
     between(w);
-    add_figure(w, jmi_format_duration(text, time_s, w->style));
+    add_figure(w, jmi_format_duration(text, total[JMI_TOTAL_time_s], w->style));
     between(w);
-    add_energy(w, energy_j, u95_j);
+    add_energy(w, total);
     between(w);
-    add_carbon(w, g, lower, upper);
+    add_carbon(w, total);
     jmi_text_add(&w->out, w->latex ? " \\\\\n" : " |\n");
 }
 
@@ -327,21 +357,22 @@ static int add_table(writer *w, jmi_logbook *book, const whole *all, const jm_lo
                      jm_error *error) {
     sqlite3_stmt *row = NULL;
     int rows = 0, code = SQLITE_ROW;
-    int status =
-        prepare(book, by_project, "GROUP BY project ORDER BY project", filter, &row, error);
+    double total[JMI_TOTAL_COUNT];
+    int status = prepare(book, "coalesce(project, '-'), ", "",
+                         "WHERE energy_j IS NOT NULL GROUP BY project ORDER BY project", filter,
+                         &row, error);
     if (status != JM_OK) return status;
     add_head(w);
     while ((code = sqlite3_step(row)) == SQLITE_ROW) {
         rows++;
-        add_row(w, (const char *)sqlite3_column_text(row, 0), number(row, 1), number(row, 2),
-                number(row, 3), number(row, 4), number(row, 5), number(row, 6), number(row, 7));
+        take_totals(row, 1, total);
+        add_row(w, (const char *)sqlite3_column_text(row, 0), total);
     }
     if (code != SQLITE_DONE) status = jmi_logbook_fail(book, "cannot read", error);
     sqlite3_finalize(row);
     if (rows > 1) {
         if (w->latex) jmi_text_add(&w->out, "  \\hline\n");
-        add_row(w, "total", all->runs, all->time_s, all->energy_j, all->u95_j, all->co2_g,
-                all->co2_lower_g, all->co2_upper_g);
+        add_row(w, "total", all->total);
     }
     if (w->latex) jmi_text_add(&w->out, "  \\hline\n\\end{tabular}\n");
     return status;
@@ -350,6 +381,7 @@ static int add_table(writer *w, jmi_logbook *book, const whole *all, const jm_lo
 static int write(writer *w, jmi_logbook *book, const jm_log_filter *filter, jm_error *error) {
     whole all = {0};
     int status = gather(book, filter, &all, error);
+    if (status == JM_OK) status = count_unknown(book, filter, &all, error);
     if (status == JM_OK) {
         /* numbers have a point in every locale */
         locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);

@@ -60,6 +60,10 @@ static const shown powermeter[] = {
     {NULL, "comment"},
 };
 
+/* CodeCarbon counts the building in: its PUE is a factor of every power and energy, so that
+ * emissions are energy_consumed x intensity, and its WUE is a factor of energy with the PUE. */
+#define WITH_PUE " * coalesce(pue, 1)"
+
 /* What is not known is empty in CodeCarbon's files, too. */
 static const shown codecarbon[] = {
     {"timestamp", "strftime('%Y-%m-%dT%H:%M:%S', CAST(begin_unix_s + coalesce(duration_s, 0) AS "
@@ -70,14 +74,14 @@ static const shown codecarbon[] = {
     {"duration", "duration_s"},
     {"emissions", "co2_g / 1000"},
     {"emissions_rate", "co2_g / 1000 / nullif(duration_s, 0)"},
-    {"cpu_power", "package_j / nullif(duration_s, 0)"},
-    {"gpu_power", "gpu_j / nullif(duration_s, 0)"},
-    {"ram_power", "dram_j / nullif(duration_s, 0)"},
-    {"cpu_energy", "package_j / 3.6e6"},
-    {"gpu_energy", "gpu_j / 3.6e6"},
-    {"ram_energy", "dram_j / 3.6e6"},
-    {"energy_consumed", "energy_j / 3.6e6"},
-    {"water_consumed", "water_l"},
+    {"cpu_power", "package_j / nullif(duration_s, 0)" WITH_PUE},
+    {"gpu_power", "gpu_j / nullif(duration_s, 0)" WITH_PUE},
+    {"ram_power", "dram_j / nullif(duration_s, 0)" WITH_PUE},
+    {"cpu_energy", "package_j / 3.6e6" WITH_PUE},
+    {"gpu_energy", "gpu_j / 3.6e6" WITH_PUE},
+    {"ram_energy", "dram_j / 3.6e6" WITH_PUE},
+    {"energy_consumed", "energy_j / 3.6e6" WITH_PUE},
+    {"water_consumed", "water_l" WITH_PUE},
     {"country_name", "country"},
     {"country_iso_code", "alpha3(iso)"},
     {"region", "NULL"},
@@ -99,7 +103,7 @@ static const shown codecarbon[] = {
     {"ram_utilization_percent", "NULL"},
     {"ram_used_gb", "NULL"},
     {"on_cloud", "'N'"},
-    {"pue", "pue"},
+    {"pue", "coalesce(pue, 1)"},
     {"wue", "water_l / nullif(energy_j / 3.6e6, 0)"},
 };
 
@@ -116,39 +120,62 @@ static void add_all(jmi_text *sql) {
 
 /* ---- totals ---- */
 
-/* Random parts of runs are independent; systematic ones are of the same devices and add up, and so
- * do the halves of what is known of carbon: its intensity is wrong in the same way in every run. */
-#define TOTALS                                                                                     \
-    "count(*) AS runs, sum(duration_s) AS time_s, sum(energy_j) AS energy_j, "                     \
-    "1.96 * root(sum(u_random_j * u_random_j) + sum(u_systematic_j) * sum(u_systematic_j)) "       \
-    "AS energy_u95_j, sum(co2_g) AS co2_g, sum(co2_lower_g) AS co2_lower_g, "                      \
-    "CASE WHEN count(co2_upper_g) = count(co2_g) THEN sum(co2_upper_g) END AS co2_upper_g, "       \
-    "CASE WHEN count(DISTINCT coalesce(currency, '')) <= 1 OR count(cost) = 0 THEN sum(cost) "     \
-    "END AS cost, max(currency) AS currency, sum(water_l) AS water_l, "                            \
-    "count(*) - count(energy_j) AS without_energy, count(*) - count(co2_g) AS without_co2"
+/* Neighbours are not quite apart: clocks are read one after the other. */
+#define APART_S "0.001"
+
+void jmi_log_add_chosen(jmi_text *sql) {
+    jmi_text_add(
+        sql,
+        "(SELECT *, CASE WHEN cost IS NOT NULL THEN coalesce(currency, '') END AS "
+        "currency_of_cost, "
+        "energy_j IS NOT NULL AND host IS NOT NULL AND "
+        "(coalesce(max(begin_unix_s + duration_s) OVER earlier > begin_unix_s + " APART_S ", 0) OR "
+        "coalesce(min(begin_unix_s) OVER later < begin_unix_s + duration_s - " APART_S ", 0)) "
+        "AS overlaps FROM "
+        "(SELECT * FROM run WHERE %s ORDER BY id DESC LIMIT coalesce(?6, -1)) WINDOW "
+        "earlier AS (PARTITION BY host, energy_j IS NULL ORDER BY begin_unix_s, id "
+        "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), "
+        "later AS (PARTITION BY host, energy_j IS NULL ORDER BY begin_unix_s, id "
+        "ROWS BETWEEN 1 FOLLOWING AND 1 FOLLOWING))",
+        jmi_log_where);
+}
+
+void jmi_log_add_totals(jmi_text *sql) {
+    static const struct {
+        const char *name, *sql;
+    } totals[] = {
+#define TOTAL_ROW(name, sql) {#name, sql},
+        JMI_LOG_TOTALS(TOTAL_ROW)
+#undef TOTAL_ROW
+    };
+    for (size_t i = 0; i < JMI_COUNT(totals); i++)
+        jmi_text_add(sql, "%s%s AS %s", i > 0 ? ", " : "", totals[i].sql, totals[i].name);
+}
+
+static void add_grouped(jmi_text *sql, const char *group, const char *name) {
+    jmi_text_add(sql, "%s AS %s, ", group, name);
+    jmi_log_add_totals(sql);
+    jmi_text_add(sql, " FROM ");
+    jmi_log_add_chosen(sql);
+    jmi_text_add(sql, " GROUP BY 1 ORDER BY 1");
+}
 
 bool jmi_log_view_sql(jmi_text *sql, jm_log_view view) {
-    const char *group = NULL;
     jmi_text_add(sql, "SELECT ");
     switch (view) {
     case JM_LOG_ALL: add_all(sql); break;
     case JM_LOG_POWERMETER: add_shown(sql, powermeter, JMI_COUNT(powermeter)); break;
     case JM_LOG_CODECARBON: add_shown(sql, codecarbon, JMI_COUNT(codecarbon)); break;
-    case JM_LOG_PROJECTS:
-        group = "project";
-        jmi_text_add(sql, "project, " TOTALS);
-        break;
+    case JM_LOG_PROJECTS: add_grouped(sql, "project", "project"); return true;
     case JM_LOG_MONTHS:
-        group = "month";
-        jmi_text_add(sql, "strftime('%%Y-%%m', begin_unix_s, 'unixepoch') AS month, " TOTALS);
-        break;
+        add_grouped(sql, "strftime('%Y-%m', begin_unix_s, 'unixepoch', 'localtime')", "month");
+        return true;
     default: return false;
     }
     jmi_text_add(sql,
-                 " FROM (SELECT * FROM run WHERE %s ORDER BY id DESC LIMIT coalesce(?6, -1)) %s %s "
-                 "ORDER BY %s",
-                 jmi_log_where, group != NULL ? "GROUP BY" : "", group != NULL ? group : "",
-                 group != NULL ? group : "id");
+                 " FROM (SELECT * FROM run WHERE %s ORDER BY id DESC LIMIT coalesce(?6, -1)) "
+                 "ORDER BY id",
+                 jmi_log_where);
     return true;
 }
 

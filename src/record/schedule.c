@@ -82,6 +82,7 @@ void jmi_schedule_init(jmi_schedule *schedule, const jmi_source *source, const j
         if (chosen < interval_ns) chosen = interval_ns;
         if (chosen < schedule->floor_ns) chosen = schedule->floor_ns;
     }
+    schedule->wanted_ns = chosen;
     schedule->period_ns = bounded(schedule, chosen);
     uint64_t refresh = shortest_refresh(source, sensors);
     bool rhythmic = poll_ns == 0 && source->drain == NULL &&
@@ -171,10 +172,11 @@ void jmi_schedule_done(jmi_schedule *schedule, int64_t before_ns, int64_t after_
     /* A call that was interrupted says nothing of its cost. */
     if (schedule->cost_ns > 0 && cost > 8 * schedule->cost_ns) cost = 8 * schedule->cost_ns;
     if (schedule->cost_ns == 0) schedule->cost_ns = cost;
+    if (schedule->cost_ns > 2 * cost) schedule->cost_ns /= 2; /* nor did one before */
     schedule->cost_ns = (7 * schedule->cost_ns + cost) / 8;
     if (!schedule->fixed) {
-        uint64_t slower = bounded(schedule, schedule->period_ns);
-        if (slower > schedule->period_ns * 5 / 4) schedule->period_ns = slower;
+        uint64_t now = bounded(schedule, schedule->wanted_ns), before = schedule->period_ns;
+        if (now > before * 5 / 4 || now < before * 3 / 4) schedule->period_ns = now;
     }
     if (schedule->refresh_ns != 0 && lo_ns != 0)
         note_change(schedule, lo_ns, before_ns + (after_ns - before_ns) / 2);

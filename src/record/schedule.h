@@ -11,6 +11,7 @@ enum { JMI_BRACKETS = 64 };
 
 typedef struct jmi_schedule {
     int64_t next_ns;      /* deadline of the next reading */
+    uint64_t wanted_ns;   /* period of even polling, were calls to cost nothing */
     uint64_t period_ns;   /* of even polling */
     uint64_t interval_ns; /* never slower */
     uint64_t cost_ns;     /* of one reading: moving mean */

@@ -6,7 +6,8 @@
 #include "report/text.h"
 
 typedef struct jmi_footprint {
-    bool asked; /* there is a grid */
+    bool asked;      /* there is a grid */
+    bool bound_only; /* of the energy only bounds are known, and so of what it comes to */
     jm_grid_info grid;
     jm_carbon carbon;
     char why[300]; /* why there is no carbon; "" */
@@ -19,5 +20,9 @@ int jmi_footprint_make(jmi_footprint *footprint, const jmi_summary *summary, con
 
 void jmi_footprint_json(const jmi_footprint *footprint, json_t *root);
 void jmi_footprint_text(const jmi_footprint *footprint, jmi_page *page);
+
+/* Name and text of what is known, in UTF-8; what stands in it of the user's is not cleaned. */
+typedef void (*jmi_footprint_fact)(const char *name, const char *text, void *user);
+void jmi_footprint_facts(const jmi_footprint *footprint, jmi_footprint_fact fact, void *user);
 
 #endif

@@ -125,14 +125,14 @@ static double outwards(double value, bool up) {
     return (up ? ceil(steps - 1e-9) : floor(steps + 1e-9)) * unit;
 }
 
-static char *format_bounds(char *out, double lower, double upper, const char *unit,
-                           jmi_style style) {
+char *jmi_format_bounds(char *out, double lower, double upper, const char *unit, jmi_style style) {
     double low = outwards(lower, false), high = outwards(upper, true);
     prefix p = choose_prefix(isfinite(high) ? high : low);
     const char *letter = style.utf8 ? p.utf8 : p.ascii;
     low /= p.factor;
     high /= p.factor;
     int places = decimals_of(high > 0 && isfinite(high) ? (int)floor(log10(high)) - 1 : 0);
+    if (isfinite(high)) low = floor(low * pow(10, places) + 1e-9) / pow(10, places);
     if (!isfinite(high) && low > 0)
         snprintf(out, JMI_FORMAT_SIZE, "> %.3g %s%s", low, letter, unit);
     else if (!isfinite(high))
@@ -182,7 +182,7 @@ static bool nothing_known(const jm_energy *energy) {
 char *jmi_format_energy(char *out, const jm_energy *energy, jmi_style style) {
     if (nothing_known(energy)) return strcpy(out, "not measured");
     if (energy->provenance & JM_BOUND_ONLY)
-        return format_bounds(out, energy->lower_j, energy->upper_j, "J", style);
+        return jmi_format_bounds(out, energy->lower_j, energy->upper_j, "J", style);
     return jmi_format_value(out, energy->energy_j, energy->u95_j, "J", style);
 }
 
@@ -191,6 +191,6 @@ char *jmi_format_power(char *out, const jm_energy *energy, jmi_style style) {
     style.reference = 0;
     if (nothing_known(energy) || !(s > 0)) return strcpy(out, "-");
     if (energy->provenance & JM_BOUND_ONLY)
-        return format_bounds(out, energy->lower_j / s, energy->upper_j / s, "W", style);
+        return jmi_format_bounds(out, energy->lower_j / s, energy->upper_j / s, "W", style);
     return jmi_format_value(out, energy->mean_power_w, energy->u95_j / s, "W", style);
 }

@@ -23,6 +23,8 @@ char *jmi_format_value(char *out, double value, double u95, const char *unit, jm
 char *jmi_format_short(char *out, double value, const char *unit, jmi_style style);
 /* "123.4–125.1 J" with two digits of its half; "-" where a bound is not known. */
 char *jmi_format_interval(char *out, double lower, double upper, const char *unit, jmi_style style);
+/* "< 12 J", "3–12 J", "> 3 J": hard bounds, rounded outwards. */
+char *jmi_format_bounds(char *out, double lower, double upper, const char *unit, jmi_style style);
 /* "67 ± 35 mgCO2e", or "67.3 mgCO2e (10–180 mgCO2e)" where the value is not in the middle. */
 char *jmi_format_within(char *out, double value, double lower, double upper, const char *unit,
                         jmi_style style);

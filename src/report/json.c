@@ -156,6 +156,8 @@ static void set_head(json_t *root, const jmi_summary *summary) {
     jmi_json_set_text(root, "command", summary->command);
     json_object_set_new(root, "exit_code",
                         summary->exit_code < 0 ? json_null() : json_integer(summary->exit_code));
+    json_object_set_new(root, "signal",
+                        summary->signal > 0 ? json_integer(summary->signal) : json_null());
     jmi_json_set_text(root, "window", summary->of_command ? "command" : "recording");
     jmi_json_set_number(root, "begin_unix_s", (double)summary->begin_ns / 1e9 + utc);
     jmi_json_set_number(root, "begin_s", (double)(summary->begin_ns - zero) / 1e9);

@@ -32,8 +32,10 @@ static void read_command(jmi_summary *summary, const jm_range *range) {
     json_t *facts = json_loads(range->attributes, 0, NULL);
     json_t *code = json_object_get(facts, "exit_code");
     const char *command = json_string_value(json_object_get(facts, "command"));
+    json_t *signal = json_object_get(facts, "signal");
     take_command(summary, command != NULL ? command : range->name,
                  json_is_integer(code) ? json_integer_value(code) : -1);
+    if (json_is_integer(signal)) summary->signal = (int)json_integer_value(signal);
     json_decref(facts);
 }
 

@@ -61,7 +61,8 @@ typedef struct jmi_summary {
     int64_t end_ns;
     bool of_command; /* it is that of the ranges of category session, else the whole recording */
     char *command;   /* NULL: not known */
-    int exit_code;   /* -1: not known */
+    int exit_code;   /* -1: not known; 128 + its number if a signal ended it */
+    int signal;      /* 0: none did */
     bool simulated;
     bool modelled;
     jmi_summary_device total;

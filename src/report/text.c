@@ -43,8 +43,8 @@ static void write_head(jmi_page *p) {
     jmi_text_add(&p->out, "%sjoulemeter%s  ", jmi_page_bold(p), jmi_page_plain(p));
     write_command(p, p->width - 12);
     jmi_text_add(&p->out, "%s", jmi_format_duration(time, duration, p->style));
-    if (s->exit_code > 128)
-        jmi_text_add(&p->out, ", ended by signal %d", s->exit_code - 128);
+    if (s->signal > 0)
+        jmi_text_add(&p->out, ", ended by signal %d", s->signal);
     else if (s->exit_code > 0)
         jmi_text_add(&p->out, ", exit code %d", s->exit_code);
     if (s->simulated)

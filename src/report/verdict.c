@@ -30,6 +30,13 @@ const char *jm_interval_text(double lower, double upper, const char *unit, char 
     return give(out, text, size);
 }
 
+const char *jm_bounds_text(double lower, double upper, const char *unit, char *text, size_t size) {
+    char out[JMI_FORMAT_SIZE];
+    jmi_style style = {.utf8 = jmi_locale_is_utf8()};
+    jmi_format_bounds(out, lower, upper, unit, style);
+    return give(out, text, size);
+}
+
 /* ---- verdicts ---- */
 
 typedef struct words {

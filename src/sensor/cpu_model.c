@@ -155,10 +155,7 @@ static void add_model(jmi_sensor_set *set, uint32_t device, struct model *model)
         .close = close_model,
         .context = model,
     };
-    jmi_reading reading;
-    int64_t before = jm_now_ns();
-    read_model(&source, &reading);
-    source.cost_ns = (uint64_t)(jm_now_ns() - before);
+    source.cost_ns = jmi_source_cost(&source);
     if (source.cost_ns * 200 > source.min_period_ns) source.min_period_ns = source.cost_ns * 200;
     if (set->failed || jmi_set_source(set, &source) == NULL) close_model(&source);
 }

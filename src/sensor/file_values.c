@@ -89,9 +89,7 @@ jmi_source *jmi_set_files(jmi_sensor_set *set, const jmi_source *source,
     ready.close = close_all;
     jmi_reading readings[JMI_SOURCE_SENSORS];
     ready.read(&ready, readings); /* the first one may have to wake something */
-    int64_t before = jm_now_ns();
-    ready.read(&ready, readings);
-    ready.cost_ns = (uint64_t)(jm_now_ns() - before);
+    ready.cost_ns = jmi_source_cost(&ready);
     jmi_source *added = jmi_set_source(set, &ready);
     if (added == NULL) close_all(&ready);
     return added;

@@ -63,6 +63,21 @@ bool jmi_set_measures(const jmi_sensor_set *set, const char *name);
 /* "prefixN" with the smallest N that is free. */
 const char *jmi_set_free_name(jmi_sensor_set *set, const char *prefix);
 
+/* How long a read takes: the least of some, where the first was long enough to have been
+ * interrupted; what is believed of it decides how often the source is read.
+ *
+ *     jmi_cost cost = {0};
+ *     while (jmi_cost_goes_on(&cost)) read();
+ */
+typedef struct jmi_cost {
+    int64_t began_ns;
+    uint64_t least_ns;
+    int tries;
+} jmi_cost;
+bool jmi_cost_goes_on(jmi_cost *cost);
+/* Of reading a source. */
+uint64_t jmi_source_cost(jmi_source *source);
+
 /* How often to read a value that refreshes every `refresh_ns` with calls of `cost_ns`: fine enough
  * to bracket its changes, coarse enough to stay below 2 % of a core. */
 uint64_t jmi_source_period(uint64_t refresh_ns, uint64_t cost_ns);

@@ -178,9 +178,9 @@ int jmi_nvml_try(jmi_nvml_gpu *gpu, const jmi_nvml_call *call, uint64_t *raw, ui
     *cost_ns = 0;
     int result = call->get(gpu, raw);
     if (result != JMI_NVML_OK) return result;
-    int64_t before = jm_now_ns();
-    result = call->get(gpu, raw);
-    *cost_ns = (uint64_t)(jm_now_ns() - before);
+    jmi_cost cost = {0};
+    while (jmi_cost_goes_on(&cost)) result = call->get(gpu, raw);
+    *cost_ns = cost.least_ns;
     return result;
 }
 

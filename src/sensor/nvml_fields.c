@@ -41,13 +41,14 @@ static int get_fields(jmi_nvml_gpu *gpu, const jmi_nvml_field_spec *const *specs
 }
 
 jmi_nvml_field_trial jmi_nvml_try_field(jmi_nvml_gpu *gpu, const jmi_nvml_field_spec *spec) {
-    jmi_nvml_field first, again;
+    jmi_nvml_field first, again = {0};
     jmi_nvml_field_trial trial = {.result = get_fields(gpu, &spec, 1, &first)};
     if (trial.result == JMI_NVML_OK) trial.result = first.result;
     if (trial.result != JMI_NVML_OK) return trial;
     int64_t before = jm_now_ns();
-    get_fields(gpu, &spec, 1, &again);
-    trial.cost_ns = (uint64_t)(jm_now_ns() - before);
+    jmi_cost cost = {0};
+    while (jmi_cost_goes_on(&cost)) get_fields(gpu, &spec, 1, &again);
+    trial.cost_ns = cost.least_ns;
     if (!jmi_nvml_value_double(first.type, &first.value, &trial.value))
         trial.result = JMI_NVML_NOT_SUPPORTED;
     trial.value *= spec->unit;
@@ -65,9 +66,9 @@ uint64_t jmi_nvml_fields_cost(jmi_nvml_gpu *gpu, const jmi_nvml_field_spec *cons
                               size_t count) {
     jmi_nvml_field fields[JMI_SOURCE_SENSORS];
     get_fields(gpu, specs, count, fields);
-    int64_t before = jm_now_ns();
-    get_fields(gpu, specs, count, fields);
-    return (uint64_t)(jm_now_ns() - before);
+    jmi_cost cost = {0};
+    while (jmi_cost_goes_on(&cost)) get_fields(gpu, specs, count, fields);
+    return cost.least_ns;
 }
 
 /* ---- the source ---- */

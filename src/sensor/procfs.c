@@ -129,9 +129,7 @@ static void add_usage(jmi_sensor_set *set, uint32_t node, int fd) {
     source.sensor[1] = jmi_set_sensor(set, &sensor);
     jmi_reading readings[2];
     if (!set->failed) read_usage(&source, readings);
-    int64_t before = jm_now_ns();
-    if (!set->failed) read_usage(&source, readings);
-    source.cost_ns = (uint64_t)(jm_now_ns() - before);
+    if (!set->failed) source.cost_ns = jmi_source_cost(&source);
     if (source.cost_ns * 200 > source.min_period_ns) source.min_period_ns = source.cost_ns * 200;
     jmi_set_finding(set, &jmi_procfs, "node", "utilisation", JM_OK, source.cost_ns, "",
                     "Works: CPU time of the machine and of the measured process tree.");
@@ -233,15 +231,14 @@ static void add_temperature(jmi_sensor_set *set, uint32_t node) {
         .context = all,
     };
     jmi_reading reading;
-    int64_t before = jm_now_ns();
     int status = read_hottest(&source, &reading);
-    source.cost_ns = (uint64_t)(jm_now_ns() - before);
     if (status != JM_OK) {
         close_temperatures(&source);
         jmi_set_finding(set, &jmi_procfs, "node", "temperature", status, 0, "",
                         "The kernel shows no temperature of the CPU.");
         return;
     }
+    source.cost_ns = jmi_source_cost(&source);
     jm_sensor sensor = {
         .device = node,
         .quantity = JM_QUANTITY_TEMPERATURE,

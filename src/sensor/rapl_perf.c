@@ -217,9 +217,7 @@ static void add_package(struct walk *walk, struct package *package, const size_t
     };
     jmi_reading readings[JMI_SOURCE_SENSORS];
     source.read(&source, readings);
-    int64_t before = jm_now_ns();
-    source.read(&source, readings);
-    source.cost_ns = (uint64_t)(jm_now_ns() - before);
+    source.cost_ns = jmi_source_cost(&source);
     for (size_t i = 0; i < package->count; i++) {
         const struct event *event = &walk->pmu->events[opened[i]];
         const char *name;

@@ -156,6 +156,26 @@ const char *jmi_set_free_name(jmi_sensor_set *set, const char *prefix) {
     }
 }
 
+bool jmi_cost_goes_on(jmi_cost *cost) {
+    enum { TRIES = 3, SHORT_NS = 1000000 };
+    int64_t now = jm_now_ns();
+    if (cost->tries > 0) {
+        uint64_t took = (uint64_t)(now - cost->began_ns);
+        if (cost->tries == 1 || took < cost->least_ns) cost->least_ns = took;
+        if (cost->tries == TRIES || cost->least_ns < SHORT_NS) return false;
+    }
+    cost->tries++;
+    cost->began_ns = now;
+    return true;
+}
+
+uint64_t jmi_source_cost(jmi_source *source) {
+    jmi_reading readings[JMI_SOURCE_SENSORS];
+    jmi_cost cost = {0};
+    while (jmi_cost_goes_on(&cost)) (void)source->read(source, readings);
+    return cost.least_ns;
+}
+
 uint64_t jmi_source_period(uint64_t refresh_ns, uint64_t cost_ns) {
     uint64_t fine = refresh_ns / 50;
     uint64_t cheap = cost_ns * 50;

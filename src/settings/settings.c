@@ -12,6 +12,7 @@ typedef struct held {
     char *source;
     double number;
     bool on;
+    jm_setting_strength strength;
 } held;
 
 struct jm_settings {
@@ -41,8 +42,8 @@ int jmi_settings_read(const char *path, jmi_text *text, jm_error *error) {
 }
 
 static int hold(jm_settings *settings, uint32_t index, const char *value, const char *source,
-                jm_error *error) {
-    held new = {.number = NAN}, *old = &settings->held[index];
+                jm_setting_strength strength, jm_error *error) {
+    held new = {.number = NAN, .strength = strength}, *old = &settings->held[index];
     int status =
         jmi_setting_check(&jmi_setting_rows[index], value, source, &new.number, &new.on, error);
     if (status != JM_OK) return status;
@@ -87,7 +88,7 @@ static int take_line(jm_settings *settings, const jmi_toml_line *line, const cha
     const jmi_setting_row *row = &jmi_setting_rows[index];
     if (!kinds_fit(row, line->kind))
         return jmi_fail(error, JM_FORMAT, "%.200s: %s is %s", source, row->key, kinds[row->kind]);
-    int status = hold(settings, index, line->value, source, error);
+    int status = hold(settings, index, line->value, source, JM_SETTING_OF_FILE, error);
     if (status == JM_INVALID && error != NULL) error->status = JM_FORMAT;
     return status == JM_INVALID ? JM_FORMAT : status;
 }
@@ -112,7 +113,7 @@ static int take_environment(jm_settings *settings, jm_error *error) {
         const char *value = getenv(jmi_setting_rows[i].environment);
         if (value == NULL || value[0] == '\0') continue;
         snprintf(source, sizeof source, "$%s", jmi_setting_rows[i].environment);
-        status = hold(settings, i, value, source, error);
+        status = hold(settings, i, value, source, JM_SETTING_OF_ENVIRONMENT, error);
     }
     return status;
 }
@@ -174,7 +175,8 @@ int jm_settings_at(const jm_settings *settings, uint32_t index, jm_setting *sett
                        .value = now->value,
                        .number = now->number,
                        .on = now->on,
-                       .source = now->source != NULL ? now->source : "not set"};
+                       .source = now->source != NULL ? now->source : "not set",
+                       .strength = now->strength};
     return jmi_give_struct(setting, &ours, sizeof ours);
 }
 
@@ -192,5 +194,6 @@ int jm_settings_set(jm_settings *settings, const char *key, const char *value, c
         return jmi_fail(error, JM_INVALID, "settings, a key and a value are needed");
     uint32_t index = jmi_setting_named(key, error);
     if (index == UINT32_MAX) return JM_NOT_FOUND;
-    return hold(settings, index, value, source != NULL ? source : "the program", error);
+    return hold(settings, index, value, source != NULL ? source : "the program",
+                JM_SETTING_OF_PROGRAM, error);
 }

@@ -116,10 +116,51 @@ static void hours_that_are_missing(void **state) {
     NEAR(c.covered, 1 - second.energy_j / e.energy_j, 1e-9);
     double low = fmin(grams(0), fmin(grams(2), grams(3)));
     double high = fmax(grams(0), fmax(grams(2), grams(3)));
-    NEAR(c.intensity_u, (1 - c.covered) * (high - low) / sqrt(12) / c.intensity_g, 1e-9);
+    double mean = (grams(0) + grams(2) + grams(3)) / 3, off = (high + low) / 2 - mean;
+    double u = fmax(sqrt((high - low) * (high - low) / 12 + off * off), 0.25 * mean);
+    NEAR(c.intensity_u, (1 - c.covered) * u / c.intensity_g, 1e-9);
     assert_true(c.lower_g < all.g && all.g < c.upper_g);
+    /* even if the missing hour was the least or the most of all */
+    double known = (1 - c.covered) * e.energy_j / 3.6e6 * 1.2;
+    assert_true(c.lower_g <= c.g - known * (mean - low) * 0.999);
+    assert_true(c.upper_g >= c.g + known * (high - mean) * 0.999);
     jm_grid_free(grid);
     jm_grid_free(whole);
+    jm_recording_free(recording);
+}
+
+/* One row says nothing of the hours that it does not cover, though its own range is none. */
+static void a_series_of_little(void **state) {
+    (void)state;
+    jm_recording *recording = record(4 * 3600, 1);
+    jm_grid *grid = hourly(1, 2, -99);
+    jm_energy e, second;
+    jm_carbon c = carbon_of(grid, recording, 0, 4 * 3600, &e);
+    carbon_of(grid, recording, 3600, 2 * 3600, &second);
+    NEAR(c.covered, second.energy_j / e.energy_j, 1e-9);
+    NEAR(c.intensity_g, grams(1), 1e-12);
+    NEAR(c.intensity_u, 0.25 * (1 - c.covered), 1e-9);
+    assert_true(c.upper_g > 1.3 * c.g);
+    jm_carbon any = {.size = sizeof any}; /* an energy of no known time */
+    ok(jm_carbon_of(grid, &e, &any, NULL), NULL);
+    NEAR(any.intensity_u, 0.25, 1e-12);
+    jm_grid_free(grid);
+    jm_recording_free(recording);
+}
+
+/* What the series has of the time may be its least: the rest gets the mean of all of it. */
+static void gaps_get_the_mean_of_the_series(void **state) {
+    (void)state;
+    jm_recording *recording = record(4 * 3600, 1);
+    jm_grid *grid = hourly(-8, 1, -99);
+    jm_energy e, first;
+    double sum = 0;
+    jm_carbon c = carbon_of(grid, recording, 0, 4 * 3600, &e);
+    carbon_of(grid, recording, 0, 3600, &first);
+    for (int h = -8; h < 1; h++) sum += grams(h);
+    double share = first.energy_j / e.energy_j;
+    NEAR(c.intensity_g, share * grams(0) + (1 - share) * sum / 9, 1e-9);
+    jm_grid_free(grid);
     jm_recording_free(recording);
 }
 
@@ -157,8 +198,11 @@ static void a_window_without_length(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_day_by_the_hour), cmocka_unit_test(hours_that_are_missing),
-        cmocka_unit_test(another_day_is_an_error), cmocka_unit_test(a_window_without_length)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_day_by_the_hour),
+                                       cmocka_unit_test(hours_that_are_missing),
+                                       cmocka_unit_test(a_series_of_little),
+                                       cmocka_unit_test(gaps_get_the_mean_of_the_series),
+                                       cmocka_unit_test(another_day_is_an_error),
+                                       cmocka_unit_test(a_window_without_length)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

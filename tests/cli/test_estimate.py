@@ -83,6 +83,7 @@ class Program(Estimate):
         got = json.loads(self.run_it("-a", "true", "--json").stdout)
         self.assertEqual(got["kernels"][0]["launches"], 2)
         self.assertGreater(got["program"]["avg"]["power_upper_w"], got["program"]["avg"]["power_w"])
+        self.assertIsNone(got["program"]["peak"]["power_upper_w"])  # the model knows means only
         watts = sum(got["kernels"][0]["watts_of"].values())
         self.assertAlmostEqual(watts, got["kernels"][0]["avg"]["power_w"], places=4)
 
@@ -134,7 +135,12 @@ class Program(Estimate):
         self.assertIn("The model is of a Tesla V100, carried over", done.stdout)
 
     def test_a_program_that_fails_still_has_its_profile(self):
-        self.assertIn("average", self.run_it("-a", "false").stdout)
+        done = self.run_it("-a", "sh", "-s", "-c", "-s", "exit 7", code=7)
+        self.assertIn("average", done.stdout)
+        self.assertIn("ended with exit code 7", done.stderr)
+        self.assertEqual(len(self.read_csv("predictions.csv")), 5)
+        done = self.run_it("-a", "false", "--json", code=1)
+        self.assertIn("avg", json.loads(done.stdout)["program"])
 
     def test_the_time_limit_ends_the_program_gently(self):
         begin = time.monotonic()
@@ -174,6 +180,58 @@ class Profile(Estimate):
         self.run_it()
         shutil.copy(self.path("profile.csv"), self.path("second.csv"))
         self.assertIn("several CSVs", self.run_it(code=2).stderr)
+
+    def spoil(self, name, change):
+        text = Path(self.make_profile()).read_text(encoding="utf-8")
+        Path(self.path(name)).write_bytes(change(text))
+        return self.run_it("-c", name)
+
+    def test_what_is_lost_is_told(self):
+        self.make_profile()
+        lines = Path(self.path("profile.csv")).read_text(encoding="utf-8").splitlines()
+        spoilt = ["epoch 1", *lines[:-1], "50 %" + lines[-1]]
+        Path(self.path("spoilt.csv")).write_text("\n".join(spoilt) + "\n", encoding="utf-8")
+        done = self.run_it("-c", "spoilt.csv")
+        self.assertIn(f"cannot be read: 1, the first in line {len(spoilt)}", done.stdout)
+        self.assertIn("none of the table's: 1, the first is line 1", done.stdout)
+        got = json.loads(self.run_it("-c", "spoilt.csv", "--json").stdout)
+        self.assertEqual(got["profile"], {"foreign_lines": 1, "foreign_line": 1,
+                                          "broken_rows": 1, "broken_line": len(spoilt)})
+
+    def test_a_profile_of_powershell_and_of_a_spreadsheet(self):
+        want = self.run_it("-c", self.make_profile()).stdout
+        self.assertEqual(self.spoil("16.csv", lambda text: text.encode("utf-16")).stdout, want)
+        os.remove(self.path("profile.csv"))
+        self.assertEqual(self.run_it().stdout, want)  # it is found in the folder, too
+        semicolons = self.spoil("semi.csv", lambda text: text.replace('","', '";"').encode())
+        self.assertEqual(semicolons.stdout, want)
+
+    def test_processes_and_boards_are_told_apart(self):
+        text = Path(self.make_profile()).read_text(encoding="utf-8")
+        text = text.replace('"4242"', '"11"', 1).replace('"0","7.0"', '"1","7.0"', 1)
+        Path(self.path("two.csv")).write_text(text, encoding="utf-8")
+        done = self.run_it("-c", "two.csv")
+        self.assertRegex(done.stdout, r"kernel +process +gpu +launches")
+        self.assertRegex(done.stdout, r"saxpy.*true \(11\) +1 ")
+        self.assertRegex(done.stdout, r"saxpy.*true \(4242\) +0 ")
+        features = self.read_csv("extracted_features.csv")
+        self.assertEqual([(row["pid"], row["gpu"]) for row in features],
+                         [("11", "1"), ("4242", "0"), ("4242", "0")])
+        rows = [row for row in self.read_csv("predictions.csv") if row["kernel"]]
+        self.assertEqual([(row["pid"], row["gpu"], row["board"]) for row in rows],
+                         [("11", "1", "Tesla V100"), ("4242", "0", "Tesla V100"),
+                          ("4242", "0", "Tesla V100")])
+
+    def test_a_board_without_a_name(self):
+        text = Path(self.make_profile()).read_text(encoding="utf-8")
+        Path(self.path("x.csv")).write_text(text.replace('"Tesla V100"', '""'), encoding="utf-8")
+        self.assertIn("taken for a Tesla V100", self.run_it("-c", "x.csv").stdout)
+        self.assertNotIn("taken for", self.run_it("-c", "x.csv", "--gpu", "v100").stdout)
+        Path(self.path("x.csv")).write_text(text.replace('"Tesla V100"', '""')
+                                            .replace('"7.0"', '"9.0"'), encoding="utf-8")
+        done = self.run_it("-c", "x.csv", code=2)
+        self.assertIn("compute capability 9.0 may be any of these: H100 PCIe", done.stderr)
+        self.assertIn("--gpu names one", done.stderr)
 
     def test_no_profile(self):
         self.assertIn("there is no CSV of Nsight Compute", self.run_it(code=2).stderr)
@@ -221,6 +279,18 @@ class Training(Estimate):
         self.assertAlmostEqual(got["program"]["avg"]["power_w"], average, places=1)
         self.assertAlmostEqual(got["program"]["peak"]["power_w"], average + 30, places=1)
         self.assertEqual(got["program"]["peak"]["flags"], [])
+        own = got["program"]["peak"]["power_upper_w"] - got["program"]["peak"]["power_w"]
+        self.assertLess(own, 1)  # of its own errors, which are next to nothing here
+
+    def test_an_empty_cell_is_told(self):
+        self.write_rows()
+        text = Path(self.path("rows.csv")).read_text(encoding="utf-8").splitlines()
+        text[5] = text[5].rsplit(",", 1)[0] + ","
+        Path(self.path("rows.csv")).write_text("\n".join(text) + "\n", encoding="utf-8")
+        done = self.run_it("train", "rows.csv")
+        self.assertIn("! 1 row without dram left out: line 6 (p2, k4)", done.stdout)
+        self.assertIn("average  23 rows of 12 programs", done.stdout)
+        self.assertIn("12 programs bear out", done.stdout)
 
     def test_extracted_features_and_watts_are_rows(self):
         profile = self.make_profile()
@@ -265,6 +335,24 @@ class Training(Estimate):
         self.assertGreaterEqual(float(rows[0]["power_peak_w"]), float(rows[0]["power_avg_w"]))
         self.assertAlmostEqual(float(rows[0]["pipes"]), 0.3)
         self.assertTrue(0 < float(rows[0]["temperature"]) < 1)
+
+    def test_nothing_is_run_that_cannot_become_a_row(self):
+        run = ("--", "touch", self.path("it-ran"))
+        for options, code, words, environment in (
+                ((), 1, "Nsight Compute (ncu) is not installed", {"PATH": "/usr/bin:/bin"}),
+                (("--ncu", "/nonexistent/ncu"), 2, "there is no command", {}),
+                (("--board", "Voodoo"), 2, "'Voodoo' are not known", {})):
+            done = self.run_it("collect", "--simulate", "h100", *options, *run, code=code,
+                               **environment)
+            self.assertIn(words, done.stderr)
+            self.assertFalse(os.path.exists(self.path("it-ran")))
+            self.assertFalse(os.path.exists(self.path("rows.csv")))
+
+    def test_a_program_that_fails_under_ncu_gives_no_row(self):
+        script = "[ -e arguments ] && exit 5; sleep 2.5"
+        done = self.run_it("collect", "--simulate", "h100", "--", "sh", "-c", script, code=5)
+        self.assertIn("ended with exit code 5", done.stderr)
+        self.assertFalse(os.path.exists(self.path("rows.csv")))
 
     def test_what_cannot_be_collected(self):
         self.assertIn("which command?", self.run_it("collect", code=2).stderr)

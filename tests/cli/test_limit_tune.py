@@ -73,11 +73,8 @@ class Optimum(TuneTest):
     def check(self, watts, share, *options, unmarked=False, seconds=0.03, batches=450, most_pct=1):
         words = [TRAINING, str(batches), str(seconds), str(watts), str(share)] + ["unmarked"] * unmarked
         lever = "clock" if "--clock" in options else "power"
-        for _ in range(3):  # beside other programs simulated work comes late: not three times in a row
-            found = self.found("-t", "6", *options, "--", *words)
-            regret = self.regret(found, watts, share, lever)
-            if regret < most_pct and found["verdict"] == "found":
-                break
+        found = self.found("-t", "6", *options, "--", *words)
+        regret = self.regret(found, watts, share, lever)
         print(f"{' '.join(options)} {watts} W, share {share}: {found['setting']:.0f} "
               f"({found['verdict']}, {len(found['trials'])} trials), regret {regret:.2f} %", flush=True)
         self.assertLess(regret, most_pct)
@@ -280,7 +277,7 @@ class Ends(TuneTest):
         others = sum(other for _, _, other in results)
         print(f"{len(results)} ends, {others} while another limit was in force: back after {spent[len(spent) // 2] * 1e3:.0f} ms (median), at most "
               f"{worst[1] * 1e3:.0f} ms ({worst[0]})", flush=True)
-        self.assertLess(worst[1], (1 if KILLS > 100 else 5) * SLOWNESS, worst)  # a busy machine takes longer
+        self.assertLess(worst[1], 1 * SLOWNESS, worst)
 
 
 if __name__ == "__main__":

@@ -90,6 +90,9 @@ static void a_program_is_weighted_by_time(void **state) {
     assert_true(program(e, JM_POWER_PEAK).flags & JM_ESTIMATE_BY_KERNELS);
     assert_false(p.flags & JM_ESTIMATE_BY_KERNELS);
     assert_true(isnan(program(e, JM_POWER_PEAK).energy_j));
+    /* The interval of means is not theirs. */
+    assert_true(isnan(program(e, JM_POWER_PEAK).lower_w + program(e, JM_POWER_PEAK).upper_w));
+    assert_true(isnan(kernel(e, 0, JM_POWER_MIN).lower_w + kernel(e, 0, JM_POWER_MIN).upper_w));
     jm_estimate_free(e);
     jm_profile_free(profile);
 }
@@ -155,6 +158,152 @@ static void a_details_page_is_approximate_and_no_duration_unweighted(void **stat
     jm_profile_free(profile);
 }
 
+/* One cell of one launch does not fail the rest, and is named. */
+#define LESS(id, kernel, alu, ns)                                                                  \
+    "\"" id "\",\"1\",\"app\",\"h\",\"" kernel                                                     \
+    "\",\"1\",\"7\",\"(1, 1, 1)\",\"(1, 1, 1)\",\"0\",\"7.0\","                                    \
+    "\"Tesla V100\",\"" ns "\",\"80,000,000\",\"1,000,000\",\"75.00\",\"" alu                      \
+    "\",\"40,000,000\",\"0\",\"0\",\"0\",\"30,000,000\",\"10,000,000\",\"400,000,000\","           \
+    "\"50,000,000\"\n"
+
+static void a_kernel_that_lacks_a_metric_is_left_out(void **state) {
+    (void)state;
+    static const char some[] =
+        WIDE_HEAD WIDE_UNITS ROW("0", "good", "1,000,000") LESS("1", "bad", "n/a", "5,000,000");
+    jm_profile *profile = read_text(some, JM_OK);
+    jm_estimate *e = estimate_on(profile, NULL);
+    jm_estimated good = kernel(e, 0, JM_POWER_AVERAGE), bad = kernel(e, 1, JM_POWER_AVERAGE);
+    jm_estimated all = program(e, JM_POWER_AVERAGE);
+    assert_true(isnan(bad.power_w + bad.lower_w + bad.upper_w + bad.energy_j));
+    assert_true(bad.flags & all.flags & JM_ESTIMATE_INCOMPLETE);
+    assert_false(good.flags & JM_ESTIMATE_INCOMPLETE);
+    assert_false(all.flags & JM_ESTIMATE_APPROXIMATE);
+    assert_non_null(strstr(bad.missing, "pipes (sm__pipe_alu_cycles_active.sum"));
+    assert_non_null(
+        strstr(all.missing, "of the kernel bad: pipes (sm__pipe_alu_cycles_active.sum"));
+    assert_near(all.power_w, good.power_w);
+    assert_near(all.energy_j, good.energy_j);
+    assert_near(program(e, JM_POWER_PEAK).power_w, good.power_w);
+    assert_true(isnan(jm_estimate_share(e, 1, JM_ACTIVITY_PIPES)));
+    char *csv, *json;
+    assert_int_equal(jm_estimate_predictions_csv(e, &csv, NULL), JM_OK);
+    assert_non_null(strstr(csv, "\napp,bad,0.005,avg,,,,,,,incomplete,,1,0,Tesla V100\n"));
+    assert_int_equal(jm_estimate_json(e, &json, NULL), JM_OK);
+    assert_non_null(strstr(json, "\"missing\": \"of the kernel bad: pipes"));
+    jm_free(csv);
+    jm_free(json);
+    jm_estimate_free(e);
+    jm_profile_free(profile);
+}
+
+/* Bytes without a time are no rate: it is the time that is missing. */
+static void a_missing_duration_is_named(void **state) {
+    (void)state;
+    static const char some[] =
+        WIDE_HEAD WIDE_UNITS ROW("0", "good", "1,000,000") LESS("1", "untimed", "1", "n/a");
+    expect(WIDE_HEAD WIDE_UNITS LESS("0", "k", "1", "n/a"), NULL, JM_NO_DATA,
+           "missing in the profile: dram (gpu__time_duration.sum)");
+    jm_profile *profile = read_text(some, JM_OK);
+    jm_estimate *e = estimate_on(profile, NULL);
+    assert_string_equal(kernel(e, 1, JM_POWER_AVERAGE).missing, "dram (gpu__time_duration.sum)");
+    assert_near(program(e, JM_POWER_AVERAGE).power_w, kernel(e, 0, JM_POWER_AVERAGE).power_w);
+    jm_estimate_free(e);
+    jm_profile_free(profile);
+}
+
+static const char shares[] =
+    "ID,Kernel Name,Device,CC,smsp__cycles_active.avg.pct_of_peak_sustained_elapsed,"
+    "sm__inst_executed.avg.per_cycle_elapsed,dram__throughput.avg.pct_of_peak_sustained_elapsed,"
+    "lts__throughput.avg.pct_of_peak_sustained_elapsed,gpu__time_duration.sum\n"
+    ",,,,%,inst/cycle,%,%,second\n";
+
+static jm_estimate *estimate_shares(jm_profile **profile, const char *rows, const char *board) {
+    char csv[2048];
+    snprintf(csv, sizeof csv, "%s%s", shares, rows);
+    *profile = read_text(csv, JM_OK);
+    return estimate_on(*profile, board);
+}
+
+/* Without any durations launches are counted; where some have one, those do. */
+static void launches_count_where_there_is_no_time(void **state) {
+    (void)state;
+    jm_profile *profile;
+    jm_estimate *e =
+        estimate_shares(&profile,
+                        "0,a,0,7.0,90,1,10,10,\n1,a,0,7.0,90,1,10,10,\n2,a,0,7.0,90,1,10,10,\n"
+                        "3,b,0,7.0,20,1,80,10,\n",
+                        "v100");
+    double a = kernel(e, 0, JM_POWER_AVERAGE).power_w, b = kernel(e, 1, JM_POWER_AVERAGE).power_w;
+    jm_estimated all = program(e, JM_POWER_AVERAGE);
+    assert_near(all.power_w, (3 * a + b) / 4);
+    assert_true(all.flags & JM_ESTIMATE_UNWEIGHTED);
+    assert_false(all.flags & JM_ESTIMATE_UNTIMED);
+    assert_true(isnan(all.energy_j));
+    jm_estimate_free(e);
+    jm_profile_free(profile);
+    e = estimate_shares(&profile,
+                        "0,a,0,7.0,90,1,10,10,2\n1,a,0,7.0,90,1,10,10,\n"
+                        "2,b,0,7.0,20,1,80,10,\n",
+                        "v100");
+    all = program(e, JM_POWER_AVERAGE);
+    assert_near(all.power_w, kernel(e, 0, JM_POWER_AVERAGE).power_w);
+    assert_near(all.energy_j, 2 * all.power_w);
+    assert_true(all.flags & JM_ESTIMATE_UNTIMED);
+    assert_false(all.flags & JM_ESTIMATE_UNWEIGHTED);
+    jm_estimate_free(e);
+    jm_profile_free(profile);
+}
+
+static void what_no_board_can_do_is_said(void **state) {
+    (void)state;
+    jm_profile *profile;
+    jm_estimate *e = estimate_shares(
+        &profile, "0,sane,0,7.0,90,1,90,10,1\n1,wild,0,7.0,90,9,1000,10,1\n", "v100");
+    assert_false(kernel(e, 0, JM_POWER_AVERAGE).flags & JM_ESTIMATE_IMPOSSIBLE);
+    jm_estimated p = kernel(e, 1, JM_POWER_AVERAGE);
+    assert_true(p.flags & program(e, JM_POWER_AVERAGE).flags & JM_ESTIMATE_IMPOSSIBLE);
+    assert_string_equal(p.impossible, "pipes issue dram power");
+    assert_string_equal(program(e, JM_POWER_PEAK).impossible,
+                        "of the kernel wild: pipes issue dram power");
+    jm_estimate_free(e);
+    jm_profile_free(profile);
+}
+
+/* A profile without a name of its board is not silently the model's. */
+static void a_board_without_a_name(void **state) {
+    (void)state;
+    static const struct {
+        const char *device, *board;
+    } found[] = {{"0,7.0", "Tesla V100"}, {",", "Tesla V100"}, {"0,6.0", ""},
+                 {"0,9.0", ""},           {"0,8.0", ""},       {"0,12.0", "GeForce RTX 5090"},
+                 {"0,12.1", ""},          {"0,10.0", "B200"}};
+    for (size_t i = 0; i < JMI_COUNT(found); i++) {
+        char csv[2048], line[128];
+        jm_profile *profile;
+        snprintf(line, sizeof line, "0,k,%s,90,1,50,20,1\n", found[i].device);
+        snprintf(csv, sizeof csv, "%s%s", shares, line);
+        if (found[i].board[0] == '\0') {
+            expect(csv, NULL, JM_NOT_FOUND, "the profile does not name its board");
+            continue;
+        }
+        jm_board board = {.size = sizeof board};
+        jm_estimate *e = estimate_shares(&profile, line, NULL);
+        jm_estimated p = kernel(e, 0, JM_POWER_AVERAGE);
+        assert_int_equal(jm_estimate_board(e, 0, &board), JM_OK);
+        assert_string_equal(board.name, found[i].board);
+        assert_true(p.flags & JM_ESTIMATE_BOARD_ASSUMED);
+        jm_estimate *named = estimate_on(profile, "v100");
+        jm_estimated q = kernel(named, 0, JM_POWER_AVERAGE);
+        assert_false(q.flags & JM_ESTIMATE_BOARD_ASSUMED);
+        assert_true(1 - p.lower_w / p.power_w > 1.2 * (1 - q.lower_w / q.power_w));
+        jm_estimate_free(named);
+        jm_estimate_free(e);
+        jm_profile_free(profile);
+    }
+    expect(WIDE_HEAD WIDE_UNITS ROW("0", "k", "1"), "GeForce RTX 3080 Laptop GPU", JM_NOT_FOUND,
+           "are not known; there are: GeForce RTX 3080");
+}
+
 static void texts(void **state) {
     (void)state;
     static const char odd[] = WIDE_HEAD WIDE_UNITS ROW("0", "k<\"\"a\"\", b>\xFF", "1,000,000");
@@ -166,8 +315,7 @@ static void texts(void **state) {
     jm_free(csv);
     assert_int_equal(jm_estimate_predictions_csv(e, &csv, NULL), JM_OK);
     assert_non_null(strstr(csv, "\n,,0.001,peak,"));
-    assert_non_null(
-        strstr(csv, ",by_kernels outside,l2\n") ? csv : strstr(csv, ",outside by_kernels,l2\n"));
+    assert_non_null(strstr(csv, ",outside by_kernels,l2,,,\n"));
     jm_free(csv);
     assert_int_equal(jm_estimate_json(e, &json, NULL), JM_OK);
     json_t *root = json_loads(json, 0, NULL);
@@ -204,6 +352,11 @@ int main(void) {
         cmocka_unit_test(another_board_is_scaled_and_said),
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(a_details_page_is_approximate_and_no_duration_unweighted),
+        cmocka_unit_test(a_kernel_that_lacks_a_metric_is_left_out),
+        cmocka_unit_test(a_missing_duration_is_named),
+        cmocka_unit_test(launches_count_where_there_is_no_time),
+        cmocka_unit_test(what_no_board_can_do_is_said),
+        cmocka_unit_test(a_board_without_a_name),
         cmocka_unit_test(texts),
         cmocka_unit_test(nothing_is_legal),
     };

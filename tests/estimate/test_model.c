@@ -173,20 +173,55 @@ static void boards_are_found_by_their_names(void **state) {
                                            {"Tesla T4", "Tesla T4"},
                                            {"NVIDIA L4", "L4"},
                                            {"NVIDIA L40S", "L40S"},
-                                           {"NVIDIA RTX A6000", "RTX A6000"}};
-    static const char *const none[] = {"",      "NVIDIA",        "A1000", "L400",
-                                       "H1000", "GeForce 30900", "0"};
+                                           {"NVIDIA RTX A6000", "RTX A6000"},
+                                           {"NVIDIA H100 NVL", "H100 NVL"},
+                                           {"NVIDIA H200 NVL", "H200 NVL"},
+                                           {"NVIDIA GH200 144G HBM3e", "GH200 144G"},
+                                           {"NVIDIA GeForce RTX 3080", "GeForce RTX 3080"},
+                                           {"NVIDIA GeForce RTX 3080 Ti", "GeForce RTX 3080 Ti"},
+                                           {"NVIDIA GeForce RTX 2080 Ti", "GeForce RTX 2080 Ti"},
+                                           {"Tesla P100-PCIE-16GB", "Tesla P100-PCIE"},
+                                           {"Tesla P100-PCIE-12GB", "Tesla P100-PCIE-12GB"},
+                                           {"Tesla P100-SXM2-16GB", "Tesla P100"},
+                                           {"Tesla V100-SXM3-32GB", "Tesla V100-SXM3"},
+                                           {"Tesla V100S-PCIE-32GB", "Tesla V100S-PCIE"},
+                                           {"NVIDIA RTX 6000 Ada Generation", "RTX 6000 Ada"},
+                                           {"Quadro RTX 6000", "Quadro RTX 6000"},
+                                           {"NVIDIA L40", "L40"}};
+    /* A sibling is another board. */
+    static const char *const none[] = {"",
+                                       "NVIDIA",
+                                       "A1000",
+                                       "L400",
+                                       "H1000",
+                                       "GeForce 30900",
+                                       "NVIDIA GeForce RTX 3080 Laptop GPU",
+                                       "NVIDIA GeForce RTX 3080 Ti Laptop GPU",
+                                       "NVIDIA GeForce RTX 4090 D",
+                                       "NVIDIA GeForce RTX 4080 SUPER",
+                                       "Quadro RTX 6000 with Max-Q Design",
+                                       "NVIDIA RTX PRO 6000 Blackwell",
+                                       "NVIDIA A100-SXM-64GB",
+                                       "NVIDIA A100-SXM4-40GB MIG 1g.5gb",
+                                       "NVIDIA A10G",
+                                       "NVIDIA A40-48Q",
+                                       "Tesla V100-FHHL-16GB",
+                                       "NVIDIA TITAN V CEO Edition",
+                                       "NVIDIA RTX",
+                                       "0"};
     jm_board board = {.size = sizeof board};
     jm_error error = {0};
     for (size_t i = 0; i < JMI_COUNT(names); i++) {
         if (jm_board_find(names[i][0], &board, &error) != JM_OK) fail_msg("%s", error.message);
         assert_string_equal(board.name, names[i][1]);
         assert_true(board.power_limit_w > 50 && board.sms > 20 && board.clock_hz > 1e9);
-        assert_true(board.dram_bytes_s > 1e11);
+        assert_true(board.dram_bytes_s > 1e11 && board.compute_capability >= 60);
     }
     for (size_t i = 0; i < JMI_COUNT(none); i++)
         if (jm_board_find(none[i], &board, &error) != JM_NOT_FOUND) fail_msg("'%s'", none[i]);
     assert_non_null(strstr(error.message, "there are: Tesla V100"));
+    jm_board_find("RTX 3080 Laptop", &board, &error);
+    assert_non_null(strstr(error.message, "there are: GeForce RTX 3080, GeForce RTX 3080 Ti"));
     for (uint32_t i = 0; i < jm_board_count(); i++) {
         jm_board one = {.size = sizeof one};
         assert_int_equal(jm_board_get(i, &one), JM_OK);

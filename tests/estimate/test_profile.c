@@ -85,6 +85,115 @@ static void a_program_talks_in_between(void **state) {
     jm_profile_free(profile);
 }
 
+static jm_profile_losses losses_of(const jm_profile *profile) {
+    jm_profile_losses lost = {.size = sizeof lost};
+    assert_int_equal(jm_profile_lost(profile, &lost), JM_OK);
+    return lost;
+}
+
+/* Quotes that a program opens do not take the next rows with them, and what is lost is counted. */
+static void rows_with_a_programs_output_are_told(void **state) {
+    (void)state;
+    static const char quotes[] =
+        WIDE_HEAD WIDE_UNITS ROW("0", "void k0(float *, int)") "\"never closed\n" ROW(
+            "1", "k1") "42 \"and again\nplain\n" ROW("2", "void k0(float *, int)");
+    static const char broken[] = WIDE_HEAD WIDE_UNITS ROW(
+        "0", "k0") "\"1\",\"4242\",\"app\",\"127.0.0.1"
+                   "\",\"k1\",\"1\",\"7\",\"(256, 1, 1)\",\"(80, 1, 1)\",\"0\",\"7.0\",\"Tesla "
+                   "V100\",\"1,0step 7\n" ROW("2", "k2") "done 50 %" ROW("3", "k3");
+    jm_profile *profile = read_text(quotes, JM_OK);
+    check_wide(profile);
+    jm_profile_losses lost = losses_of(profile);
+    assert_int_equal(lost.foreign_lines, 3);
+    assert_int_equal(lost.foreign_line, 4);
+    assert_int_equal(lost.broken_rows, 0);
+    jm_profile_free(profile);
+    profile = read_text(broken, JM_OK);
+    assert_int_equal(jm_profile_kernel_count(profile), 2);
+    lost = losses_of(profile);
+    assert_int_equal(lost.broken_rows, 2);
+    assert_int_equal(lost.broken_line, 4);
+    assert_int_equal(lost.foreign_lines, 0);
+    jm_profile_free(profile);
+    assert_int_equal(jm_profile_lost(NULL, &lost), JM_INVALID);
+}
+
+/* A file that ends within a number has no such number: 40 of 400 MB would pass for all. */
+static void a_row_that_is_cut_off_is_lost(void **state) {
+    (void)state;
+    char text[sizeof wide];
+    memcpy(text, wide, sizeof wide);
+    text[sizeof wide - 5] = '\0';
+    jm_profile *profile = read_text(text, JM_OK);
+    jm_profile_kernel kernel = {.size = sizeof kernel};
+    jm_profile_get(profile, 0, &kernel);
+    assert_int_equal(kernel.launches, 1);
+    assert_int_equal(losses_of(profile).broken_rows, 1);
+    assert_int_equal(losses_of(profile).broken_line, 5);
+    jm_profile_free(profile);
+}
+
+/* As PowerShell's ">" writes it, in pieces of any length. */
+static void utf_16(void **state) {
+    (void)state;
+    static const char name[] =
+        "k\xC3\xA9\xE2\x82\xAC\xF0\x9F\x94\x8B"; /* é, the euro sign, a battery */
+    static const unsigned char units[2][10] = {
+        {'k', 0, 0xE9, 0, 0xAC, 0x20, 0x3D, 0xD8, 0x0B, 0xDD},
+        {0, 'k', 0, 0xE9, 0x20, 0xAC, 0xD8, 0x3D, 0xDD, 0x0B}};
+    static const char head[] = "ID,Kernel Name,gpu__time_duration.sum\n0,", tail[] = ",2\n";
+    for (int kind = 0; kind < 4; kind++) { /* little and big, with a mark and without */
+        char text[512];
+        size_t length = 0;
+        bool big = (kind & 1) != 0;
+        if (kind < 2) {
+            text[length++] = big ? '\xFE' : '\xFF';
+            text[length++] = big ? '\xFF' : '\xFE';
+        }
+        for (const char *c = head; *c != '\0'; c++, length += 2)
+            memcpy(text + length, (char[2]){big ? '\0' : *c, big ? *c : '\0'}, 2);
+        memcpy(text + length, units[big], 10);
+        length += 10;
+        for (const char *c = tail; *c != '\0'; c++, length += 2)
+            memcpy(text + length, (char[2]){big ? '\0' : *c, big ? *c : '\0'}, 2);
+        for (size_t step = 1; step < 9; step++) {
+            jm_profile *profile;
+            jm_profile_kernel kernel = {.size = sizeof kernel};
+            assert_int_equal(jm_profile_new(&profile, NULL), JM_OK);
+            for (size_t at = 0; at < length; at += step)
+                assert_int_equal(jm_profile_feed(profile, text + at,
+                                                 length - at < step ? length - at : step, NULL),
+                                 JM_OK);
+            assert_int_equal(jm_profile_end(profile, NULL), JM_OK);
+            assert_int_equal(jm_profile_get(profile, 0, &kernel), JM_OK);
+            assert_string_equal(kernel.kernel, name);
+            assert_near(kernel.duration_s, 2);
+            jm_profile_free(profile);
+        }
+    }
+}
+
+/* As a spreadsheet of a country with decimal commas writes it. */
+static void other_separators(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "\xEF\xBB\xBF"
+        "ID;Kernel Name;gpu__time_duration.sum;sm__inst_executed.avg.per_cycle_elapsed\r\n"
+        ";;nsecond;inst/cycle\r\n0;\"a; \"\"b\"\"\";1.234.567;0,25\r\n",
+        "\"ID\"\t\"Kernel Name\"\t\"gpu__time_duration.sum\"\t"
+        "\"sm__inst_executed.avg.per_cycle_elapsed\"\n\t\tnsecond\tinst/cycle\n"
+        "0\t\"a; \"\"b\"\"\"\t1,234,567\t0.25\n"};
+    for (size_t i = 0; i < JMI_COUNT(texts); i++) {
+        jm_profile *profile = read_text(texts[i], JM_OK);
+        jm_profile_kernel kernel = {.size = sizeof kernel};
+        jm_profile_get(profile, 0, &kernel);
+        assert_string_equal(kernel.kernel, "a; \"b\"");
+        assert_near(kernel.duration_s, 1.234567e-3);
+        assert_near(activity(profile, 0, JM_ACTIVITY_PIPES), 0.1);
+        jm_profile_free(profile);
+    }
+}
+
 static void a_last_line_without_its_end(void **state) {
     (void)state;
     char text[sizeof wide];
@@ -162,7 +271,8 @@ static void a_row_for_each_metric(void **state) {
     jm_profile_get(profile, 0, &kernel);
     assert_int_equal(kernel.launches, 2);
     assert_string_equal(kernel.device, "0");
-    assert_true(isnan(kernel.duration_s));                    /* one launch does not tell */
+    assert_near(kernel.duration_s, 2e-3); /* of that which tells */
+    assert_int_equal(kernel.untimed, 1);
     assert_near(activity(profile, 0, JM_ACTIVITY_DRAM), 0.5); /* and not 0.88, nor their mean */
     assert_near(activity(profile, 0, JM_ACTIVITY_SM_ACTIVE), 0.5);
     assert_near(jm_profile_activity(profile, 0, &board, JM_ACTIVITY_PIPES, &approximate), 0.8);
@@ -260,7 +370,12 @@ static void what_went_wrong_is_said(void **state) {
     expect("==ERROR== ERR_NVGPUCTRPERM - The user does not have permission to access NVIDIA GPU "
            "Performance Counters on the target device 0.\n",
            JM_PERMISSION, "NVreg_RestrictProfilingToAdminUsers=0");
-    expect(LOCALE("12 apples", "1"), JM_FORMAT, "line 3: '12 apples'");
+    expect(
+        LOCALE("12 apples", "1"), JM_FORMAT,
+        "line 3: '12 apples' is no number that a counter can have: gpu__time_duration.sum of the "
+        "kernel k");
+    expect("\"ID\",\"Kernel Name\",\"gpu__time_duration.sum\"\n\"0\",\"k\"\n", JM_FORMAT,
+           "line 2: a row has not the 3 fields");
     expect(LOCALE("-5", "1"), JM_FORMAT, "line 3: '-5'");
     expect("ID,Kernel Name,gpu__time_duration.sum [fortnight]\n0,k,1\n", JM_FORMAT,
            "'fortnight' of gpu__time_duration.sum");
@@ -405,6 +520,10 @@ int main(void) {
         cmocka_unit_test(pieces_of_any_length_are_the_same),
         cmocka_unit_test(line_ends_of_windows_and_a_mark_at_the_beginning),
         cmocka_unit_test(a_program_talks_in_between),
+        cmocka_unit_test(rows_with_a_programs_output_are_told),
+        cmocka_unit_test(a_row_that_is_cut_off_is_lost),
+        cmocka_unit_test(utf_16),
+        cmocka_unit_test(other_separators),
         cmocka_unit_test(a_last_line_without_its_end),
         cmocka_unit_test(processes_and_boards_are_kept_apart),
         cmocka_unit_test(launches_are_weighted_by_time),

@@ -5,12 +5,10 @@
 #include "figure/page.h"
 #include "look.h"
 
-static inline json_t *data_of(const jm_recording *recording, uint64_t bytes) {
-    jm_page_options options = JM_PAGE_OPTIONS_INIT;
+static inline json_t *data_with(const jm_recording *recording, const jm_page_options *options) {
     jm_error error = {0};
     char *text = NULL;
-    options.max_data_bytes = bytes;
-    fixture_ok(jmi_html_data(recording, &options, &text, &error), &error);
+    fixture_ok(jmi_html_data(recording, options, &text, &error), &error);
     assert_null(strpbrk(text, "<>&"));
     assert_null(strstr(text, "\xE2\x80\xA8"));
     json_error_t wrong;
@@ -18,6 +16,12 @@ static inline json_t *data_of(const jm_recording *recording, uint64_t bytes) {
     if (root == NULL) fail_msg("%s at %d", wrong.text, wrong.position);
     jm_free(text);
     return root;
+}
+
+static inline json_t *data_of(const jm_recording *recording, uint64_t bytes) {
+    jm_page_options options = JM_PAGE_OPTIONS_INIT;
+    options.max_data_bytes = bytes;
+    return data_with(recording, &options);
 }
 
 static inline json_t *at(json_t *root, const char *key) {

@@ -262,6 +262,40 @@ static void there_is_no_trust_in_nothing(void **state) {
     jm_recording_free(recording);
 }
 
+static void what_it_comes_to_is_among_the_facts(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    jm_grid_options grid_options = JM_GRID_OPTIONS_INIT;
+    jm_page_options options = JM_PAGE_OPTIONS_INIT;
+    jm_error error = {0};
+    jm_grid *grid = NULL;
+    grid_options.country = "FR";
+    grid_options.price = 0.3;
+    grid_options.currency = "</script>";
+    grid_options.water_l = 2;
+    fixture_ok(jm_grid_open(&grid, &grid_options, &error), &error);
+    options.grid = grid;
+    json_t *root = data_with(recording, &options), *facts = at(root, "facts");
+    static const char *const wanted[][2] = {{"carbon", "56.039 gCO2e/kWh, France in 2023"},
+                                            {"cost", "0.0003 </script> (0.0"},
+                                            {"water", "2.00 mL"}};
+    for (size_t i = 0; i < JMI_COUNT(wanted); i++) {
+        json_t *fact = json_array_get(facts, i);
+        assert_string_equal(json_string_value(json_array_get(fact, 0)), wanted[i][0]);
+        const char *text = json_string_value(json_array_get(fact, 1));
+        if (strstr(text, wanted[i][1]) == NULL) fail_msg("%s", text);
+    }
+    json_decref(root);
+    jm_grid_free(grid);
+    root = data_of(recording, 0); /* nobody asked */
+    facts = at(root, "facts");
+    for (size_t i = 0; i < json_array_size(facts); i++)
+        assert_string_not_equal(json_string_value(json_array_get(json_array_get(facts, i), 0)),
+                                "carbon");
+    json_decref(root);
+    jm_recording_free(recording);
+}
+
 /* ---- size ---- */
 
 static void assert_fits(const jm_recording *recording, uint64_t bytes) {
@@ -446,6 +480,7 @@ int main(void) {
         cmocka_unit_test(tables_are_the_tables),
         cmocka_unit_test(trust_weighs_what_is_said_by_its_energy),
         cmocka_unit_test(there_is_no_trust_in_nothing),
+        cmocka_unit_test(what_it_comes_to_is_among_the_facts),
         cmocka_unit_test(many_devices_share_the_room),
         cmocka_unit_test(many_names_and_facts_are_cut_off),
         cmocka_unit_test(texts_are_inert),

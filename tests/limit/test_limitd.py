@@ -3,6 +3,7 @@
 import grp
 import os
 import re
+import resource
 import signal
 import socket
 import stat
@@ -139,7 +140,7 @@ class DaemonTest(FolderTest):
         self.assertEqual(self.connect().ask("hello 1"), "ok 1")
 
 
-def as_nobody(talk, path, groups=()):
+def as_nobody(talk, path, groups=(), uid=NOBODY):
     """What `talk` returns (a list of texts) of a connection of a user without rights."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -148,7 +149,7 @@ def as_nobody(talk, path, groups=()):
         try:
             os.setgroups(groups)
             os.setgid(NOBODY)
-            os.setuid(NOBODY)
+            os.setuid(uid)
             os.write(writer, "\n".join(talk(path)).encode())
         except BaseException as error:
             os.write(writer, repr(error).encode())
@@ -252,17 +253,58 @@ class GoodClients(DaemonTest):
         self.assertEqual(self.watts(), [700, 700])
 
     def test_clocks(self):
+        self.assertIn("JM_PERMISSION", self.connect().ask(f"set {self.uuids[0]} clock 1200"))
+        self.daemon.terminate()
+        self.daemon.wait()
+        self.daemon = self.serve("clock = yes")
         client = self.connect()
         self.assertEqual(client.ask(f"set {self.uuids[0]} clock 1200"), "ok 1200 0")
         client.close()
         self.wait_for(lambda: "given back, no lock now" in self.said())
         self.daemon.terminate()
         self.daemon.wait()
-        self.daemon = self.serve(f"[{self.uuids[0]}]\nclock = no\n[{self.uuids[1]}]\nallow = no\n")
+        self.daemon = self.serve(f"clock = yes\n[{self.uuids[0]}]\nclock = no\n[{self.uuids[1]}]\nallow = no\n")
         client = self.connect()
         self.assertIn("JM_PERMISSION", client.ask(f"set {self.uuids[0]} clock 1200"))
         self.assertIn("JM_PERMISSION", client.ask(f"set {self.uuids[1]} power 300000"))
         self.assertEqual(client.ask(f"set {self.uuids[0]} power 300000"), "ok 300000 700000")
+
+
+    def test_the_shipped_configuration(self):
+        shipped = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "limitd", "limitd.conf")
+        with open(shipped, encoding="utf-8") as file:
+            config = file.read()
+        self.daemon.terminate()
+        self.daemon.wait()
+        self.daemon = self.serve(config)
+        client = self.connect()
+        self.assertIn("JM_PERMISSION", client.ask(f"set {self.uuids[0]} clock 1200"))
+        self.assertIn("JM_PERMISSION", client.ask(f"keep {self.uuids[0]} power 300000"))
+        self.assertEqual(client.ask(f"set {self.uuids[0]} power 300000"), "ok 300000 700000")
+
+    def test_a_section_that_fits_no_gpu(self):
+        """What it was meant for must not get what holds for all."""
+        typo = self.uuids[1][:-1] + ("0" if self.uuids[1][-1] != "0" else "1")
+        config = f"[{self.uuids[0]}]\nmost_w = 500\n[{typo}]\nmost_w = 300\n"
+        self.daemon.terminate()
+        self.daemon.wait()
+        self.daemon = self.serve(config)
+        self.wait_for(lambda: f"[{typo}] of the configuration is no GPU here" in self.said())
+        client = self.connect()
+        answer = client.ask(f"set {self.uuids[1]} power 600000")
+        self.assertTrue(answer.startswith("error JM_PERMISSION joulemeter-limitd's configuration has a section"), answer)
+        self.assertIn("JM_PERMISSION", client.ask(f"bounds {self.uuids[1]} power"))
+        self.assertEqual(client.ask(f"set {self.uuids[0]} power 450000"), "ok 450000 700000")
+        self.assertEqual(self.watts(), [450, 700])
+        done = subprocess.run([LIMITD, "--check", self.path("limitd.conf")], capture_output=True, text=True,
+                              env=self.environment)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"[{typo}] is no GPU here", done.stderr)
+        with open(self.path("limitd.conf"), "w", encoding="utf-8") as file:
+            file.write(config.replace(typo, self.uuids[1]))
+        done = subprocess.run([LIMITD, "--check", self.path("limitd.conf")], capture_output=True, text=True,
+                              env=self.environment)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
 class Hostile(DaemonTest):
@@ -339,10 +381,9 @@ class Hostile(DaemonTest):
     def test_many_connections(self):
         held = [self.connect() for _ in range(64)]
         self.assertEqual([client.ask("hello 1") for client in held], ["ok 1"] * 64)
-        late = self.connect()
-        late.say("hello 1")  # waits until there is room
-        held[5].close()
-        self.assertEqual(late.hear(), "ok 1")
+        self.assertEqual(self.connect().ask("hello 1"), "ok 1")  # the one that was idle longest makes room
+        self.assertTrue(held[0].hear().startswith("error JM_CLOSED"))
+        self.assertEqual([client.ask("hello 1") for client in held[2:]], ["ok 1"] * 62)
         for client in held:
             client.close()
         for _ in range(300):  # one after the other
@@ -394,6 +435,98 @@ class Hostile(DaemonTest):
         self.assertEqual(answers.count("error JM_FULL joulemeter-limitd has too many connections"), 4)
 
     @unittest.skipUnless(ROOT, "only root can become somebody else")
+    def test_some_users_cannot_keep_the_others_out(self):
+        group = grp.getgrall()[1]
+        self.daemon.terminate()
+        self.daemon.wait()
+        self.daemon = self.serve(f"group = {group.gr_name}")
+        ends = os.pipe()
+
+        def fill(path):
+            clients = [Client(path) for _ in range(16)]
+            for client in clients:
+                client.ask(f"set {self.uuids[0]} power 300000")
+            os.write(ends[1], b"x")
+            time.sleep(30 * SLOWNESS)
+            return []
+
+        fillers = []
+        for uid in range(4):
+            child = os.fork()
+            if child == 0:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                os.setgroups([group.gr_gid])
+                os.setuid(60001 + uid)
+                fill(self.socket)
+                os._exit(0)
+            fillers.append(child)
+        for _ in fillers:
+            os.read(ends[0], 1)
+        for end in ends:
+            os.close(end)
+        answers = as_nobody(lambda path: [Client(path).ask(f"set {self.uuids[1]} power 400000")], self.socket,
+                            [group.gr_gid])
+        self.assertEqual(answers, ["ok 400000 700000"])
+        self.assertEqual(self.connect().ask(f"reset {self.uuids[0]} power force"), "ok 700000 0")
+        for child in fillers:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        self.wait_for_watts(700, 700, seconds=10)
+
+    @unittest.skipUnless(ROOT, "only root can become somebody else")
+    def test_a_user_who_changes_without_end(self):
+        group = grp.getgrall()[1]
+        self.daemon.terminate()
+        self.daemon.wait()
+        self.daemon = self.serve(f"group = {group.gr_name}")
+
+        def talk(path):
+            begin = time.monotonic()
+            client = Client(path)
+            answers = [client.ask(f"set {self.uuids[0]} power {300000 + i}") for i in range(100)]
+            client.close()
+            client = Client(path)  # which changes nothing
+            answers += [client.ask(f"set {self.uuids[0]} power {300000 + i}") for i in range(200)]
+            seconds = time.monotonic() - begin
+            return [str(seconds), str(sum(answer.startswith("ok") for answer in answers)), answers[-1],
+                    client.ask(f"restore {self.uuids[0]} power")]
+
+        seconds, taken, last, back = as_nobody(talk, self.socket, [group.gr_gid])
+        self.assertGreaterEqual(int(taken), 128)
+        self.assertLessEqual(int(taken), 129 + 16 * float(seconds))
+        if float(seconds) < 8:
+            self.assertTrue(last.startswith("error JM_FULL too many changes"), last)
+        self.assertEqual(back, "ok 700000")
+
+    @unittest.skipUnless(os.environ.get("JOULEMETER_PATIENT_TESTS"), "takes more than a minute")
+    def test_hello_does_not_keep_a_connection(self):
+        client = self.connect()
+        begin = time.monotonic()
+        while client.ask("hello 1") == "ok 1" and time.monotonic() - begin < 90:
+            time.sleep(1)
+        self.assertLess(time.monotonic() - begin, 70)
+        self.assertIn("too slow", self.said())
+
+    def test_out_of_descriptors(self):
+        """It neither ends nor spins, and goes on when there are some again."""
+        self.daemon.terminate()
+        self.daemon.wait()
+        self.daemon = self.serve("", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
+        held = [self.connect() for _ in range(40)]
+
+        def cpu_s():
+            with open(f"/proc/{self.daemon.pid}/stat", encoding="utf-8") as file:
+                return sum(map(int, file.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+        time.sleep(0.2)
+        before = cpu_s()
+        time.sleep(1)
+        self.assertLess(cpu_s() - before, 0.3)
+        for client in held:
+            client.close()
+        self.assert_serves()
+
+    @unittest.skipUnless(ROOT, "only root can become somebody else")
     def test_a_user_ends_nobody_else_s_loan(self):
         group = grp.getgrall()[1]
         self.daemon.terminate()
@@ -423,7 +556,7 @@ class Hostile(DaemonTest):
         group = grp.getgrall()[1]
         self.daemon.terminate()
         self.daemon.wait()
-        self.daemon = self.serve(f"group = {group.gr_name}\nkeep = yes\nmost_w = 350\nmost_mhz = 1500\n")
+        self.daemon = self.serve(f"group = {group.gr_name}\nkeep = yes\nmost_w = 350\nclock = yes\nmost_mhz = 1500\n")
         gpu = self.uuids[0]
         requests = [f"set {gpu} clock 0", f"keep {gpu} clock 0", f"set {gpu} power 0", f"keep {gpu} power 300000",
                     f"reset {gpu} power default", f"reset {gpu} power"]
@@ -472,6 +605,7 @@ class TheDaemonItself(DaemonTest):
         self.daemon.send_signal(signal.SIGINT)
         self.assertEqual(self.daemon.wait(), 0)
         self.assertEqual(self.watts(), [700, 700])
+        self.assertTrue(client.hear().startswith("error JM_CLOSED"))  # so that nobody looks for another one
         self.assertEqual(client.hear(), "")
 
     def test_killed_and_started_again_it_mends(self):
@@ -520,7 +654,7 @@ class TheDaemonItself(DaemonTest):
         self.assertEqual(other.wait(), 1)
         self.assertIn("line 1: this is no group's name: 'a b'", self.said())
         for text, code, says in (("least_w = 100", 0, "is good"), ("least = 100", 1, "there is no setting 'least'"),
-                                 ("group = nobody-has-this", 1, "sudo groupadd nobody-has-this")):
+                                 ("group = nobody-has-this", 1, "sudo groupadd --system nobody-has-this")):
             with open(self.path("some.conf"), "w", encoding="utf-8") as file:
                 file.write(text)
             done = subprocess.run([LIMITD, "--check", self.path("some.conf")], capture_output=True, text=True)

@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include "base/base.h"
+#include "limit/lender.h"
 #include "simgpu/model.h"
 
 #include <math.h>
@@ -151,6 +152,14 @@ static void kill_guard(pid_t guard) {
     assert_true(guard > 1);
     assert_int_equal(kill(guard, SIGKILL), 0);
     while (!jmi_process_gone((int32_t)guard)) nanosleep(&pause, NULL);
+}
+
+/* Both at once, as a job system does it: neither can mend the other. */
+static void kill_with_guard(pid_t child) {
+    pid_t guard = guard_of(child);
+    kill(child, SIGSTOP);
+    kill_guard(guard);
+    end_child(child, SIGKILL);
 }
 
 /* ---- setting and giving back ---- */
@@ -570,12 +579,133 @@ static void a_killed_guard_is_mended_by_its_borrower(void **unused) {
     assert_true(limit_of(0) == 700);
 }
 
+/* What starts a guard has the same words, and another name. */
+static bool is_guard(pid_t pid) {
+    char path[64], name[64];
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    return jmi_read_text(path, name, sizeof name) > 0 && strcmp(name, "jm-limit-guard") == 0;
+}
+
+/* Until a process has a guard that is not `old`. */
+static pid_t wait_for_guard(pid_t of, pid_t old) {
+    const struct timespec pause = {0, 5000000};
+    int64_t deadline = jm_now_ns() + (int64_t)(5e9 * slowness());
+    pid_t guard;
+    while ((guard = guard_of(of)) == old || !is_guard(guard)) {
+        if (jm_now_ns() > deadline) fail_msg("process %d has no new guard", (int)of);
+        nanosleep(&pause, NULL);
+    }
+    return guard;
+}
+
+/* A borrower that does nothing notices by itself; the next death of a guard, too. */
+static void a_killed_guard_is_replaced(void **unused) {
+    (void)unused;
+    begin("2*h100,limit=650");
+    pid_t child = borrower(300, "waits"), guard = guard_of(child);
+    for (int i = 0; i < 3; i++) {
+        kill_guard(guard);
+        guard = wait_for_guard(child, guard);
+        assert_true(limit_of(0) == 300 && limit_of(1) == 300);
+    }
+    struct timespec pause = {0, 200000000}; /* it has started; it is to lend, too */
+    nanosleep(&pause, NULL);
+    end_child(child, SIGKILL);
+    wait_for(0, 650, 1);
+    wait_for(1, 650, 1);
+}
+
+/* What the limits have to say, sooner or later. */
+static const char *wait_for_warning(jm_limits *limits, double seconds) {
+    const struct timespec pause = {0, 5000000};
+    int64_t deadline = jm_now_ns() + (int64_t)(seconds * slowness() * 1e9);
+    for (;;) {
+        const char *said = jm_limits_warnings(limits);
+        if (said[0] != '\0') return said;
+        if (jm_now_ns() > deadline) fail_msg("nothing is said within %.3g s", seconds);
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void a_killed_guard_is_told_of(void **unused) {
+    (void)unused;
+    begin("2*h100");
+    jm_limits *limits = must_open(NULL);
+    const jm_limit_target clock = {JM_LEVER_CLOCK, 1200, false};
+    must_set(limits, 0, 300);
+    must_set(limits, 1, 400);
+    assert_int_equal(jm_limits_set(limits, 1, &clock, 0, NULL), JM_OK);
+    assert_string_equal(jm_limits_warnings(limits), "");
+    kill_guard(guard_of(getpid()));
+    assert_non_null(strstr(wait_for_warning(limits, 5), "was killed; another one has taken"));
+    assert_string_equal(jm_limits_warnings(limits), "");
+    assert_true(limit_of(0) == 300 && limit_of(1) == 400);
+    must_set(limits, 0, 350);
+    assert_int_equal(read_limit(limits, 1, JM_LEVER_POWER).loans, 1);
+    assert_true(read_limit(limits, 1, JM_LEVER_CLOCK).base == 1980);
+    must_close(limits);
+    assert_true(limit_of(0) == 700 && limit_of(1) == 700 && simgpu_truth_clock(boards, 1) == 1);
+}
+
+/* The call that finds the guard dead mends the other loans, too. */
+static void all_loans_of_a_killed_guard_go_on(void **unused) {
+    (void)unused;
+    for (int i = 0; i < 10; i++) {
+        begin("2*h100");
+        jm_limits *limits = must_open(NULL);
+        must_set(limits, 0, 300);
+        must_set(limits, 1, 400);
+        kill_guard(guard_of(getpid()));
+        must_set(limits, 0, 250);
+        struct timespec pause = {0, 20000000};
+        nanosleep(&pause, NULL);
+        jm_limit other = read_limit(limits, 1, JM_LEVER_POWER);
+        assert_true(other.loans == 1 && other.value == 400 && !other.left_over);
+        must_close(limits);
+        assert_true(limit_of(0) == 700 && limit_of(1) == 700);
+    }
+}
+
+static void a_guard_that_cannot_be_replaced_is_told_of(void **unused) {
+    (void)unused;
+    begin("h100");
+    jm_limits *limits = must_open(NULL);
+    must_set(limits, 0, 300);
+    char *kept = strdup(getenv("JOULEMETER_LIMITD"));
+    pid_t guard = guard_of(getpid());
+    setenv("JOULEMETER_LIMITD", "/nonexistent/limitd", 1);
+    kill_guard(guard);
+    const char *said = wait_for_warning(limits, 20);
+    assert_non_null(strstr(said, "/nonexistent/limitd"));
+    assert_non_null(strstr(said, "joulemeter limit reset"));
+    setenv("JOULEMETER_LIMITD", kept, 1);
+    free(kept);
+    must_close(limits); /* mends it all the same */
+    assert_true(limit_of(0) == 700);
+}
+
+/* It gives back because somebody wants it to: nobody takes its place. */
+static void a_guard_that_was_asked_to_end_is_not_replaced(void **unused) {
+    (void)unused;
+    begin("h100");
+    jm_limits *limits = must_open(NULL);
+    must_set(limits, 0, 300);
+    kill(guard_of(getpid()), SIGTERM);
+    assert_non_null(strstr(wait_for_warning(limits, 5), "was asked to end"));
+    assert_true(limit_of(0) == 700);
+    struct timespec pause = {0, 200000000};
+    nanosleep(&pause, NULL);
+    assert_true(limit_of(0) == 700 && !is_guard(guard_of(getpid())));
+    must_set(limits, 0, 250); /* which is another matter */
+    assert_true(limit_of(0) == 250);
+    must_close(limits);
+    assert_true(limit_of(0) == 700);
+}
+
 static void what_a_killed_guard_left_is_mended(void **unused) {
     (void)unused;
     begin("h100,limit=600");
-    pid_t child = borrower(300, "waits"), guard = guard_of(child);
-    kill_guard(guard);
-    end_child(child, SIGKILL);
+    kill_with_guard(borrower(300, "waits"));
     assert_true(limit_of(0) == 300);
     jm_limits *limits = must_open(NULL);
     jm_limit limit = read_limit(limits, 0, JM_LEVER_POWER);
@@ -595,9 +725,7 @@ static void what_a_killed_guard_left_is_mended(void **unused) {
 static void what_a_killed_guard_left_is_no_base(void **unused) {
     (void)unused;
     begin("h100,limit=600");
-    pid_t child = borrower(300, "waits"), guard = guard_of(child);
-    kill_guard(guard);
-    end_child(child, SIGKILL);
+    kill_with_guard(borrower(300, "waits"));
     jm_limits *limits = must_open(NULL);
     must_set(limits, 0, 250);
     assert_true(read_limit(limits, 0, JM_LEVER_POWER).base == 600);
@@ -634,6 +762,73 @@ static void a_limit_that_somebody_else_set_is_left(void **unused) {
     assert_true(read_limit(limits, 0, JM_LEVER_POWER).base == 550);
     must_close(limits);
     assert_true(limit_of(0) == 550);
+}
+
+/* A guard that hangs in the kernel cannot even be killed: its loan looks alive. Here it is stopped.
+ */
+static void what_a_hanging_guard_holds_is_mended_later(void **unused) {
+    (void)unused;
+    begin("h100,limit=600");
+    pid_t child = borrower(300, "waits"), guard = guard_of(child);
+    kill(guard, SIGSTOP);
+    end_child(child, SIGKILL);
+    pid_t mender = fork();
+    if (mender == 0) {
+        execl(getenv("JOULEMETER_LIMITD"), "joulemeter-limitd", "--mend", "3", (char *)NULL);
+        _exit(127);
+    }
+    const struct timespec pause = {2, 500000000}; /* it begins after a second */
+    nanosleep(&pause, NULL);
+    assert_int_equal(waitpid(mender, NULL, WNOHANG), 0);
+    jm_limits *limits = must_open(NULL);
+    assert_int_equal(jm_limits_reset(limits, 0, JM_LEVER_POWER, 0, NULL), JM_OK);
+    assert_non_null(strstr(jm_limits_notes(limits), "has not given back 300 W yet"));
+    assert_true(limit_of(0) == 300);
+    must_close(limits);
+    kill(guard, SIGKILL);
+    wait_for(0, 600, 3); /* and not 700, the default */
+    int status;
+    assert_int_equal(waitpid(mender, &status, 0), mender);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* However often it is looked at. */
+static void what_is_owed_is_owed_once(void **unused) {
+    (void)unused;
+    begin("2*h100,limit=600");
+    kill_with_guard(borrower(300, "waits"));
+    jmi_lender lender;
+    assert_int_equal(jmi_lender_open(&lender, NULL, NULL, NULL, NULL), JM_OK);
+    simgpu_channel_set_trouble(boards, 0, SIMGPU_LOST);
+    simgpu_channel_set_trouble(boards, 1, SIMGPU_LOST);
+    for (int i = 0; i < 5; i++) jmi_lender_mend(&lender);
+    assert_int_equal(lender.debt_count, 2);
+    simgpu_channel_set_trouble(boards, 0, SIMGPU_FINE);
+    simgpu_channel_set_trouble(boards, 1, SIMGPU_FINE);
+    const struct timespec pause = {0, 100000000};
+    nanosleep(&pause, NULL);
+    for (int i = 0; i < 100 && jmi_lender_pay(&lender, INT64_MAX) != INT64_MAX; i++)
+        nanosleep(&pause, NULL);
+    assert_int_equal(lender.debt_count, 0);
+    jmi_lender_close(&lender);
+    assert_true(limit_of(0) == 600 && limit_of(1) == 600);
+}
+
+/* Who may not set limits gives none back, and takes nobody the note of it. */
+static void a_refusal_leaves_the_note(void **unused) {
+    (void)unused;
+    begin("h100,limit=600");
+    kill_with_guard(borrower(300, "waits"));
+    setenv("JOULEMETER_SIMGPU_ALLOW_LIMIT", "0", 1);
+    jm_limits *limits = must_open(NULL);
+    assert_int_equal(jm_limits_reset(limits, 0, JM_LEVER_POWER, 0, NULL), JM_PERMISSION);
+    must_close(limits);
+    setenv("JOULEMETER_SIMGPU_ALLOW_LIMIT", "1", 1);
+    limits = must_open(NULL);
+    assert_true(read_limit(limits, 0, JM_LEVER_POWER).left_over);
+    assert_int_equal(jm_limits_reset(limits, 0, JM_LEVER_POWER, 0, NULL), JM_OK);
+    must_close(limits);
+    assert_true(limit_of(0) == 600);
 }
 
 static void a_gpu_that_is_lost_gets_it_back_later(void **unused) {
@@ -837,10 +1032,18 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_forked_child_does_not_keep_it),
         cmocka_unit_test(a_forked_child_that_closes_ends_nothing),
         cmocka_unit_test(a_killed_guard_is_mended_by_its_borrower),
+        cmocka_unit_test(a_killed_guard_is_replaced),
+        cmocka_unit_test(a_killed_guard_is_told_of),
+        cmocka_unit_test(all_loans_of_a_killed_guard_go_on),
+        cmocka_unit_test(a_guard_that_cannot_be_replaced_is_told_of),
+        cmocka_unit_test(a_guard_that_was_asked_to_end_is_not_replaced),
         cmocka_unit_test(what_a_killed_guard_left_is_mended),
         cmocka_unit_test(what_a_killed_guard_left_is_no_base),
         cmocka_unit_test(a_guard_that_is_asked_to_end_gives_back),
         cmocka_unit_test(a_limit_that_somebody_else_set_is_left),
+        cmocka_unit_test(what_a_hanging_guard_holds_is_mended_later),
+        cmocka_unit_test(what_is_owed_is_owed_once),
+        cmocka_unit_test(a_refusal_leaves_the_note),
         cmocka_unit_test(a_gpu_that_is_lost_gets_it_back_later),
         cmocka_unit_test(a_driver_that_hangs_gets_it_back_later),
         cmocka_unit_test(without_a_note_the_guard_remembers),

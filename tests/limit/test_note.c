@@ -5,7 +5,7 @@
 
 static jmi_loan loan(uint32_t id, uint32_t value) {
     jmi_loan made = {.id = id, .value = value, .pid = (int32_t)(1000 + id), .uid = 7};
-    jmi_loan_name(&made, "train.py");
+    jmi_loan_name(made.name, "train.py");
     return made;
 }
 
@@ -100,8 +100,8 @@ static void a_text_reads_back(void **unused) {
     note.applied = 250000;
     note.applying = UINT32_MAX;
     for (uint32_t i = JMI_NOTE_LOANS; i > 0; i--) push(&note, i, i * 1000);
-    jmi_loan_name(&note.loans[3], "a name with\nblanks and more than thirty-one letters");
-    jmi_loan_name(&note.loans[4], "");
+    jmi_loan_name(note.loans[3].name, "a name with\nblanks and more than thirty-one letters");
+    jmi_loan_name(note.loans[4].name, "");
     assert_string_equal(note.loans[3].name, "a_name_with_blanks_and_more_tha");
     check_text(&note);
 }

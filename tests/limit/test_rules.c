@@ -20,7 +20,7 @@ static void nothing_allows_the_board_s_own(void **unused) {
     assert_string_equal(rules.group, "");
     assert_false(rules.keep);
     const jmi_gpu_rule *rule = jmi_rules_of(&rules, "GPU-1");
-    assert_true(rule->allow && rule->clock);
+    assert_true(rule->allow && !rule->clock); /* a lock of others would be lost */
     assert_int_equal(rule->least[JM_LEVER_POWER], 0);
     assert_int_equal(rule->most[JM_LEVER_CLOCK], 0);
 }
@@ -32,7 +32,7 @@ static void a_gpu_begins_with_what_holds_for_all(void **unused) {
          "keep=yes\r\n"
          "\n"
          "least_w = 150\n  most_w = 350.5  \n"
-         "most_mhz = 1500\n"
+         "most_mhz = 1500\nclock = yes\n"
          "[GPU-AAAA]\n"
          "least_w = 200\nclock = no\n"
          "[ \"GPU-bbbb\" ]\n"

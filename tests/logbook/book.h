@@ -70,15 +70,15 @@ static inline answer *rows_of(jm_log_view view, const jm_log_filter *filter) {
     return &a;
 }
 
-/* One value of row `id`. */
-static inline const char *value_of(int64_t id, const char *column) {
+/* One value of the answer's row that begins so. */
+static inline const char *cell_of(answer *a, const char *begin, const char *column) {
     static char value[4096];
-    jm_log_filter filter = JM_LOG_FILTER_INIT;
-    filter.id = id;
-    answer *a = rows_of(JM_LOG_ALL, &filter);
     char *names = a->text, *values = strchr(a->text, '\n');
-    assert_non_null(values);
+    while (values != NULL && strncmp(values + 1, begin, strlen(begin)) != 0)
+        values = strchr(values + 1, '\n');
+    if (values == NULL) fail_msg("no row begins with '%s':\n%s", begin, a->text);
     *values++ = '\0';
+    names[strcspn(names, "\n")] = '\0';
     values[strcspn(values, "\n")] = '\0';
     for (char *name; (name = strsep(&names, "|")) != NULL;) {
         char *cell = strsep(&values, "|");
@@ -89,6 +89,13 @@ static inline const char *value_of(int64_t id, const char *column) {
     }
     fail_msg("there is no column %s", column);
     return "";
+}
+
+/* One value of row `id`. */
+static inline const char *value_of(int64_t id, const char *column) {
+    jm_log_filter filter = JM_LOG_FILTER_INIT;
+    filter.id = id;
+    return cell_of(rows_of(JM_LOG_ALL, &filter), "", column);
 }
 
 static inline int64_t append(const jm_log_value *values, size_t count) {

@@ -85,16 +85,48 @@ static void a_place_that_was_not_given(void **state) {
     (void)state;
     jm_recording *recording = fixture_new();
     setenv("TZ", "Europe/Paris", 1);
-    jm_grid *grid = grid_of(NULL, NULL, 0);
+    jm_grid_options options = JM_GRID_OPTIONS_INIT;
+    jm_grid *grid = NULL;
+    options.price = 0.3;
+    assert_int_equal(jm_grid_open(&grid, &options, NULL), JM_OK);
     int64_t id = log_fixture(recording, (jm_log_run){.grid = grid});
     assert_string_equal(value_of(id, "iso"), "-");
     assert_string_equal(value_of(id, "country"), "-");
     assert_string_equal(value_of(id, "intensity_source"), "time zone");
-    assert_true(number_of(id, "co2_g") > 0);
+    static const char *const telling[] = {"co2_g",       "co2_lower_g",    "co2_upper_g",
+                                          "intensity_g", "intensity_year", "intensity_u"};
+    for (size_t i = 0; i < JMI_COUNT(telling); i++)
+        assert_string_equal(value_of(id, telling[i]), "-");
+    assert_true(number_of(id, "cost") > 0); /* tells nothing */
     id = log_fixture(recording, (jm_log_run){.grid = grid, .place = true});
     assert_string_equal(value_of(id, "country"), "France");
+    assert_true(number_of(id, "co2_g") > 0 && number_of(id, "intensity_g") > 0);
     jm_grid_free(grid);
     unsetenv("TZ");
+    jm_recording_free(recording);
+}
+
+/* A series that begins in the middle of the run. */
+static void a_series_that_covers_a_part(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    jm_error error = {0};
+    jm_grid_options options = JM_GRID_OPTIONS_INIT;
+    jm_grid *grid = NULL;
+    char csv[100];
+    double middle = (double)(FIXTURE_T0 + jm_recording_utc_offset_ns(recording)) / 1e9 + 5;
+    int length = snprintf(csv, sizeof csv, "%.3f,50\n", middle);
+    ok(jm_grid_parse(&grid, csv, (size_t)length, "half", &options, &error), &error);
+    int64_t id = log_fixture(recording, (jm_log_run){.grid = grid});
+    double covered = number_of(id, "intensity_covered");
+    double whole = number_of(id, "energy_j");
+    int64_t later = log_fixture(recording, (jm_log_run){.begin_ns = FIXTURE_T0 + 5000000000,
+                                                        .end_ns = FIXTURE_T0 + 12000000000});
+    assert_true(covered > 0.4 && covered < 0.8);
+    assert_true(fabs(covered - number_of(later, "energy_j") / whole) < 1e-3);
+    assert_true(fabs(number_of(id, "intensity_u") - 0.25 * (1 - covered)) < 1e-9);
+    assert_true(number_of(id, "co2_upper_g") > 1.2 * number_of(id, "co2_g"));
+    jm_grid_free(grid);
     jm_recording_free(recording);
 }
 
@@ -168,8 +200,11 @@ static void statements(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, book_set_up, book_tear_down)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {TEST(a_command), TEST(a_window),
+    const struct CMUnitTest tests[] = {TEST(a_command),
+                                       TEST(a_window),
                                        TEST(a_place_that_was_not_given),
-                                       TEST(a_recording_without_energy), TEST(statements)};
+                                       TEST(a_series_that_covers_a_part),
+                                       TEST(a_recording_without_energy),
+                                       TEST(statements)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

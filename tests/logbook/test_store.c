@@ -175,30 +175,6 @@ static void filters(void **state) {
     assert_int_equal(jm_log_rows(path, (jm_log_view)99, NULL, take_row, &a, NULL), JM_INVALID);
 }
 
-static void totals(void **state) {
-    (void)state;
-    five_runs();
-    const char *projects = rows_of(JM_LOG_PROJECTS, NULL)->text;
-    /* 1.96 sqrt(2 x 3^2 + (2 x 4)^2) = 17.748...; carbon's bounds add up */
-    assert_non_null(strstr(projects, "\na|2|20|300|17.748"));
-    assert_non_null(strstr(projects, "|3|1.5|6|2|EUR|-|0|0\n"));
-    assert_non_null(strstr(projects, "\nb|2|20|300|"));
-    assert_non_null(strstr(projects, "|4|2|8|2|EUR|-|1|1\n")); /* one of them knows nothing */
-    const char *months = rows_of(JM_LOG_MONTHS, NULL)->text;
-    assert_non_null(strstr(months, "\n2024-01|1|"));
-    assert_non_null(strstr(months, "\n2024-02|3|30|500|"));
-    assert_non_null(strstr(months, "\n2024-03|1|"));
-}
-
-static void currencies_are_not_added(void **state) {
-    (void)state;
-    const jm_log_value euros[] = {{"cost", NULL, 1}, {"currency", "EUR", 0}};
-    const jm_log_value francs[] = {{"cost", NULL, 2}, {"currency", "CHF", 0}};
-    append(euros, 2);
-    append(francs, 2);
-    assert_non_null(strstr(rows_of(JM_LOG_PROJECTS, NULL)->text, "|-|-|-|-|-|EUR|-|2|2\n"));
-}
-
 static void codecarbons_columns(void **state) {
     (void)state;
     const jm_log_value more[] = {{"duration_s", NULL, 10}, {"energy_j", NULL, 3.6e5},
@@ -214,6 +190,22 @@ static void codecarbons_columns(void **state) {
     assert_non_null(strstr(text, "|10|0.025|0.0025|"));
     assert_non_null(strstr(text, "|0.1|0.2|-|GBR|"));
     assert_non_null(strstr(text, "|joulemeter 0.1.0|"));
+}
+
+/* CodeCarbon 3 (emissions_tracker.py, _do_measurements): powers, energies and the energy that water
+ * is of are all multiplied by the PUE. */
+static void codecarbons_pue(void **state) {
+    (void)state;
+    const jm_log_value values[] = {
+        {"duration_s", NULL, 8}, {"package_j", NULL, 3.6e6}, {"gpu_j", NULL, 7.2e6},
+        {"dram_j", NULL, 1.8e6}, {"energy_j", NULL, 1.26e7}, {"pue", NULL, 1.5},
+        {"co2_g", NULL, 525},    {"intensity_g", NULL, 100}, {"water_l", NULL, 7}};
+    append(values, JMI_COUNT(values));
+    const char *text = rows_of(JM_LOG_CODECARBON, NULL)->text;
+    /* emissions and their rate, powers, energies, water: 0.525 kg = 5.25 kWh x 0.1 kg/kWh */
+    if (strstr(text, "|8|0.525|0.065625|675000|1350000|337500|1.5|3|0.75|5.25|10.5|") == NULL)
+        fail_msg("%s", text);
+    assert_non_null(strstr(text, "|1.5|2\n")); /* PUE, and WUE as it was given */
 }
 
 static void pruning(void **state) {
@@ -264,6 +256,7 @@ static void older_files_grow(void **state) {
     tamper(sql.data);
     jmi_text_free(&sql);
     assert_string_equal(value_of(1, "water_l"), "-");
+    assert_string_equal(value_of(1, "intensity_covered"), "-");
     assert_string_equal(value_of(1, "project"), "old");
     const jm_log_value value = {"water_l", NULL, 2};
     assert_string_equal(value_of(append(&value, 1), "water_l"), "2");
@@ -278,7 +271,7 @@ static void newer_files_are_refused(void **state) {
     assert_int_equal(jm_log_append(path, NULL, 0, NULL, &error), JM_NOT_SUPPORTED);
     says(&error, "newer joulemeter (its version is 99");
     says(&error, path);
-    tamper("PRAGMA user_version = 2");
+    tamper("PRAGMA user_version = 3");
     assert_int_equal(count_of((jm_log_filter){0}), 1); /* it was left as it is */
 }
 
@@ -373,9 +366,8 @@ int main(void) {
         TEST(values_that_are_none),
         TEST(nobody_else_reads_it),
         TEST(filters),
-        TEST(totals),
-        TEST(currencies_are_not_added),
         TEST(codecarbons_columns),
+        TEST(codecarbons_pue),
         TEST(pruning),
         TEST(a_logbook_that_is_not_there),
         TEST(older_files_grow),

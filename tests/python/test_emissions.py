@@ -47,7 +47,9 @@ def test_start_and_stop():
     energy = float(row["energy_consumed"])
     assert energy == pytest.approx(float(row["gpu_energy"]))
     assert t.last.energy.lower_j <= 200 * float(row["duration"]) <= t.last.energy.upper_j
-    assert kg == pytest.approx(energy * 1.2 * 56.039e-3)
+    assert energy == pytest.approx(1.2 * t.last.energy.energy_j / 3.6e6)  # with the PUE, as there
+    assert float(row["gpu_power"]) == pytest.approx(1.2 * 200, rel=0.1)
+    assert kg == pytest.approx(energy * 56.039e-3)
     assert float(row["emissions_rate"]) == pytest.approx(kg / float(row["duration"]))
     assert row["project_name"] == "p" and row["experiment_id"] == "e"
     assert row["country_iso_code"] == "FRA" and row["country_name"] == "France"
@@ -72,12 +74,68 @@ def test_codecarbons_columns():
 
 
 def test_a_file_of_codecarbon_goes_on(tmp_path):
-    (tmp_path / "emissions.csv").write_text("timestamp,emissions,extra\nx,1,2\n", encoding="utf-8")
+    """In its order, also where its last line is not ended and it lacks columns of today."""
+    (tmp_path / "emissions.csv").write_text("timestamp,energy_consumed,emissions\nx,7,1",
+                                            encoding="utf-8")
     with tracker() as t:
         time.sleep(0.1)
     first, second = rows_of()
-    assert first == {"timestamp": "x", "emissions": "1", "extra": "2"}
-    assert float(second["emissions"]) == t.final_emissions and second["extra"] == ""
+    assert first == {"timestamp": "x", "emissions": "1", "energy_consumed": "7"}
+    assert float(second["emissions"]) == t.final_emissions
+    assert float(second["energy_consumed"]) == t.final_emissions_data.energy_consumed
+
+
+@pytest.mark.parametrize("content", ["epoch,loss\n1,2\n", "timestamp,emissions,energy_consumed,x\n"])
+def test_a_file_of_others_is_set_aside(tmp_path, content):
+    for taken in ("emissions.csv.bak", "emissions.csv"):
+        (tmp_path / taken).write_text(content, encoding="utf-8")
+    t = tracker()
+    t.start()
+    with pytest.warns(jm.JoulemeterWarning, match="other columns.*emissions.csv_0.bak"):
+        t.stop()
+    assert len(rows_of()) == 1 and rows_of()[0]["tracking_mode"] == "machine"
+    for kept in ("emissions.csv.bak", "emissions.csv_0.bak"):
+        assert (tmp_path / kept).read_text(encoding="utf-8") == content
+
+
+def a_folder(tmp_path):
+    (tmp_path / "emissions.csv").mkdir()
+
+
+def a_file_for_a_folder(tmp_path):
+    (tmp_path / "out").write_text("")
+
+
+def no_text(tmp_path):
+    (tmp_path / "emissions.csv").write_bytes(b"\xff\xfe\0\0")
+
+
+def a_full_disk(tmp_path):
+    (tmp_path / "emissions.csv").symlink_to("/dev/full")
+
+
+@pytest.mark.parametrize("spoil", [a_folder, a_file_for_a_folder, no_text, a_full_disk])
+def test_a_file_that_cannot_be_written(tmp_path, spoil):
+    spoil(tmp_path)
+    t = tracker(output_dir="out") if spoil is a_file_for_a_folder else tracker()
+    t.start()
+    time.sleep(0.2)
+    with pytest.warns(jm.JoulemeterWarning, match="this run is not in .*emissions.csv: "):
+        kg = t.stop()
+    assert kg > 0 and kg == t.final_emissions == t.final_emissions_data.emissions
+
+
+def test_many_append_at_once(tmp_path):
+    (tmp_path / "emissions.csv").write_text("epoch,loss\n", encoding="utf-8")
+    code = ("import sys; from joulemeter.emissions import _append\n"
+            "for i in range(50): _append('emissions.csv', {'timestamp': sys.argv[1], 'emissions': i,"
+            " 'energy_consumed': 'x' * 3000})")
+    writers = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(n)]) for n in range(4)]
+    assert [writer.wait(120) for writer in writers] == [0] * 4
+    rows = rows_of()
+    assert sorted((row["timestamp"], int(row["emissions"])) for row in rows) == sorted(
+        (str(n), i) for n in range(4) for i in range(50))
+    assert [path.name for path in tmp_path.glob("*.bak")] == ["emissions.csv.bak"]
 
 
 def test_tasks_and_order():
@@ -104,6 +162,20 @@ def test_a_failure_inside_comes_through():
     (row,) = jm.logged_runs()
     assert row["outcome"] == "KeyError" and row["kind"] == "tracker"
     assert len(rows_of()) == 1
+
+
+def test_the_place_is_logged_only_if_it_is_given(monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Paris")
+    for country in (None, "FRA"):
+        with tracker(log=True, country_iso_code=country) as t:
+            time.sleep(0.2)
+        assert t.final_emissions > 0
+    guessed, given = jm.logged_runs()
+    assert given["iso"] == "FR" and given["co2_g"] == pytest.approx(1000 * t.final_emissions)
+    assert [name for name in guessed if name.startswith(("co2_", "intensity_", "iso", "country"))
+            and guessed[name] is not None] == ["intensity_source"]
+    assert "56.039" not in str(guessed) and guessed["energy_j"] > 0
+    assert [row["country_iso_code"] for row in rows_of()] == ["FRA", "FRA"]  # CodeCarbon's file
 
 
 def test_a_log_that_cannot_be_written(tmp_path, monkeypatch):

@@ -129,9 +129,12 @@ def test_wrong_numbers(boards, wrong):
     with pytest.raises(ValueError, match="is no limit"):
         with jm.power_limit(wrong):
             pass
-    with pytest.raises(TypeError):
-        with jm.power_limit(None):
-            pass
+    for none in (None, True, False, b"250", [250]):
+        with pytest.raises(TypeError):
+            with jm.power_limit(none):
+                pass
+        with pytest.raises(TypeError):
+            jm.set_power_cap(0, none)
     assert b.watts == [700]
 
 
@@ -140,6 +143,31 @@ def test_wrong_gpus(boards):
     with pytest.raises(LookupError, match="there is no GPU '4'"):
         with jm.power_limit(250, gpus=4):
             pass
+
+
+def guard_of(pid):
+    """The process that gives back what another one has set."""
+    found = subprocess.run(["pgrep", "-f", "--", f"limitd --guard {pid} "], capture_output=True, text=True)
+    for guard in map(int, found.stdout.split()):
+        with open(f"/proc/{guard}/comm", encoding="utf-8") as file:
+            if file.read() == "jm-limit-guard\n":
+                return guard
+    return None
+
+
+def test_a_killed_guard_is_replaced(boards):
+    b = boards("h100")
+    with pytest.warns(jm.JoulemeterWarning, match="the guard of the limit was killed; another one has taken"):
+        with jm.power_limit(300):
+            first = guard_of(os.getpid())
+            os.kill(first, signal.SIGKILL)
+            until = time.monotonic() + 5 * SLOWNESS
+            while guard_of(os.getpid()) in (None, first):
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            assert b.watts == [300]
+            time.sleep(0.3)
+    assert b.watts == [700]
 
 
 def test_no_permission(boards, monkeypatch):
@@ -191,6 +219,8 @@ def test_caps(boards):
     b = boards()
     jm.set_power_cap(gpu_num=0, cap=300)
     jm.set_power_cap(0, "40%")
+    with pytest.raises(ValueError):
+        jm.set_power_cap(0, "fast")
     jm.set_power_cap(1, 250)
     assert b.watts == [280, 250]
     jm.reset_power_cap(gpu_num=0)

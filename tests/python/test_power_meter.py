@@ -1,5 +1,6 @@
 """PowerMeter: its README, what comes through, where CPU energy comes from, and its log."""
 import asyncio
+import contextvars
 import os
 import re
 import subprocess
@@ -43,6 +44,7 @@ def own_home(tmp_path, monkeypatch):
 def meter(**options):
     options.setdefault("simulate", GPU)
     options.setdefault("cpu", False)
+    options.setdefault("country", "none")
     return PowerMeter(**options)
 
 
@@ -230,6 +232,77 @@ def test_blocks_of_several_threads():
     assert sorted(row["duration_s"] > 0.2 for row in logged_runs()) == [False, True]
 
 
+class Timed:
+    """A block, and between which moments it began and ended."""
+
+    def __init__(self, blocks, m):
+        self.m, self.at = m, []
+        blocks.append(self)
+
+    def __enter__(self):
+        self.at = [time.time()]
+        self.m.__enter__()
+        self.at.append(time.time())
+
+    def __exit__(self, *error):
+        self.at.append(time.time())
+        self.m.__exit__(*error)
+        self.at.append(time.time())
+
+    def is_of(self, row):
+        begin, end = row["begin_unix_s"], row["begin_unix_s"] + row["duration_s"]
+        before, begun, ending, ended = self.at
+        return before - 2e-3 < begin < begun + 2e-3 and ending - 2e-3 < end < ended + 2e-3
+
+
+def each_has_its_own_window(blocks):
+    rows = logged_runs()
+    assert len(rows) == len(blocks)
+    for block in blocks:
+        assert [block.is_of(row) for row in rows].count(True) == 1, (block.at, rows)
+
+
+def test_blocks_of_several_tasks():
+    """The first to begin is the first to end: nothing nests."""
+    m, blocks = meter(), []
+
+    async def work(begin, seconds):
+        await asyncio.sleep(begin)
+        with Timed(blocks, m):
+            await asyncio.sleep(seconds)
+            with Timed(blocks, m):
+                await asyncio.sleep(0.05)
+
+    async def main():
+        with Timed(blocks, m):
+            await asyncio.gather(work(0, 0.2), work(0.1, 0.6), work(0.15, 0.3))
+
+    asyncio.run(main())
+    each_has_its_own_window(blocks)
+
+
+def test_a_block_that_a_task_inherits():
+    m, blocks = meter(), []
+
+    async def child():
+        with Timed(blocks, m):
+            await asyncio.sleep(0.3)
+
+    def thread():
+        with Timed(blocks, m):
+            pass
+
+    async def main():
+        with Timed(blocks, m):
+            task = asyncio.create_task(child())
+            await asyncio.sleep(0.05)
+        await asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, thread)
+        await task
+
+    asyncio.run(main())
+    each_has_its_own_window(blocks)
+
+
 def test_a_forked_child_has_a_log_of_its_own():
     m = meter()
 
@@ -253,7 +326,7 @@ def test_a_forked_child_has_a_log_of_its_own():
 
 def test_the_country_is_that_of_the_time_zone(monkeypatch):
     monkeypatch.setenv("TZ", "Europe/Paris")
-    meter().mesure_power(add, "pkg", "add")(1)
+    meter(country=None).mesure_power(add, "pkg", "add")(1)
     meter(get_country=False).mesure_power(add, "pkg", "add")(1)
     with_country, without = logged_runs()
     assert with_country["iso"] == "FR" and with_country["intensity_source"] == "time zone"
@@ -261,9 +334,15 @@ def test_the_country_is_that_of_the_time_zone(monkeypatch):
 
 
 def test_without_a_country_there_is_energy_alone():
-    m = meter()
-    m.mesure_power(add, "pkg", "add")(1)
-    (row,) = logged_runs()
+    m = meter(country=None)
+    with pytest.warns(jm.JoulemeterWarning, match="no carbon is known: the time zone UTC") as said:
+        for _ in range(2):
+            m.mesure_power(time.sleep, "pkg", "add")(0.1)
+    assert len(said) == 1  # once is enough
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        meter(get_country=False).mesure_power(add, "pkg", "add")(1)
+    row = logged_runs()[0]
     assert row["energy_upper_j"] > 0 and row["co2_g"] is None
     assert "no carbon: the time zone UTC belongs to no country" in str(m.last)
 
@@ -275,7 +354,7 @@ def test_settings_and_what_is_stronger(tmp_path, monkeypatch):
                                         "pue = 1.5\n", encoding="utf-8")
     monkeypatch.setenv("JOULEMETER_PROJECT", "environment")
     assert _joulemeter.settings()["project"] == ("environment", "$JOULEMETER_PROJECT")
-    meter(pue=1.1, price=0.5, currency="EUR").mesure_power(add, "pkg", "add")(1)
+    meter(country=None, pue=1.1, price=0.5, currency="EUR").mesure_power(add, "pkg", "add")(1)
     (row,) = logged_runs()
     assert row["user"] == "ada" and row["project"] == "environment"
     assert row["iso"] == "DE" and row["pue"] == 1.1
@@ -393,6 +472,13 @@ def test_no_sensor_at_all(tmp_path):
     assert str(m.last).startswith("not measured")
 
 
+def test_bounds_are_no_figure():
+    m = meter(country="FR")
+    m.mesure_power(add, "pkg", "add")(1)
+    assert m.last.energy.bound_only
+    assert re.fullmatch(r"\S+ J \(bound only\) in \S+ s, \S+–\S+ \w*gCO2e \(56.*", str(m.last))
+
+
 # ---- reading the log ----
 
 
@@ -410,6 +496,11 @@ def test_filters_and_totals():
     assert [row["energy_j"] for row in logged_runs(last=1)] == [4]
     assert len(logged_runs(since="2024-03-01T00:00:02+00:00")) == 2
     assert len(logged_runs(since="2024-03-01T00:00:02+00:00", before=1709251203)) == 1
+    assert len(logged_runs(since="2024-03-01T00:00:02Z")) == 2
+    assert logged_runs(before="1970-01-01T00:00Z") == logged_runs(before=0) == []
+    assert len(logged_runs(since=0)) == 3
+    with pytest.raises(ValueError):
+        logged_runs(before="2026-02-30")
     assert {row["project"]: row["energy_j"] for row in logged_runs(view="projects")} == {
         "a": 3, "b": 4}
     assert logged_runs(view="months")[0]["month"] == "2024-03"

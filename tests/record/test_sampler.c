@@ -445,6 +445,25 @@ static void test_periods(void **state) {
     assert_int_equal(schedule.period_ns, 50 * m); /* or a wrap is missed */
 }
 
+/* What was taken for its cost was an interruption: it is not read rarely for ever. */
+static void test_cheaper_than_thought(void **state) {
+    (void)state;
+    jmi_schedule schedule = plan(100 * (uint64_t)ms, 40 * (uint64_t)ms, 0, true);
+    assert_int_equal(schedule.period_ns, 4 * JMI_NS_PER_S);
+    int64_t now = 0;
+    while (schedule.period_ns > (uint64_t)(7 * ms) && now < 10 * JMI_NS_PER_S) {
+        jmi_schedule_done(&schedule, now, now + 5000, 0);
+        now = schedule.next_ns;
+    }
+    assert_in_range(schedule.period_ns, 5 * ms, 7 * ms);
+    assert_true(now < 9 * JMI_NS_PER_S);
+    for (int i = 0; i < 100; i++) { /* one that takes long for once */
+        jmi_schedule_done(&schedule, now, now + (i == 50 ? 30 * ms : 5000), 0);
+        now = schedule.next_ns;
+        assert_in_range(schedule.period_ns, 5 * ms, 7 * ms);
+    }
+}
+
 /* A sensor with a rhythm, polled by the schedule in simulated time. */
 typedef struct rhythm {
     int64_t refresh_ns, jitter_ns, now_ns;
@@ -555,16 +574,27 @@ static void test_follow(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keep),          cmocka_unit_test(test_keep_odd_times),
-        cmocka_unit_test(test_cost),          cmocka_unit_test(test_changes_and_interval),
-        cmocka_unit_test(test_keep_polls),    cmocka_unit_test(test_source_time),
-        cmocka_unit_test(test_failures),      cmocka_unit_test(test_lost),
-        cmocka_unit_test(test_hung),          cmocka_unit_test(test_hung_at_open),
-        cmocka_unit_test(test_hung_and_full), cmocka_unit_test(test_suspend),
-        cmocka_unit_test(test_clock_step),    cmocka_unit_test(test_periods),
-        cmocka_unit_test(test_rhythm),        cmocka_unit_test(test_no_rhythm),
-        cmocka_unit_test(test_follow),        cmocka_unit_test(test_hung_driver),
-        cmocka_unit_test(test_slow_driver),   cmocka_unit_test(test_all_hung_at_close),
+        cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_keep_odd_times),
+        cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_changes_and_interval),
+        cmocka_unit_test(test_keep_polls),
+        cmocka_unit_test(test_source_time),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_hung),
+        cmocka_unit_test(test_hung_at_open),
+        cmocka_unit_test(test_hung_and_full),
+        cmocka_unit_test(test_suspend),
+        cmocka_unit_test(test_clock_step),
+        cmocka_unit_test(test_periods),
+        cmocka_unit_test(test_cheaper_than_thought),
+        cmocka_unit_test(test_rhythm),
+        cmocka_unit_test(test_no_rhythm),
+        cmocka_unit_test(test_follow),
+        cmocka_unit_test(test_hung_driver),
+        cmocka_unit_test(test_slow_driver),
+        cmocka_unit_test(test_all_hung_at_close),
     };
     return cmocka_run_group_tests_name("record sampler", tests, NULL, NULL);
 }

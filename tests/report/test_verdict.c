@@ -23,6 +23,11 @@ static void values_and_intervals(void **state) {
     same(jm_interval_text(NAN, 5.1, "W", text, sizeof text), "-");
     same(jm_interval_text(1, INFINITY, "W", text, sizeof text), "-");
     same(jm_interval_text(2, 2, "s", text, sizeof text), "2.000–2.000 s");
+    same(jm_bounds_text(0, 11.91, "J", text, sizeof text), "< 12 J");
+    same(jm_bounds_text(3.69, 11.91, "J", text, sizeof text), "3–12 J"); /* outwards */
+    same(jm_bounds_text(0.69, 11.91, "J", text, sizeof text), "< 12 J");
+    same(jm_bounds_text(3.19, INFINITY, "J", text, sizeof text), "> 3.1 J");
+    same(jm_bounds_text(0, INFINITY, "J", text, sizeof text), "not known");
     same(jm_value_text(124.23, 1.34, "J", text, 4), "124");
     assert_ptr_equal(jm_value_text(124.23, 1.34, "J", text, 0), text);
 }

@@ -201,6 +201,47 @@ static void a_file_is_changed_only_if_it_can_be(void **state) {
     unlink(link);
 }
 
+/* ---- a grid of them ---- */
+
+static void grid_is(jm_settings *settings, jm_intensity_source source, double g, double u) {
+    jm_grid *grid = NULL;
+    jm_error error = {0};
+    jm_grid_info info = {.size = sizeof info};
+    if (jm_grid_of_settings(&grid, settings, &error) != JM_OK) fail_msg("%s", error.message);
+    assert_int_equal(jm_grid_get(grid, &info), JM_OK);
+    assert_int_equal(info.source, source);
+    if (g > 0)
+        assert_true(fabs(info.intensity_g - g) < 1e-9 && fabs(info.intensity_u - u) < 1e-9);
+    else
+        assert_true(isnan(info.intensity_g));
+    jm_grid_free(grid);
+}
+
+static void what_was_said_later_counts(void **state) {
+    (void)state;
+    write_text("[carbon]\ncountry = \"DE\"\nintensity = 100\nintensity_u = 0.05\n");
+    jm_settings *s = open_settings();
+    assert_int_equal(get(s, "intensity").strength, JM_SETTING_OF_FILE);
+    assert_int_equal(get(s, "pue").strength, JM_SETTING_UNSET);
+    grid_is(s, JM_INTENSITY_GIVEN, 100, 0.05); /* of one file the number is nearer */
+    assert_int_equal(jm_settings_set(s, "country", "FR", "--country", NULL), JM_OK);
+    assert_int_equal(get(s, "country").strength, JM_SETTING_OF_PROGRAM);
+    grid_is(s, JM_INTENSITY_COUNTRY, 56.039, 0.25); /* the 5 % were the number's */
+    assert_int_equal(jm_settings_set(s, "country", "none", "--country", NULL), JM_OK);
+    grid_is(s, JM_INTENSITY_UNKNOWN, 0, 0);
+    assert_int_equal(jm_settings_set(s, "intensity", "80", "--intensity", NULL), JM_OK);
+    grid_is(s, JM_INTENSITY_GIVEN, 80, 0.05);
+    jm_settings_free(s);
+    setenv("JOULEMETER_COUNTRY", "FR", 1);
+    s = open_settings();
+    assert_int_equal(get(s, "country").strength, JM_SETTING_OF_ENVIRONMENT);
+    grid_is(s, JM_INTENSITY_COUNTRY, 56.039, 0.25);
+    assert_int_equal(jm_settings_set(s, "intensity_u", "0.1", NULL, NULL), JM_OK);
+    grid_is(s, JM_INTENSITY_COUNTRY, 56.039, 0.1);
+    jm_settings_free(s);
+    unsetenv("JOULEMETER_COUNTRY");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_stronger_wins),
@@ -208,6 +249,7 @@ int main(void) {
         cmocka_unit_test(what_is_wrong_has_its_line),
         cmocka_unit_test(one_line_changes),
         cmocka_unit_test(a_file_is_changed_only_if_it_can_be),
+        cmocka_unit_test(what_was_said_later_counts),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -48,6 +48,7 @@ static arena make_arena() {
     m.count = 1u << 26; /* 256 MB each: far more than any L2 holds */
     CHECK(cudaGetDeviceProperties(&properties, 0));
     m.sms = properties.multiProcessorCount;
+    m.no_thread = 0xFFFFFFFFu;
     CHECK(cudaMalloc(&m.a, m.count * sizeof *m.a));
     CHECK(cudaMalloc(&m.b, m.count * sizeof *m.b));
     CHECK(cudaMalloc(&m.c, m.count * sizeof *m.c));

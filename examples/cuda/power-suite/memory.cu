@@ -104,6 +104,7 @@ __global__ void tensor_and_stream(const float4 *a, float *out, size_t count) {
         fill_fragment(left, __float2half(0.5f));
         fill_fragment(right, __float2half(0.25f));
         fill_fragment(result, 0.0f);
+#pragma unroll 4
         for (int r = 0; r < 4000; r++) mma_sync(result, left, right, result);
         sum = result.x[0];
     } else {

@@ -24,6 +24,7 @@ struct arena {
     size_t count;
     int *order; /* a random permutation of `count` indices */
     int sms;
+    unsigned no_thread; /* a number that no thread of a block has */
 };
 
 struct entry {
