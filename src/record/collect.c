@@ -109,6 +109,9 @@ static void free_lane(jmi_collector *collector, size_t index) {
     jmi_lane_state *state = &collector->lanes[index];
     jmi_lane *lane = &collector->ring->lanes[index];
     uint32_t generation = state->generation + 1;
+    if (!state->foreign)
+        collector->late[collector->late_count++ % JMI_LATE_THREADS] =
+            (jmi_late_thread){state->pid, state->tid, state->thread};
     jmi_open *stack = state->stack;
     *state = (jmi_lane_state){.generation = generation};
     free(stack);
@@ -147,6 +150,10 @@ static uint32_t thread_of(jmi_collector *collector, const jmi_lane_state *state)
             other->tid == state->tid && other->foreign == state->foreign)
             return other->thread;
     }
+    for (size_t i = 0; i < JMI_LATE_THREADS && !state->foreign; i++)
+        if (collector->late[i].pid == state->pid && collector->late[i].tid == state->tid &&
+            state->pid != 0)
+            return collector->late[i].thread;
     return collector->threads++;
 }
 
