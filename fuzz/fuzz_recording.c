@@ -186,6 +186,20 @@ static void draw(const jm_recording *r) {
     jm_figures_close(figures);
 }
 
+/* Whatever ranges say that they lie in: outer stacks come before inner ones. */
+static void stack_up(const jm_recording *r, const jm_attribution *attribution) {
+    jm_stacks *stacks = NULL;
+    jm_error error;
+    if (jm_stacks_make(&stacks, attribution, r, &error) != JM_OK) return;
+    for (uint32_t i = 0; i < jm_stacks_count(stacks); i++) {
+        jm_stack stack = JM_STACK_INIT;
+        if (jm_stacks_get(stacks, i, &stack) != JM_OK || stack.name == NULL ||
+            (stack.parent != JM_NO_STACK && stack.parent >= i))
+            abort();
+    }
+    jm_stacks_free(stacks);
+}
+
 /* Which ranges, whose, and how is up to the bytes. */
 static void attribute(const jm_recording *r, uint8_t how) {
     jm_attribution_options options = JM_ATTRIBUTION_OPTIONS_INIT;
@@ -197,6 +211,7 @@ static void attribute(const jm_recording *r, uint8_t how) {
     if (how & 2) options.device = 0;
     options.method = (jm_attribution_method)((how >> 2 & 3) % 3);
     options.net = how & 16;
+    options.split = how >> 6;
     options.windows = &window;
     options.window_count = how >> 5 & 1;
     if (jm_attribute(&attribution, r, &options, &error) != JM_OK) return;
@@ -208,6 +223,7 @@ static void attribute(const jm_recording *r, uint8_t how) {
     }
     if (jm_attribution_json(attribution, how & 64, &json, &error) != JM_OK) abort();
     jm_free(json);
+    stack_up(r, attribution);
     jm_attribution_free(attribution);
 }
 

@@ -109,9 +109,12 @@ static void free_lane(jmi_collector *collector, size_t index) {
     jmi_lane_state *state = &collector->lanes[index];
     jmi_lane *lane = &collector->ring->lanes[index];
     uint32_t generation = state->generation + 1;
-    free(state->stack);
-    state->stack = NULL;
+    if (!state->foreign)
+        collector->late[collector->late_count++ % JMI_LATE_THREADS] =
+            (jmi_late_thread){state->pid, state->tid, state->thread};
+    jmi_open *stack = state->stack;
     *state = (jmi_lane_state){.generation = generation};
+    free(stack);
     atomic_store_explicit(&lane->head, 0, memory_order_relaxed);
     atomic_store_explicit(&lane->tail, 0, memory_order_relaxed);
     atomic_store_explicit(&lane->generation, generation, memory_order_relaxed);
@@ -147,14 +150,20 @@ static uint32_t thread_of(jmi_collector *collector, const jmi_lane_state *state)
             other->tid == state->tid && other->foreign == state->foreign)
             return other->thread;
     }
+    for (size_t i = 0; i < JMI_LATE_THREADS && !state->foreign; i++)
+        if (collector->late[i].pid == state->pid && collector->late[i].tid == state->tid &&
+            state->pid != 0)
+            return collector->late[i].thread;
     return collector->threads++;
 }
 
-/* Takes up to a few batches, so that no lane waits for another that is long. True: more is left. */
-static bool drain_lane(jmi_collector *collector, size_t index, int batches) {
+/* Takes up to a few batches. `done`: its thread has left it, and nothing more comes. True: more is
+ * left. */
+static bool take_lane(jmi_collector *collector, size_t index, int batches, bool *done) {
     jmi_lane *lane = &collector->ring->lanes[index];
     jmi_lane_state *state = &collector->lanes[index];
     uint64_t owner = atomic_load_explicit(&lane->owner, memory_order_acquire);
+    *done = false;
     if (owner == 0 && !state->active) return false;
     if (!state->active) {
         state->active = true;
@@ -173,11 +182,19 @@ static bool drain_lane(jmi_collector *collector, size_t index, int batches) {
             quarantine(collector, state);
         atomic_store_explicit(&lane->tail, state->tail, memory_order_release);
     }
-    if (released) {
-        remember(collector, state);
+    *done = released != 0;
+    return false;
+}
+
+/* Likewise, so that no lane waits for another that is long. */
+static bool drain_lane(jmi_collector *collector, size_t index, int batches) {
+    bool done;
+    bool more = take_lane(collector, index, batches, &done);
+    if (done) {
+        remember(collector, &collector->lanes[index]);
         free_lane(collector, index);
     }
-    return false;
+    return more;
 }
 
 /* ---- processes that died ---- */
@@ -255,8 +272,9 @@ static void find_dead_in_lanes(jmi_collector *collector, dead_list *dead) {
         if (state->pid != asked) gone = jmi_process_gone((int32_t)state->pid);
         asked = state->pid;
         if (!gone) continue;
-        drain_lane(collector, i, INT_MAX);
-        if (state->active) free_lane(collector, i);
+        bool done;
+        take_lane(collector, i, INT_MAX, &done);
+        free_lane(collector, i);
         dead->pids[dead->count++] = asked;
     }
 }

@@ -33,6 +33,12 @@ typedef struct jmi_named_thread {
     char name[JMI_THREAD_NAME];
 } jmi_named_thread;
 
+/* The number of a thread that has left a lane: it may have another. */
+enum { JMI_LATE_THREADS = 64 };
+typedef struct jmi_late_thread {
+    uint32_t pid, tid, thread;
+} jmi_late_thread;
+
 struct jmi_collector {
     pthread_mutex_t lock;
     jmi_ring *ring;
@@ -57,6 +63,8 @@ struct jmi_collector {
     size_t left_count;
     jmi_named_thread named[JMI_MAX_NAMED];
     size_t named_count;
+    jmi_late_thread late[JMI_LATE_THREADS]; /* pid 0: none */
+    size_t late_count;
     jmi_demangler demangler;
     /* One message, copied out of the ring before anything in it is believed. */
     jmi_slot slot;

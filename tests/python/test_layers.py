@@ -1,5 +1,6 @@
 """Energy of layers: hooks, methods, tables and files."""
 import csv
+import json
 import random
 import threading
 import time
@@ -1254,6 +1255,31 @@ def test_report_attributes_any_ranges(simulated):
         p.report().attribute("colour")
     with pytest.raises(ValueError, match="time_share"):
         p.report().attribute(method="guess")
+
+
+KERNEL = 7  # JM_CATEGORY_KERNEL
+
+
+def test_kernels_are_split(simulated):
+    p = simulated("h100,constant:300,noise=0")
+    for i in range(6):
+        begin = time.monotonic_ns()
+        time.sleep(0.1)
+        p.add_range("gemm", begin, time.monotonic_ns(), KERNEL, "gpu0", i % 3,
+                    json.dumps({"grid": [4 + i % 2, 1, 1], "block": [32, 1, 1]},
+                               separators=(",", ":")))
+    time.sleep(0.2)
+    p.close()
+
+    def names(**options):
+        return sorted(part["name"] for part in p.report().attribute("kernel", **options).parts)
+
+    assert names() == ["gemm"]
+    assert names(split="grid") == ["gemm <4x1x1, 32x1x1>", "gemm <5x1x1, 32x1x1>"]
+    assert names(split=["stream"]) == [f"gemm (stream {i})" for i in range(3)]
+    assert len(names(split=("grid", "stream"))) == 6
+    with pytest.raises(ValueError, match="split by grid or stream, not by 'size'"):
+        names(split="size")
 
 
 def test_headings_of_attributions(simulated):
