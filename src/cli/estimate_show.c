@@ -256,6 +256,20 @@ static void show_flags(const estimate_view *v, output *out) {
              v->seconds);
 }
 
+/* What its 95 % rests on. */
+static void show_interval(const jm_power_errors *e, output *out) {
+    unsigned held = (unsigned)(e->covered_pct / 100 * e->rows + 0.5);
+    if (e->sure_pct < 95)
+        note(
+            out,
+            "its 95 %% interval held %u of %u kernels whose program was left out; %u programs bear "
+            "out %.1f %%, the rest is a normal tail",
+            held, e->rows, e->programs, e->sure_pct);
+    else
+        note(out, "its 95 %% interval held %u of %u kernels whose program was left out", held,
+             e->rows);
+}
+
 int estimate_show(const estimate_view *v) {
     jm_power_model_info info = {.size = sizeof info};
     jm_power_errors errors = {.size = sizeof errors};
@@ -268,6 +282,7 @@ int estimate_show(const estimate_view *v) {
     output_add(&out, "model of a %s: %.1f %% off on programs it had not seen\n", info.board,
                errors.program_pct);
     note(&out, "trained on %s", info.source);
+    show_interval(&errors, &out);
     output_add(&out, "\n");
     show_kernels(v, &out);
     output_add(&out, "\n");

@@ -109,7 +109,7 @@ static const char *next_word(const char *words, size_t *length) {
 static bool means(const char *word, size_t length, const char *text, size_t text_length) {
     if (length == text_length && strncmp(word, text, length) == 0) return true;
     return length == 3 && text_length == 4 && strncmp(word, "sxm", 3) == 0 &&
-           strncmp(text, "sxm", 3) == 0 && isdigit((unsigned char)text[3]);
+           strncmp(text, "sxm", 3) == 0 && text[3] >= '0' && text[3] <= '9';
 }
 
 /* Is a word of a name in the list? */
@@ -148,7 +148,7 @@ static bool fits(const char *name, const entry *e) {
 
 /* The entry that says most of what is in the name. */
 bool jmi_board_named(const char *name, jm_board *board) {
-    char text[256];
+    char text[256] = "";
     const entry *best = NULL;
     simplify(name, text, sizeof text);
     for (size_t i = 0; i < JMI_COUNT(entries); i++)
@@ -183,7 +183,7 @@ static void add_near(jmi_text *names, const char *name) {
 
 int jm_board_find(const char *name, jm_board *board, jm_error *error) {
     jm_board ours;
-    char simple[256];
+    char simple[256] = "";
     if (name == NULL || board == NULL)
         return jmi_fail(error, JM_INVALID, "there is no name of a board");
     if (jmi_board_named(name, &ours)) return jmi_give_struct(board, &ours, sizeof ours);

@@ -196,6 +196,8 @@ int jm_estimate_json(const jm_estimate *e, char **json, jm_error *error) {
     jmi_json_set_text(model, "board", e->model->board);
     jmi_json_set_text(model, "source", e->model->source);
     jmi_json_set_number(model, "program_left_out_pct", errors->program_pct);
+    jmi_json_set_number(model, "interval_held_pct", errors->covered_pct);
+    jmi_json_set_number(model, "interval_sure_pct", errors->sure_pct);
     json_object_set_new(root, "model", model);
     jmi_json_set_number(program, "duration_s", jmi_estimate_duration(e));
     for (int kind = 0; kind < JM_POWER_KINDS; kind++) {

@@ -81,6 +81,8 @@ class Program(Estimate):
 
     def test_json(self):
         got = json.loads(self.run_it("-a", "true", "--json").stdout)
+        self.assertEqual(got["model"]["interval_held_pct"], 96)
+        self.assertAlmostEqual(got["model"]["interval_sure_pct"], 94.44, places=2)
         self.assertEqual(got["kernels"][0]["launches"], 2)
         self.assertGreater(got["program"]["avg"]["power_upper_w"], got["program"]["avg"]["power_w"])
         self.assertIsNone(got["program"]["peak"]["power_upper_w"])  # the model knows means only
