@@ -259,6 +259,9 @@ static int check_rules(jmi_lender *lender, const jmi_request *request, jm_error 
     if (rule->most[lever] == 0)
         return jmi_fail(error, JM_INVALID, "joulemeter-limitd's configuration allows %s or more",
                         jmi_lever_text(request->lever, rule->least[lever], least));
+    if (rule->least[lever] == 0)
+        return jmi_fail(error, JM_INVALID, "joulemeter-limitd's configuration allows %s or less",
+                        jmi_lever_text(request->lever, rule->most[lever], most));
     return jmi_fail(error, JM_INVALID, "joulemeter-limitd's configuration allows %s to %s",
                     jmi_lever_text(request->lever, rule->least[lever], least),
                     jmi_lever_text(request->lever, rule->most[lever], most));

@@ -185,6 +185,14 @@ class GoodClients(DaemonTest):
                          "error JM_INVALID joulemeter-limitd's configuration allows 250 W to 600 W")
         self.assertEqual(client.ask(f"set {self.uuids[0]} power 250000"), "ok 250000 700000")
 
+    def test_one_bound_is_told_as_one(self):
+        for config, watts, says in (("most_w = 350\n", 351, "350 W or less"), ("least_w = 250\n", 249, "250 W or more")):
+            self.daemon.terminate()
+            self.daemon.wait()
+            self.daemon = self.serve(config)
+            self.assertEqual(self.connect().ask(f"set {self.uuids[0]} power {watts}000"),
+                             f"error JM_INVALID joulemeter-limitd's configuration allows {says}")
+
     def test_limits_that_stay_must_be_allowed(self):
         out, err = self.limit("set", "300", "--keep", code=1)
         self.assertIn("configuration allows no limits that stay", err)
