@@ -78,6 +78,15 @@ const char *tune_items_name(const tune_items *items) {
     return items->chosen < 0 ? "item" : items->kinds[items->chosen].name;
 }
 
+bool tune_items_pause(const tune_items *items, int64_t begin_ns, int64_t end_ns,
+                      int64_t *until_ns) {
+    enum { LONG_NS = 250000000 };
+    int64_t last = items->last_end_ns;
+    int64_t longest = 8 * items->usual_ns > LONG_NS ? 8 * items->usual_ns : LONG_NS;
+    *until_ns = begin_ns < end_ns ? begin_ns : end_ns;
+    return last > 0 && *until_ns - last > longest;
+}
+
 /* ---- what is new ---- */
 
 static void take_end(tune_items *items, int category, const char *name, int64_t begin, int64_t end,

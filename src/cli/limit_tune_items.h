@@ -36,6 +36,10 @@ void tune_items_open(tune_items *items, const jm_recording *recording, const cha
 void tune_items_look(tune_items *items, tune_item_fn take, void *user);
 /* Chooses what an iteration is, if there is enough to go by. True: it is another than before. */
 bool tune_items_choose(tune_items *items);
+/* Did the command do something else before this item (a validation, a checkpoint)? Then from the
+ * end of the last one until `until_ns`. Of a mark nobody knows when the work on it began: what lies
+ * before it is as long as the pause and the work, and the item counts with neither. */
+bool tune_items_pause(const tune_items *items, int64_t begin_ns, int64_t end_ns, int64_t *until_ns);
 /* The command begins anew: what it had open will not end. */
 void tune_items_restart(tune_items *items);
 /* "batch", "step": what one is called. */

@@ -96,14 +96,11 @@ static bool was_interrupted(tune *t) {
 /* ---- steering ---- */
 
 static void take_item(void *user, int64_t begin_ns, int64_t end_ns) {
-    enum { LONG_NS = 250000000 };
     tune *t = user;
-    int64_t last = t->items.last_end_ns;
-    int64_t longest = 8 * t->items.usual_ns > LONG_NS ? 8 * t->items.usual_ns : LONG_NS;
-    /* Between two iterations it did something else: a validation, a checkpoint. */
-    if (begin_ns < end_ns && last > 0 && begin_ns - last > longest)
-        jm_steering_pause(t->steering, last, begin_ns);
-    jm_steering_item(t->steering, end_ns, 1);
+    int64_t until;
+    bool paused = tune_items_pause(&t->items, begin_ns, end_ns, &until);
+    if (paused) jm_steering_pause(t->steering, t->items.last_end_ns, until);
+    if (!paused || until < end_ns) jm_steering_item(t->steering, end_ns, 1);
 }
 
 /* A trial begins when the command is seen to iterate; before, it prepares itself. */

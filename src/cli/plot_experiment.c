@@ -37,11 +37,6 @@ bool is_json_file(const char *path) {
     return c == '{';
 }
 
-double number_of(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
 /* Heap. A letter is the name of a command that was given none; of one command at several sampling
  * intervals these tell its groups apart. */
 static char *name_of(const json_t *result, bool several) {

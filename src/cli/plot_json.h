@@ -5,9 +5,13 @@
 #include "cli.h"
 
 #include <jansson.h>
+#include <math.h>
 
 /* NaN: there is no such number. */
-double number_of(const json_t *object, const char *key);
+static inline double number_of(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
 
 /* What `limit tune` found (plot_tuning.c); NULL: it is nothing of that kind, or out of memory. */
 typedef struct tuning_figure tuning_figure;

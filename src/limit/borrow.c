@@ -135,6 +135,7 @@ void jmi_borrow_lost(jm_limits *limits, bool farewell) {
     bool had = jmi_borrow_has_loans(limits);
     jmi_borrow_leave(limits);
     limits->lost = had && !farewell;
+    limits->daemon_lent = daemon;
     if (!had || !farewell) return;
     for (uint32_t i = 0; i < limits->count; i++)
         memset(limits->gpus[i].borrowed, 0, sizeof limits->gpus[i].borrowed);
@@ -143,6 +144,8 @@ void jmi_borrow_lost(jm_limits *limits, bool farewell) {
 }
 
 int jmi_borrow_renew(jm_limits *limits, jm_error *error) {
+    int found = limits->daemon_lent && limits->lender < 0 ? reach_daemon(limits, error) : JM_OK;
+    if (found != JM_OK) return found;
     for (uint32_t i = 0; i < limits->count; i++)
         for (int lever = 0; lever < JMI_LEVERS; lever++) {
             jmi_limits_gpu *gpu = &limits->gpus[i];
@@ -157,10 +160,10 @@ int jmi_borrow_renew(jm_limits *limits, jm_error *error) {
             limits->lent = true;
         }
     limits->lost = false;
-    jmi_lookout_warn(limits, "%s was killed; %s has taken its place",
-                     limits->kind == JMI_LENDER_DAEMON ? "joulemeter-limitd"
-                                                       : "the guard of the limit",
-                     "another one");
+    jmi_lookout_warn(limits, limits->kind == JMI_LENDER_DAEMON
+                                 ? "joulemeter-limitd was killed, and has set the limit again"
+                                 : "the guard of the limit was killed; another one has taken its "
+                                   "place");
     return JM_OK;
 }
 

@@ -48,6 +48,7 @@ struct jm_limits {
     bool watched;            /* the thread runs */
     bool leaving;            /* it is to end */
     bool lost;               /* the lender was killed, and there is no other yet */
+    bool daemon_lent;        /* it was joulemeter-limitd: nobody else may give back what it set */
     int wake;                /* eventfd: the lender is another one, or the thread is to end */
     jmi_text warnings, told; /* to come, and handed out */
 };

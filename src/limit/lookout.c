@@ -1,6 +1,6 @@
-/* Notices that the lender has ended. A guard that was killed leaves its loans in force and nobody to
- * give them back if this process is killed, too: another one takes its place. A thread that sleeps
- * until the connection ends costs the program nothing. */
+/* Notices that the lender has ended. A guard that was killed leaves its loans in force and nobody
+ * to give them back if this process is killed, too: another one takes its place. A thread that
+ * sleeps until the connection ends costs the program nothing. */
 #include "limit/borrow.h"
 
 #include <poll.h>
@@ -59,10 +59,11 @@ static void try_again(jm_limits *limits, search *s) {
     if (++s->tries < TRIES) return;
     limits->lost = false;
     *s = (search){0};
-    jmi_lookout_warn(limits,
-                     "who lent the limit was killed, and there is nobody in its place (%s): if this "
-                     "program is killed, too, `joulemeter limit reset` has to mend the limit",
-                     why.message);
+    jmi_lookout_warn(
+        limits,
+        "who lent the limit was killed, and there is nobody in its place (%s): if this "
+        "program is killed, too, `joulemeter limit reset` has to mend the limit",
+        why.message);
 }
 
 /* ---- the thread ---- */

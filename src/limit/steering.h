@@ -34,8 +34,11 @@ struct jm_steering {
     int64_t stretch_ns; /* begin of the work since the last pause */
     int64_t paused_ns;
     double before_j, before_u_j; /* of the stretches before it */
-    int64_t fed_ns;              /* real time of the last reading */
-    uint32_t trials;             /* that have ended */
+    double stretch_items;        /* fed until its begin */
+    int64_t fed_ns;              /* real time of the last reading, and what it said */
+    double fed_items, fed_j, fed_u_j;
+    uint32_t unknown; /* times that energy was not known */
+    uint32_t trials;  /* that have ended */
 
     /* what the program has told, from any thread */
     pthread_mutex_t lock;

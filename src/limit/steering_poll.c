@@ -46,6 +46,7 @@ void jm_steering_pause(jm_steering *steering, int64_t begin_ns, int64_t end_ns) 
 
 static int by_time(const void *left, const void *right) {
     const jmi_steering_event *a = left, *b = right;
+    if (a->t_ns == b->t_ns) return (a->pause_ns != 0) - (b->pause_ns != 0); /* work, then a pause */
     return (a->t_ns > b->t_ns) - (a->t_ns < b->t_ns);
 }
 
@@ -78,8 +79,9 @@ int jmi_steering_begin(jm_steering *s, jm_error *error) {
     int status = jm_trial_meter_open(&s->meter, &s->meter_options, error);
     if (status != JM_OK) return status;
     s->begin_ns = s->stretch_ns = s->fed_ns = jm_now_ns();
-    s->items = s->before_j = s->before_u_j = 0;
+    s->items = s->stretch_items = s->before_j = s->before_u_j = 0;
     s->paused_ns = 0;
+    s->unknown = 0;
     s->progress = (jm_trial_progress){.size = sizeof s->progress};
     const jm_trial_reading first = {.time_ns = s->begin_ns, .limited = (double)NAN};
     status = jm_trial_meter_feed(s->meter, &first, error);
@@ -88,13 +90,34 @@ int jmi_steering_begin(jm_steering *s, jm_error *error) {
 }
 
 static void feed(jm_steering *s, int64_t t_ns, const jmi_watched_energy *energy, double limited) {
-    if (!energy->known) return;
+    if (!energy->known) {
+        s->unknown++;
+        return;
+    }
+    const double energy_j = s->before_j + energy->energy_j;
+    const double u_j = hypot(s->before_u_j, energy->u_j);
     const jm_trial_reading reading = {.time_ns = t_ns - s->paused_ns,
                                       .items = s->items,
-                                      .energy_j = s->before_j + energy->energy_j,
-                                      .energy_u95_j = 1.96 * hypot(s->before_u_j, energy->u_j),
+                                      .energy_j = energy_j,
+                                      .energy_u95_j = 1.96 * u_j,
                                       .limited = limited};
-    if (jm_trial_meter_feed(s->meter, &reading, NULL) == JM_OK) s->fed_ns = t_ns;
+    if (jm_trial_meter_feed(s->meter, &reading, NULL) != JM_OK) return;
+    s->fed_ns = t_ns;
+    s->fed_items = s->items;
+    s->fed_j = energy_j;
+    s->fed_u_j = u_j;
+}
+
+/* Work of which the energy is not known counts for nothing, with its time and its items: back to
+ * the last reading, or to where the stretch began. */
+static int64_t drop_unknown(jm_steering *s) {
+    bool fed = s->fed_ns > s->stretch_ns;
+    s->unknown++;
+    s->items = fed ? s->fed_items : s->stretch_items;
+    if (!fed) return s->stretch_ns;
+    s->before_j = s->fed_j;
+    s->before_u_j = s->fed_u_j;
+    return s->fed_ns;
 }
 
 /* The stretch of work ends where a pause begins. */
@@ -103,13 +126,16 @@ static void pause(jm_steering *s, const jmi_steering_event *event,
     bool worked = event->t_ns > s->stretch_ns;
     int64_t begin = worked ? event->t_ns : s->stretch_ns;
     int64_t end = event->t_ns + event->pause_ns;
-    if (end <= begin || (worked && !energy->known)) return;
-    if (worked) {
+    if (end <= begin) return;
+    if (worked && energy->known) {
         s->before_j += energy->energy_j;
         s->before_u_j = hypot(s->before_u_j, energy->u_j);
+    } else if (worked) {
+        begin = drop_unknown(s);
     }
     s->paused_ns += end - begin;
     s->stretch_ns = end;
+    s->stretch_items = s->items;
 }
 
 static bool is_over(jm_trial_state state) {
@@ -194,8 +220,25 @@ static int look(jm_steering *s, int64_t until_ns, jm_error *error) {
     return status;
 }
 
+/* Work goes on, between pauses so near each other that no reading lies between them, or on a board
+ * that tells nothing: the trial would never end. */
+static bool is_hopeless(const jm_steering *s) {
+    double most_s = s->meter_options.max_s > 0 ? s->meter_options.max_s : 60;
+    bool fed = s->fed_ns > s->begin_ns;
+    return !fed && s->unknown > 0 && (double)(jm_now_ns() - s->begin_ns) * 1e-9 > most_s;
+}
+
+static int give_up(jm_steering *s, jm_steering_progress *p, jm_error *error) {
+    p->last.setting = s->asked;
+    p->last.failed = true;
+    p->ended = true;
+    int status = jm_steering_fail(s, error);
+    return status == JM_OK ? jm_steering_next(s, NULL, error) : status;
+}
+
 static int step(jm_steering *s, jm_steering_progress *p, jm_error *error) {
     int status = look(s, jm_now_ns() - s->delay_ns, error);
+    if (status == JM_OK && is_hopeless(s)) return give_up(s, p, error);
     if (status != JM_OK || !is_over(s->progress.state)) return status;
     jm_error why = {0};
     status = end_trial(s, &p->last, &why);

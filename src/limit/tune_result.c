@@ -196,13 +196,23 @@ static void pct_text(char *text, size_t size, double ratio) {
     snprintf(text, size, "%+.1f %%", 100 * (ratio - 1));
 }
 
+/* "ed2p", "cost (0.4 a kWh, 0.05 an hour)": for a sentence. */
+static void name_objective(const jm_objective *o, char *text, size_t size) {
+    if (o->kind == JM_OBJECTIVE_COST)
+        snprintf(text, size, "cost (%.6g a kWh, %.6g an hour)", o->price_kwh, o->price_h);
+    else if (o->kind == JM_OBJECTIVE_SLOWDOWN)
+        snprintf(text, size, "energy within a slowdown of %.6g %%", o->slowdown_pct);
+    else
+        jm_objective_text(o, text, size);
+}
+
 static void say(jm_tuner *tuner, const jm_tuner_result *r) {
     const char *unit = unit_of(tuner), *noun = noun_of(tuner);
     const jm_tuner_point *best = &r->best;
     char objective[80], time[32], energy[32], *out = tuner->sentence;
     size_t size = sizeof tuner->sentence;
     double standard = tuner->node[tuner->standard];
-    jm_objective_text(&tuner->options.objective, objective, sizeof objective);
+    name_objective(&tuner->options.objective, objective, sizeof objective);
     pct_text(time, sizeof time, best->slowdown.value);
     pct_text(energy, sizeof energy, best->energy_j.value / r->standard.energy_j.value);
     switch (r->verdict) {
@@ -214,7 +224,7 @@ static void say(jm_tuner *tuner, const jm_tuner_result *r) {
                  100 * (1 - best->relative.upper), 100 * (1 - best->relative.lower), time, energy);
         return;
     case JM_TUNER_STANDARD:
-        snprintf(out, size, "no %s serves %s better than the standard one, %g %s", noun, objective,
+        snprintf(out, size, "no %s gives less %s than the standard one, %g %s", noun, objective,
                  standard, unit);
         return;
     case JM_TUNER_NEVER_BINDS:

@@ -117,33 +117,20 @@ static double overlap_s(int64_t from, int64_t to, int64_t begin, int64_t end) {
     return to > from ? (double)(to - from) * 1e-9 : 0;
 }
 
-/* A sample's value holds until the next one. */
-static share of_gauge(const jm_recording *recording, uint32_t sensor, says_so says, double setting,
-                      int64_t begin, int64_t end) {
-    share sum = {0, 0};
-    jm_cursor *cursor = NULL;
-    jm_samples block;
-    int64_t last_ns = 0;
-    double last = (double)NAN;
-    if (jm_cursor_open(&cursor, recording, sensor, begin, end, NULL) != JM_OK) return sum;
-    while (jm_cursor_next(cursor, &block) == JM_OK)
-        for (size_t i = 0; i < block.count; i++) {
-            double s = overlap_s(last_ns, block.t_ns[i], begin, end);
-            if (!isnan(last)) {
-                sum.known_s += s;
-                if (says(last, setting)) sum.held_s += s;
-            }
-            bool missing = (block.flags[i] & JM_SAMPLE_MISSING) != 0;
-            last = missing ? (double)NAN : block.value[i];
-            last_ns = block.t_ns[i];
-        }
-    jm_cursor_close(cursor);
-    return sum;
+/* From one sample to the next: its value holds until then, or, of a counter of seconds, grows
+ * evenly, as far as is known. NULL: a counter. */
+static void add_span(share *sum, double s, double span_s, double from, double to, says_so says,
+                     double setting) {
+    sum->known_s += s;
+    if (says != NULL)
+        sum->held_s += says(from, setting) ? s : 0;
+    else
+        sum->held_s += fmin(fmax(to - from, 0) / span_s, 1) * s;
 }
 
-/* A counter of seconds grows evenly between its samples, as far as is known. */
-static share of_counter(const jm_recording *recording, uint32_t sensor, int64_t begin,
-                        int64_t end) {
+/* What is missing ends what a value holds for; a counter goes on. */
+static share share_between(const jm_recording *recording, uint32_t sensor, says_so says,
+                           double setting, int64_t begin, int64_t end) {
     share sum = {0, 0};
     jm_cursor *cursor = NULL;
     jm_samples block;
@@ -152,14 +139,13 @@ static share of_counter(const jm_recording *recording, uint32_t sensor, int64_t 
     if (jm_cursor_open(&cursor, recording, sensor, begin, end, NULL) != JM_OK) return sum;
     while (jm_cursor_next(cursor, &block) == JM_OK)
         for (size_t i = 0; i < block.count; i++) {
-            if (block.flags[i] & JM_SAMPLE_MISSING) continue;
+            bool missing = (block.flags[i] & JM_SAMPLE_MISSING) != 0;
             double s = overlap_s(last_ns, block.t_ns[i], begin, end);
-            if (!isnan(last) && s > 0) {
-                double span_s = (double)(block.t_ns[i] - last_ns) * 1e-9;
-                sum.known_s += s;
-                sum.held_s += fmin(fmax(block.value[i] - last, 0) / span_s, 1) * s;
-            }
-            last = block.value[i];
+            if (missing && says == NULL) continue;
+            if (!isnan(last) && s > 0)
+                add_span(&sum, s, (double)(block.t_ns[i] - last_ns) * 1e-9, last, block.value[i],
+                         says, setting);
+            last = missing ? (double)NAN : block.value[i];
             last_ns = block.t_ns[i];
         }
     jm_cursor_close(cursor);
@@ -183,9 +169,9 @@ static double capped(const jmi_watched *w, uint32_t device, int64_t begin, int64
     uint32_t sensor;
     double counted = (double)NAN, seen = (double)NAN;
     if (sensor_of(w->recording, device, JM_QUANTITY_CAP_TIME, &sensor))
-        counted = share_of(of_counter(w->recording, sensor, begin, end));
+        counted = share_of(share_between(w->recording, sensor, NULL, 0, begin, end));
     if (sensor_of(w->recording, device, JM_QUANTITY_THROTTLE, &sensor))
-        seen = share_of(of_gauge(w->recording, sensor, is_capped, 0, begin, end));
+        seen = share_of(share_between(w->recording, sensor, is_capped, 0, begin, end));
     return isnan(counted) ? seen : isnan(seen) ? counted : fmax(counted, seen);
 }
 
@@ -196,9 +182,9 @@ static double locked(const jmi_watched *w, uint32_t device, double setting, int6
     double said = (double)NAN, seen = (double)NAN;
     if (setting >= w->standard) return 0;
     if (sensor_of(w->recording, device, JM_QUANTITY_THROTTLE, &sensor))
-        said = share_of(of_gauge(w->recording, sensor, is_locked, 0, begin, end));
+        said = share_of(share_between(w->recording, sensor, is_locked, 0, begin, end));
     if (sensor_of(w->recording, device, JM_QUANTITY_SM_CLOCK, &sensor))
-        seen = share_of(of_gauge(w->recording, sensor, is_at_clock, setting, begin, end));
+        seen = share_of(share_between(w->recording, sensor, is_at_clock, setting, begin, end));
     return isnan(said) ? seen : isnan(seen) ? said : fmax(said, seen);
 }
 

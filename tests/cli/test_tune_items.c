@@ -200,9 +200,31 @@ static void test_many_names(void **state) {
     close_fixture(&f);
 }
 
+/* Between two iterations something else was done. */
+static void test_pauses(void **state) {
+    fixture f;
+    int64_t until;
+    const int64_t ms = 1000000;
+    (void)state;
+    open_fixture(&f, NULL);
+    for (int i = 0; i < 4; i++) mark(&f, "step", 100 * (i + 1));
+    assert_true(look(&f));
+    assert_false(tune_items_pause(&f.items, 500 * ms, 500 * ms, &until));
+    assert_false(tune_items_pause(&f.items, 1190 * ms, 1190 * ms, &until)); /* 7.9 usual ones */
+    assert_true(tune_items_pause(&f.items, 1300 * ms, 1300 * ms, &until));
+    assert_int_equal(until, 1300 * ms); /* a mark: its work is somewhere in between */
+    assert_true(tune_items_pause(&f.items, 1300 * ms, 1400 * ms, &until));
+    assert_int_equal(until, 1300 * ms); /* a range: its work counts */
+    assert_false(tune_items_pause(&f.items, 500 * ms, 5000 * ms, &until)); /* it was long itself */
+    tune_items_restart(&f.items);
+    assert_false(tune_items_pause(&f.items, 5000 * ms, 5000 * ms, &until)); /* another run */
+    close_fixture(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_pauses),
         cmocka_unit_test(test_batches_before_all_else),
         cmocka_unit_test(test_the_outermost_of_those_that_come_again),
         cmocka_unit_test(test_one_that_is_asked_for),

@@ -185,6 +185,14 @@ class GoodClients(DaemonTest):
                          "error JM_INVALID joulemeter-limitd's configuration allows 250 W to 600 W")
         self.assertEqual(client.ask(f"set {self.uuids[0]} power 250000"), "ok 250000 700000")
 
+    def test_one_bound_is_told_as_one(self):
+        for config, watts, says in (("most_w = 350\n", 351, "350 W or less"), ("least_w = 250\n", 249, "250 W or more")):
+            self.daemon.terminate()
+            self.daemon.wait()
+            self.daemon = self.serve(config)
+            self.assertEqual(self.connect().ask(f"set {self.uuids[0]} power {watts}000"),
+                             f"error JM_INVALID joulemeter-limitd's configuration allows {says}")
+
     def test_limits_that_stay_must_be_allowed(self):
         out, err = self.limit("set", "300", "--keep", code=1)
         self.assertIn("configuration allows no limits that stay", err)
@@ -620,17 +628,38 @@ class TheDaemonItself(DaemonTest):
         self.assert_serves()
 
     def test_a_client_outlives_the_daemon(self):
-        """A program whose daemon is restarted loses its loan, and ends as if nothing were."""
-        process = subprocess.Popen([JOULEMETER, "limit", "set", "300", "--", "sleep", "0.5"], cwd=self.folder,
+        """A program whose daemon was killed gets its loan of the next one, which gives back at its end."""
+        process = subprocess.Popen([JOULEMETER, "limit", "set", "300", "--", "sh", "-c", "touch begun; sleep 2"], cwd=self.folder,
                                    env=self.environment | {"JOULEMETER_SIMGPU_ALLOW_LIMIT": "0"},
                                    stderr=subprocess.PIPE, text=True)
-        self.wait_for(lambda: self.watts() == [300, 300])
+        self.wait_for(lambda: os.path.exists(self.path("begun")))
+        self.assertEqual(self.watts(), [300, 300])
         self.daemon.kill()
         self.daemon.wait()
         self.daemon = self.serve("")
-        self.wait_for_watts(700, 700)
-        self.assertEqual(process.wait(), 0, process.stderr.read())
+        self.wait_for(lambda: self.said().count("300 W, lent by") == 4)  # and by no guard, which may not
+        self.assertEqual(self.watts(), [300, 300])
+        self.wait_for_watts(700, 700, seconds=10)
+        said = process.stderr.read()
+        self.assertEqual(process.wait(), 0, said)
         process.stderr.close()
+        self.assertIn("joulemeter-limitd was killed, and has set the limit again", said)
+
+    def test_a_client_of_a_daemon_that_was_asked_to_end(self):
+        process = subprocess.Popen([JOULEMETER, "limit", "set", "300", "--", "sh", "-c", "touch begun; sleep 2"], cwd=self.folder,
+                                   env=self.environment | {"JOULEMETER_SIMGPU_ALLOW_LIMIT": "0"},
+                                   stderr=subprocess.PIPE, text=True)
+        self.wait_for(lambda: os.path.exists(self.path("begun")))
+        self.assertEqual(self.watts(), [300, 300])
+        self.daemon.terminate()
+        self.daemon.wait()
+        self.daemon = self.serve("")
+        said = process.stderr.read()
+        self.assertEqual(process.wait(), 0, said)
+        process.stderr.close()
+        self.assertIn("joulemeter-limitd was asked to end, and has given back what was set", said)
+        self.assertEqual(self.watts(), [700, 700])
+        self.assertEqual(self.said().count("lent by"), 2)  # nobody asked the other one
 
     def test_a_second_daemon_is_refused(self):
         other = self.start_daemon("")

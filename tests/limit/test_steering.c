@@ -202,6 +202,39 @@ static void test_pauses_are_left_out(void **state) {
     close_fixture(&f);
 }
 
+/* Work so short between pauses that no reading lies in it: of its energy nothing is known, and what
+ * is not known is no trial. Every fourth time it works long enough. */
+static void test_stretches_without_a_reading(void **state) {
+    (void)state;
+    for (int some = 0; some <= 1; some++) {
+        fixture f;
+        jm_steering_options options = JM_STEERING_OPTIONS_INIT;
+        jm_steering_progress p = {.size = sizeof p};
+        options.meter.max_s = 1.5;
+        options.meter.max_settle_s = 0.5;
+        options.meter.min_s = 0.3;
+        open_fixture(&f, "h100,constant:300", &options);
+        must(jm_steering_next(f.steering, NULL, &f.error), &f);
+        for (int i = 0; i < 600 && !p.ended; i++) {
+            int items = some && i % 4 == 3 ? 60 : 1;
+            for (int k = 0; k < items; k++) {
+                pass(0.005);
+                jm_steering_item(f.steering, jm_now_ns(), 1);
+            }
+            int64_t now = jm_now_ns();
+            pass(0.06);
+            jm_steering_pause(f.steering, now, jm_now_ns());
+            must(jm_steering_poll(f.steering, &p, &f.error), &f);
+        }
+        assert_true(p.ended);
+        double each = p.last.seconds / p.last.items;
+        assert_int_equal(p.last.failed, !some);
+        if (some) assert_true(each > 0.0049 && each < 0.009); /* 0.02 and more with pauses */
+        if (some) assert_true(fabs(p.last.energy_j / p.last.seconds / 300 - 1) < 0.1);
+        close_fixture(&f);
+    }
+}
+
 static void *tell_items(void *steering) {
     for (int i = 0; i < 20000; i++) jm_steering_item(steering, jm_now_ns(), 1);
     return NULL;
@@ -352,6 +385,7 @@ int main(void) {
         cmocka_unit_test(test_too_short),
         cmocka_unit_test(test_a_loop_is_steered_to_its_best),
         cmocka_unit_test(test_pauses_are_left_out),
+        cmocka_unit_test(test_stretches_without_a_reading),
         cmocka_unit_test(test_items_come_from_any_thread),
         cmocka_unit_test(test_an_end_without_work_is_no_trial),
         cmocka_unit_test(test_several_boards_are_one),
