@@ -1,8 +1,9 @@
 /* What `joulemeter plot` reads of `limit tune`: any JSON makes a figure of finite marks, or none.
  */
-#include "../src/cli/plot_tuning.c" /* a file of the command's, which no library holds */
+#include "../src/cli/plot_json.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 
 static void check_figure(const tuning_figure *f) {
     jm_figure *figure = NULL;
