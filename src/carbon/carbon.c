@@ -14,14 +14,12 @@ typedef struct mean {
 } mean;
 
 /* 95 % of a product of independent factors: relative half-widths add in quadrature. Of hard bounds
- * that of the bounds. */
-static void set_interval(jm_carbon *c, const jm_energy *e, double u) {
-    double high = 1 + 1.96 * u, low = fmax(1 - 1.96 * u, 0), scale = c->facility_j / e->energy_j;
-    scale *= c->intensity_g / J_PER_KWH;
-    if (!(e->energy_j > 0)) scale = 0;
+ * that of the bounds: they hold where no energy was seen at all, too. */
+static void set_interval(jm_carbon *c, const jm_energy *e, double pue, double u) {
     if ((e->provenance & JM_BOUND_ONLY) || !(e->energy_j > 0)) {
-        c->lower_g = e->lower_j * scale * low;
-        c->upper_g = isfinite(e->upper_j) ? e->upper_j * scale * high : INFINITY;
+        double g = pue * c->intensity_g / J_PER_KWH; /* a joule */
+        c->lower_g = e->lower_j * g * fmax(1 - 1.96 * u, 0);
+        c->upper_g = isfinite(e->upper_j) ? e->upper_j * g * (1 + 1.96 * u) : INFINITY;
         return;
     }
     double below = (e->energy_j - e->lower_j) / e->energy_j;
@@ -39,7 +37,7 @@ static void fill(const jm_grid *grid, const jm_energy *e, const mean *intensity,
     double kwh = c.facility_j / J_PER_KWH;
     if (known && !isnan(intensity->g)) {
         c.g = kwh * intensity->g;
-        set_interval(&c, e, intensity->u);
+        set_interval(&c, e, grid->pue, intensity->u);
     }
     if (known) { /* NaN where they are not known */
         c.cost = kwh * grid->price;

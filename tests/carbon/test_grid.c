@@ -108,6 +108,24 @@ static void bounds_stay_bounds(void **state) {
     jm_grid_free(grid);
 }
 
+/* A GPU that drew too little to be seen drew up to a bound, and that has its carbon. */
+static void bounds_of_nothing_are_bounds(void **state) {
+    (void)state;
+    jm_grid *given = grid_of(NULL, "100", 1.5), *country = grid_of("FR", NULL, 1);
+    jm_energy e = energy_of(0, 0);
+    e.provenance = JM_FROM_POWER | JM_BOUND_ONLY;
+    e.upper_j = 3600;
+    jm_carbon c = carbon_of(given, e);
+    NEAR(c.g, 0, 0);
+    NEAR(c.lower_g, 0, 0);
+    NEAR(c.upper_g, 0.15, 1e-12);
+    NEAR(carbon_of(country, e).upper_g, 0.056039 * 1.49, 1e-12);
+    e.provenance = JM_FROM_COUNTER; /* likewise of an interval about 0 */
+    NEAR(carbon_of(given, e).upper_g, 0.15, 1e-12);
+    jm_grid_free(given);
+    jm_grid_free(country);
+}
+
 static void what_was_not_measured_has_no_carbon(void **state) {
     (void)state;
     jm_grid *grid = grid_of("FR", NULL, 0);
@@ -212,6 +230,7 @@ int main(void) {
         cmocka_unit_test(a_kilowatt_hour),
         cmocka_unit_test(a_countrys_year_is_known_to_a_quarter),
         cmocka_unit_test(bounds_stay_bounds),
+        cmocka_unit_test(bounds_of_nothing_are_bounds),
         cmocka_unit_test(what_was_not_measured_has_no_carbon),
         cmocka_unit_test(without_a_country_there_is_a_reason),
         cmocka_unit_test(the_time_zone_is_asked_last),
