@@ -12,8 +12,10 @@
 typedef struct whole {
     double total[JMI_TOTAL_COUNT];
     double unknown; /* more runs */
-    double first_s, last_s, least_pue, most_pue, least_g, most_g, least_year, most_year;
-    char *gpus, *cpus, *provenance, *versions, *countries, *sources;
+    double first_s, last_s;
+    /* of the runs with carbon; and how many have their intensity from where */
+    double least_pue, most_pue, least_g, most_g, least_year, most_year, table, given, series;
+    char *gpus, *cpus, *provenance, *versions, *countries;
 } whole;
 
 typedef struct writer {
@@ -24,13 +26,29 @@ typedef struct writer {
 
 /* ---- asking ---- */
 
+#define WITH_CARBON(value) "CASE WHEN co2_g IS NOT NULL THEN " value " END"
+
 static const char more[] =
     ", min(begin_unix_s), max(begin_unix_s + coalesce(duration_s, 0)), "
-    "min(CASE WHEN co2_g IS NOT NULL THEN pue END), max(CASE WHEN co2_g IS NOT NULL THEN pue END), "
-    "min(intensity_g), max(intensity_g), min(intensity_year), max(intensity_year), "
-    "group_concat(DISTINCT gpu_model), group_concat(DISTINCT cpu_model), "
-    "group_concat(DISTINCT provenance), group_concat(DISTINCT version), "
-    "group_concat(DISTINCT country), group_concat(DISTINCT intensity_source)";
+    "min(" WITH_CARBON("pue") "), max(" WITH_CARBON(
+        "pue") "), "
+               "min(" WITH_CARBON("intensity_g") "), max(" WITH_CARBON(
+                   "intensity_g") "), "
+                                  "min(" WITH_CARBON("intensity_year") "), max(" WITH_CARBON(
+                                      "intensity_year") "), "
+                                                        "sum(co2_g IS NOT NULL AND "
+                                                        "intensity_source IN ('country', 'time "
+                                                        "zone')), "
+                                                        "sum(co2_g IS NOT NULL AND "
+                                                        "intensity_source = 'given'), "
+                                                        "sum(co2_g IS NOT NULL AND "
+                                                        "intensity_source = 'series'), "
+                                                        "group_concat(DISTINCT gpu_model), "
+                                                        "group_concat(DISTINCT cpu_model), "
+                                                        "group_concat(DISTINCT provenance), "
+                                                        "group_concat(DISTINCT version), "
+                                                        "group_concat(DISTINCT " WITH_CARBON(
+                                                            "country") ")";
 
 /* Totals, what stands before and after them, of what is chosen. */
 static int prepare(jmi_logbook *book, const char *before, const char *after, const char *tail,
@@ -91,8 +109,9 @@ static void take_totals(sqlite3_stmt *row, int from, double total[JMI_TOTAL_COUN
 static int gather(jmi_logbook *book, const jm_log_filter *filter, whole *w, jm_error *error) {
     sqlite3_stmt *row = NULL;
     double *numbers[] = {&w->first_s, &w->last_s, &w->least_pue,  &w->most_pue,
-                         &w->least_g, &w->most_g, &w->least_year, &w->most_year};
-    char **lists[] = {&w->gpus, &w->cpus, &w->provenance, &w->versions, &w->countries, &w->sources};
+                         &w->least_g, &w->most_g, &w->least_year, &w->most_year,
+                         &w->table,   &w->given,  &w->series};
+    char **lists[] = {&w->gpus, &w->cpus, &w->provenance, &w->versions, &w->countries};
     int status = prepare(book, "", more, "WHERE energy_j IS NOT NULL", filter, &row, error);
     if (status != JM_OK) return status;
     int at = JMI_TOTAL_COUNT;
@@ -130,7 +149,6 @@ static void free_whole(whole *w) {
     free(w->provenance);
     free(w->versions);
     free(w->countries);
-    free(w->sources);
 }
 
 /* ---- writing ---- */
@@ -282,27 +300,54 @@ static void add_range(writer *w, double least, double most, const char *format) 
         add_figure_f(w, "%s to %s", from, to);
 }
 
-static void say_carbon(writer *w, const whole *all) {
-    if (isnan(all->total[JMI_TOTAL_co2_g])) return;
-    jmi_text_add(&w->out, " With a PUE of ");
-    add_range(w, all->least_pue, all->most_pue, "%.4g");
-    jmi_text_add(&w->out, " and a carbon intensity of ");
-    add_range(w, all->least_g, all->most_g, "%.4g");
-    add_figure(w, " gCO2e/kWh");
-    bool table = all->sources != NULL && (strstr(all->sources, "country") != NULL ||
-                                          strstr(all->sources, "time zone") != NULL);
-    if (all->countries != NULL || table) {
-        jmi_text_add(&w->out, " (");
-        if (all->countries != NULL) add_text(w, all->countries);
-        if (table) {
-            jmi_text_add(&w->out, "%s", all->countries != NULL ? "; " : "");
-            jmi_text_add(&w->out, "yearly mean, ");
-            add_range(w, all->least_year, all->most_year, "%.0f");
-            jmi_text_add(&w->out, ", from Our World in Data");
-        }
-        jmi_text_add(&w->out, ")");
+static void add_source(writer *w, const char *between, const char *source, double runs, bool all) {
+    jmi_text_add(&w->out, "%s%s", between, source);
+    if (!all) jmi_text_add(&w->out, " of %.0f run%s", runs, runs == 1 ? "" : "s");
+}
+
+/* "(France; yearly mean, 2023, from Our World in Data)": where the intensities come from. */
+static void say_sources(writer *w, const whole *all) {
+    double known = all->total[JMI_TOTAL_runs] - all->total[JMI_TOTAL_without_co2];
+    const char *next = "";
+    if (all->countries == NULL && !(all->table + all->given + all->series > 0)) return;
+    jmi_text_add(&w->out, " (");
+    if (all->countries != NULL) {
+        add_text(w, all->countries);
+        next = "; ";
     }
-    jmi_text_add(&w->out, " this is ");
+    if (all->table > 0) {
+        jmi_text_add(&w->out, "%syearly mean, ", next);
+        next = "; ";
+        if (!isnan(all->least_year)) { /* files of version 1 have none */
+            add_range(w, all->least_year, all->most_year, "%.0f");
+            jmi_text_add(&w->out, ", ");
+        }
+        add_source(w, "", "from Our World in Data", all->table, all->table == known);
+    }
+    if (all->given > 0) {
+        add_source(w, next, "as given", all->given, all->given == known);
+        next = "; ";
+    }
+    if (all->series > 0) add_source(w, next, "by a time series", all->series, all->series == known);
+    jmi_text_add(&w->out, ")");
+}
+
+static void say_carbon(writer *w, const whole *all) {
+    const char *lead = " With";
+    if (isnan(all->total[JMI_TOTAL_co2_g])) return;
+    if (!isnan(all->least_pue)) {
+        jmi_text_add(&w->out, "%s a PUE of ", lead);
+        add_range(w, all->least_pue, all->most_pue, "%.4g");
+        lead = " and";
+    }
+    if (!isnan(all->least_g)) {
+        jmi_text_add(&w->out, "%s a carbon intensity of ", lead);
+        add_range(w, all->least_g, all->most_g, "%.4g");
+        add_figure(w, " gCO2e/kWh");
+        say_sources(w, all);
+        lead = " and";
+    }
+    jmi_text_add(&w->out, strcmp(lead, " and") == 0 ? " this is " : " This is ");
     add_carbon(w, all->total);
     jmi_text_add(&w->out, ".");
     if (all->total[JMI_TOTAL_without_co2] > 0)

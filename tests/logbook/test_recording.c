@@ -157,6 +157,46 @@ static void has(const char *text, const char *words) {
     if (strstr(text, words) == NULL) fail_msg("'%s' is not in:\n%s", words, text);
 }
 
+/* Credit goes where the intensity of a run with carbon comes from. */
+static void a_statement_names_its_sources(void **state) {
+    (void)state;
+    jm_recording *recording = fixture_new();
+    jm_grid *none = grid_of("none", NULL, 1), *given = grid_of("none", "90", 1);
+    jm_grid *france = grid_of("FR", NULL, 1), *both = grid_of("FR", "90", 1);
+    jm_log_filter filter = JM_LOG_FILTER_INIT;
+    const jm_log_value one = {"project", "given", 0}, two = {"project", "both", 0};
+    log_fixture(recording, (jm_log_run){.grid = none, .values = &one, .count = 1});
+    log_fixture(recording, (jm_log_run){.grid = given, .values = &one, .count = 1});
+    tamper("UPDATE run SET intensity_source = 'time zone', country = 'Norway' WHERE co2_g IS NULL");
+    filter.project = "given";
+    char *text = statement(&filter, "markdown");
+    has(text, "a carbon intensity of 90 gCO2e/kWh (as given) this is ");
+    jm_free(text);
+    log_fixture(recording, (jm_log_run){.grid = france, .values = &two, .count = 1});
+    log_fixture(recording, (jm_log_run){.grid = both, .values = &two, .count = 1});
+    filter.project = "both";
+    text = statement(&filter, "markdown");
+    has(text, "56.04 to 90 gCO2e/kWh (France; yearly mean, 2023, from Our World in Data of 1 run; "
+              "as given of 1 run) this is ");
+    jm_free(text);
+    /* as a file of version 1 that grew */
+    tamper("UPDATE run SET intensity_year = NULL; UPDATE run SET intensity_source = 'series' "
+           "WHERE intensity_source = 'given'");
+    text = statement(&filter, "markdown");
+    has(text, "(France; yearly mean, from Our World in Data of 1 run; by a time series of 1 run)");
+    jm_free(text);
+    tamper("UPDATE run SET intensity_g = NULL, pue = NULL, country = NULL");
+    text = statement(&filter, "markdown");
+    has(text, " This is ");
+    assert_null(strstr(text, "nan"));
+    jm_free(text);
+    jm_grid_free(none);
+    jm_grid_free(given);
+    jm_grid_free(france);
+    jm_grid_free(both);
+    jm_recording_free(recording);
+}
+
 static void statements(void **state) {
     (void)state;
     jm_error error = {0};
@@ -205,6 +245,7 @@ int main(void) {
                                        TEST(a_place_that_was_not_given),
                                        TEST(a_series_that_covers_a_part),
                                        TEST(a_recording_without_energy),
+                                       TEST(a_statement_names_its_sources),
                                        TEST(statements)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
