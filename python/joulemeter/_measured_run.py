@@ -123,19 +123,44 @@ class MeasuredRun:
         self.end_ns = 0
         self.outcome = "ok"
         self.recording: Any = None
+        self._settled = False
         self._figures: Dict[str, Any] = {}
 
     def end(self, error: Optional[BaseException] = None) -> None:
         """Stops measuring. Called while an exception goes through, it is a failed run."""
+        try:
+            self.leave(error)
+        finally:
+            self.settle()
+
+    def leave(self, error: Optional[BaseException] = None) -> None:
+        """Marks the end, without waiting for what sensors say of it: ``settle()`` has to follow."""
         error = error or sys.exc_info()[1]
         if error is not None and error is not self._before and not isinstance(error, GeneratorExit):
             self.outcome = type(error).__name__
+        self.end_ns = _joulemeter.now_ns()
+        self._window.end()
+
+    def settle(self) -> None:
+        """Waits until the last readings are in, if they are not yet, and takes the recording."""
+        if self._settled:
+            return
+        self._settled = True
         try:
-            self._window.end()
-            self.end_ns = _joulemeter.now_ns()
             self._wait_for_last_readings()
         finally:
             self.recording = _shared[0].give_back(self._profiler)
+
+    def so_far(self) -> MeasuredRun:
+        """What would come out if it ended now; it goes on."""
+        import copy
+
+        part = copy.copy(self)
+        part.end_ns = _joulemeter.now_ns()
+        part._wait_for_last_readings()
+        part.recording = self._profiler.recording()
+        part._settled = True
+        return part
 
     def _wait_for_last_readings(self) -> None:
         """A short run, of which little is known in any case, does not wait long."""
@@ -147,7 +172,9 @@ class MeasuredRun:
         wait = min(_lag_ns(self._profiler), 300_000_000)
         if duration < _LONG_ENOUGH_NS:
             wait = min(wait, duration // 20)
-        time.sleep(wait * 1e-9)
+        wait -= _joulemeter.now_ns() - self.end_ns
+        if wait > 0:
+            time.sleep(wait * 1e-9)
 
     def result(self, grid: _joulemeter.Grid) -> LoggedRun:
         """Energy and carbon."""

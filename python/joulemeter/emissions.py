@@ -12,6 +12,7 @@ Nothing is sent or asked of the network.
 from __future__ import annotations
 
 import os
+import uuid
 
 from ._bind import JoulemeterError, JoulemeterWarning
 from ._logbook import usual_path
@@ -28,11 +29,10 @@ __all__ = ["EmissionsData", "EmissionsTracker", "OfflineEmissionsTracker", "trac
 # What CodeCarbon's trackers take and joulemeter has no use for: sensors are read as fast as they
 # refresh, and nothing leaves the machine.
 _WITHOUT_EFFECT = frozenset((
-    "allow_multiple_runs", "api_call_interval", "api_endpoint", "api_key", "cloud_provider",
-    "cloud_region", "co2_signal_api_token", "default_cpu_power", "electricitymaps_api_token",
-    "emissions_endpoint", "experiment_name", "force_mode_cpu_load", "force_ram_power",
-    "log_level", "logging_logger", "logger_preamble", "measure_power_secs",
-    "on_csv_write", "output_handlers", "prometheus_url", "region", "rapl_include_dram",
+    "allow_multiple_runs", "api_call_interval", "api_endpoint", "api_key", "co2_signal_api_token",
+    "default_cpu_power", "electricitymaps_api_token", "emissions_endpoint", "force_mode_cpu_load",
+    "force_ram_power", "log_level", "logging_logger", "logger_preamble", "measure_power_secs",
+    "on_csv_write", "output_handlers", "prometheus_url", "rapl_include_dram",
     "rapl_prefer_psys", "save_to_api", "save_to_logger", "save_to_logfire", "save_to_prometheus",
     "tracking_mode", "tracking_pids"))
 
@@ -48,7 +48,31 @@ class EmissionsData:
         return dict(self.__dict__)
 
     def __repr__(self) -> str:
-        return f"EmissionsData({', '.join(f'{k}={v!r}' for k, v in self.__dict__.items())})"
+        return f"EmissionsData({', '.join(f'{k}={v!r}' for k, v in self.values.items())})"
+
+
+class _TaskData(EmissionsData):
+    """Of a task that has ended. Its figures are found when somebody asks, or at the end: finding
+    them takes longer than many a task, and would be measured with what comes next."""
+
+    def __init__(self, find: Callable[[], Dict[str, Any]]) -> None:
+        self._find = find
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or "_find" not in self.__dict__:
+            raise AttributeError(name)
+        found = self.__dict__["_find"]()
+        del self.__dict__["_find"]
+        self.__dict__.update(found)
+        return getattr(self, name)
+
+    @property
+    def values(self) -> Dict[str, Any]:
+        self.task_name  # noqa: B018 - finds the others
+        return dict(self.__dict__)
+
+    def __getstate__(self) -> Dict[str, Any]:
+        return self.values
 
 
 class EmissionsTracker:
@@ -83,8 +107,8 @@ class EmissionsTracker:
     """
 
     def __init__(self, project_name: Optional[str] = None, *, experiment_id: Optional[str] = None,
-                 output_dir: str = ".", output_file: str = "emissions.csv",
-                 save_to_file: bool = True, gpu_ids: Any = None,
+                 experiment_name: Optional[str] = None, output_dir: str = ".",
+                 output_file: str = "emissions.csv", save_to_file: bool = True, gpu_ids: Any = None,
                  country_iso_code: Optional[str] = None, pue: Optional[float] = None,
                  wue: Optional[float] = None,
                  force_carbon_intensity_g_co2e_kwh: Union[None, float, str] = None,
@@ -92,6 +116,7 @@ class EmissionsTracker:
                  **options: Any) -> None:
         self._project = setting("project", project_name)
         self._experiment = experiment_id
+        self._name = experiment_name or "base"  # CodeCarbon's
         self._path = os.path.join(output_dir, output_file) if save_to_file else None
         self._grid = make_grid(country_iso_code, force_carbon_intensity_g_co2e_kwh, pue)
         self._wue = wue
@@ -102,62 +127,126 @@ class EmissionsTracker:
         if force_cpu_power is not None:
             self._options["cpu_tdp_w"] = force_cpu_power
         self._run: Optional[MeasuredRun] = None
+        self._stopped = False
         self._tasks: Dict[str, MeasuredRun] = {}
+        self._ended: List[Tuple[MeasuredRun, _TaskData]] = []
+        #: In every row of a run and of its tasks.
+        self.run_id = str(uuid.uuid4())
         #: kg CO2e of the latest run; None where no intensity is known.
         self.final_emissions: Optional[float] = None
         self.final_emissions_data: Optional[EmissionsData] = None
         self.last: Optional[LoggedRun] = None
 
     def start(self) -> None:
-        """Begins to measure."""
+        """Begins to measure. What is being measured goes on."""
         if self._run is not None:
-            raise RuntimeError("start() was called twice without stop()")
+            return _warn("the tracker has started already", 3)
+        if self._stopped:
+            self.run_id = str(uuid.uuid4())
         self._run = MeasuredRun("tracker", self._options)
+        return None
 
     def stop(self) -> Optional[float]:
-        """Stops, appends the row and returns kg CO2e; None where no intensity is known."""
+        """Ends what tasks have not, appends the row and returns kg CO2e; None where no intensity is
+        known. If nothing is being measured it warns, and returns those of the latest run."""
         run, self._run = self._run, None
         if run is None:
-            raise RuntimeError("stop() without start()")
-        return self._finish(run, self._experiment)
+            _warn("the tracker has stopped already" if self._stopped else
+                  "the tracker stops, but start() was not called", 3)
+            return self.final_emissions
+        self._stopped = True
+        run.leave()
+        for name in list(self._tasks):
+            self._leave_task(name)
+        ended, self._ended = self._ended, []
+        for task, _ in ended:
+            task.settle()
+        run.settle()
+        return self._finish(run, [data for _, data in ended])
 
-    def start_task(self, task_name: str = "task") -> None:
-        """Begins a task; several may run at once."""
-        if task_name in self._tasks:
-            raise RuntimeError(f"the task {task_name!r} has begun already")
-        self._tasks[task_name] = MeasuredRun(task_name, self._options)
+    def flush(self) -> Optional[float]:
+        """Appends a row of what has been measured so far, goes on and returns its kg CO2e."""
+        if self._run is None:
+            _warn("nothing is written before start()", 3)
+            return None
+        part = self._run.so_far()
+        last, row, lost = self._row_of(part, False)
+        if self._path is not None:
+            self._save(self._path, row, lost)
+        return _kilograms(last)
 
-    def stop_task(self, task_name: Optional[str] = None) -> Optional[EmissionsData]:
-        """Ends a task (the latest by default), appends its row and returns it."""
+    def start_task(self, task_name: Optional[str] = None) -> None:
+        """Begins a task, and the run if ``start()`` did not. Several may run at once."""
+        name = task_name or str(uuid.uuid4())
+        if name in self._tasks:
+            return _warn(f"the task {name!r} has begun already", 3)
+        if self._run is None:
+            self.start()
+        self._tasks[name] = MeasuredRun(name, self._options)
+        return None
+
+    def stop_task(self, task_name: Optional[str] = None) -> EmissionsData:
+        """Ends a task (the latest by default) and returns its figures, which are found when one of
+        them is read. ``stop()`` writes them into a file of the run's tasks, as CodeCarbon does:
+        emissions_{experiment_name}_{run_id}.csv."""
         if not self._tasks or (task_name is not None and task_name not in self._tasks):
             raise RuntimeError(f"no task {task_name!r} has begun")
-        name = task_name if task_name is not None else next(reversed(self._tasks))
-        self._finish(self._tasks.pop(name), name)
-        return self.final_emissions_data
+        return self._leave_task(task_name if task_name is not None else next(reversed(self._tasks)))
 
-    def _finish(self, run: MeasuredRun, experiment: Optional[str]) -> Optional[float]:
-        run.end()
+    def _leave_task(self, name: str) -> EmissionsData:
+        run, run_id = self._tasks.pop(name), self.run_id
+        run.leave()
+
+        def find() -> Dict[str, Any]:
+            run.settle()
+            return {"task_name": name, **self._row_of(run, False)[1], "run_id": run_id}
+
+        data = _TaskData(find)
+        self._ended.append((run, data))
+        return data
+
+    def _row_of(self, run: MeasuredRun, log: bool) -> Tuple[LoggedRun, Dict[str, Any],
+                                                             Optional[Exception]]:
+        """Figures, the row of emissions.csv, and why parts of that are lost."""
         last = run.result(self._grid)
         lost: Optional[Exception] = None
         try:
-            row = self._row(run, last, experiment)
+            row = self._row(run, last, log)
         except (OSError, JoulemeterError) as failure:
-            row, lost = self._figures_alone(last, experiment), failure
-        g = last.carbon.get("g")
+            row, lost = self._figures_alone(last), failure
+        return last, {**row, "run_id": self.run_id}, lost
+
+    def _finish(self, run: MeasuredRun, tasks: List[_TaskData]) -> Optional[float]:
+        last, row, lost = self._row_of(run, self._log)
         self.last = last
         self.final_emissions_data = EmissionsData(row)
-        self.final_emissions = None if g is None else g / 1000
+        self.final_emissions = _kilograms(last)
         if self._path is not None:
             self._save(self._path, row, lost)
+            if tasks:
+                self._save_tasks(os.path.dirname(self._path), tasks)
         warn_of_no_carbon(last)
         return self.final_emissions
 
-    def _figures_alone(self, last: LoggedRun, experiment: Optional[str]) -> Dict[str, Any]:
+    def _save_tasks(self, folder: str, tasks: List[_TaskData]) -> None:
+        import csv
+
+        path = os.path.join(folder, f"emissions_{self._name}_{self.run_id}.csv")
+        rows = [task.values for task in tasks]
+        names = [name for name in max(rows, key=len) if name not in _NOT_OF_TASKS]
+        try:
+            with open(path, "w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(names)
+                writer.writerows([row.get(name) for name in names] for row in rows)
+        except OSError as failure:
+            _warn(f"the tasks of this run are not in {path}: {failure}", 5)
+
+    def _figures_alone(self, last: LoggedRun) -> Dict[str, Any]:
         """What is left of a row where there is no place for temporary files."""
-        g, j = last.carbon.get("g"), last.energy.energy_j
-        pue = self._grid.info()["pue"]
-        return {"project_name": self._project, "experiment_id": experiment,
-                "duration": last.seconds, "emissions": None if g is None else g / 1000,
+        j, pue = last.energy.energy_j, self._grid.info()["pue"]
+        return {"project_name": self._project, "experiment_id": self._experiment,
+                "duration": last.seconds, "emissions": _kilograms(last),
                 "energy_consumed": None if j != j else j / 3.6e6 * pue, "pue": pue}
 
     def _save(self, path: str, row: Dict[str, Any], lost: Optional[Exception]) -> None:
@@ -170,18 +259,18 @@ class EmissionsTracker:
         _warn(f"this run is not in {path}: {lost}")
         return None
 
-    def _row(self, run: MeasuredRun, last: LoggedRun, experiment: Optional[str]) -> Dict[str, Any]:
+    def _row(self, run: MeasuredRun, last: LoggedRun, log: bool) -> Dict[str, Any]:
         """The row of emissions.csv, by the view of a logbook for the moment. In the logbook that
         stays there is no place that nobody gave."""
         import tempfile
 
         import _joulemeter
 
-        values = {"kind": "tracker", "project": self._project, "tag": experiment,
+        values = {"kind": "tracker", "project": self._project, "tag": self._experiment,
                   "user": setting("user")}
         if self._wue is not None and last.energy.energy_j == last.energy.energy_j:
             values["water_l"] = self._wue * last.energy.energy_j / 3.6e6
-        if self._log:
+        if log:
             try:
                 last.id = run.write(usual_path(), self._grid, False, values)
             except Exception as failure:
@@ -197,7 +286,8 @@ class EmissionsTracker:
         return self
 
     def __exit__(self, kind, value, trace) -> None:
-        self.stop()
+        if self._run is not None:
+            self.stop()
 
 
 class OfflineEmissionsTracker(EmissionsTracker):
@@ -222,6 +312,9 @@ def track_emissions(fn: Optional[Callable] = None, **options: Any) -> Callable:
 
     return _wrap(fn, Call)
 
+
+# What CodeCarbon's files of tasks do not have.
+_NOT_OF_TASKS = frozenset(("experiment_id", "pue", "wue"))
 
 # Columns without which a file is none of CodeCarbon's.
 _ESSENTIAL = frozenset(("timestamp", "emissions", "energy_consumed"))
@@ -283,7 +376,12 @@ def _set_aside(path: str) -> None:
     _warn(f"{path} has other columns: it is {aside} now, and a new one begins")
 
 
-def _warn(message: str) -> None:
+def _kilograms(last: LoggedRun) -> Optional[float]:
+    g = last.carbon.get("g")
+    return None if g is None else g / 1000
+
+
+def _warn(message: str, level: int = 4) -> None:
     import warnings
 
-    warnings.warn(message, JoulemeterWarning, stacklevel=4)
+    warnings.warn(message, JoulemeterWarning, stacklevel=level)

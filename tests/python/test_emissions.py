@@ -144,21 +144,115 @@ def test_many_append_at_once(tmp_path):
     assert [path.name for path in tmp_path.glob("*.bak")] == ["emissions.csv.bak"]
 
 
-def test_tasks_and_order():
-    t = tracker(output_dir="out/deep", output_file="e.csv")
+def test_tasks_alone_begin_the_run():
+    """As CodeCarbon's examples have it: no start(), and a last stop()."""
+    t = tracker(output_dir="out/deep", output_file="e.csv", experiment_name="x")
     t.start_task("load")
     t.start_task("train")
-    assert t.stop_task().experiment_id == "train"
-    assert t.stop_task("load").experiment_id == "load"
+    assert t.stop_task().task_name == "train"
+    assert t.stop_task("load").task_name == "load"
     with pytest.raises(RuntimeError, match="no task"):
         t.stop_task()
-    with pytest.raises(RuntimeError, match="without start"):
-        t.stop()
-    t.start()
-    with pytest.raises(RuntimeError, match="twice"):
-        t.start()
     t.stop()
-    assert [row["experiment_id"] for row in rows_of("out/deep/e.csv")] == ["train", "load", ""]
+    assert len(rows_of("out/deep/e.csv")) == 1
+    assert [row["task_name"] for row in rows_of(f"out/deep/emissions_x_{t.run_id}.csv")] == [
+        "train", "load"]
+
+
+def test_a_row_a_run_and_one_for_each_task():
+    t = tracker(experiment_id="e")
+    t.start()
+    t.start_task("a")
+    time.sleep(0.4)
+    a = t.stop_task()
+    t.start_task("open")
+    t.start_task("a")
+    time.sleep(0.2)
+    first = t.run_id
+    kg = t.stop()
+    (run,) = rows_of()
+    tasks = rows_of(f"emissions_base_{first}.csv")
+    assert [row["task_name"] for row in tasks] == ["a", "open", "a"]
+    assert {row["run_id"] for row in (run, *tasks)} == {first}
+    assert float(tasks[0]["emissions"]) == a.emissions > 0 and float(run["emissions"]) == kg
+    assert 0.35 < float(tasks[0]["duration"]) < float(run["duration"])
+    assert float(run["duration"]) > float(tasks[0]["duration"]) + float(tasks[1]["duration"])
+    assert list(tasks[0])[:4] == ["task_name", "timestamp", "project_name", "run_id"]
+    assert not {"experiment_id", "pue", "wue"} & set(tasks[0]) and run["experiment_id"] == "e"
+    with t:
+        pass
+    assert t.run_id != first and [row["run_id"] for row in rows_of()] == [first, t.run_id]
+    assert len([name for name in os.listdir() if name.startswith("emissions_")]) == 1
+
+
+def test_tasks_do_not_wait_for_their_figures(monkeypatch):
+    """Waiting would be measured: what stop_task() gives is found later, and is the same then."""
+    import copy
+    import pickle
+
+    waits = []
+    real = time.sleep
+    monkeypatch.setattr("time.sleep", lambda s: (waits.append(s), real(s)))
+    t = tracker(log=True)
+    t.start()
+    ended = []
+    for n in range(5):
+        t.start_task(f"t{n}")
+        real(0.1)
+        ended.append(t.stop_task())
+    assert waits == []
+    early = ended[0].emissions  # asked within the run
+    assert early > 0 and len(waits) <= 1
+    t.stop()
+    durations = [data.duration for data in ended]
+    assert sum(durations) <= t.final_emissions_data.duration
+    assert ended[0].emissions == early and ended[0].values["task_name"] == "t0"
+    assert "task_name='t1'" in repr(ended[1])
+    assert copy.copy(ended[2]).values == pickle.loads(pickle.dumps(ended[2])).values
+    with pytest.raises(AttributeError):
+        ended[0].nothing
+    assert len(jm.logged_runs()) == 1  # tasks are parts of it, not runs of their own
+
+
+def test_what_is_said_twice_is_taken_once():
+    t = tracker()
+    with pytest.warns(jm.JoulemeterWarning, match="start.. was not called"):
+        assert t.stop() is None
+    with pytest.warns(jm.JoulemeterWarning, match="nothing is written before start"):
+        assert t.flush() is None
+    with t:
+        with pytest.warns(jm.JoulemeterWarning, match="has started already"):
+            t.start()
+        t.start_task("a")
+        with pytest.warns(jm.JoulemeterWarning, match="'a' has begun already"):
+            t.start_task("a")
+        time.sleep(0.2)
+        kg = t.stop()
+    assert len(rows_of()) == 1
+    with pytest.warns(jm.JoulemeterWarning, match="has stopped already"):
+        assert t.stop() == kg > 0
+    assert len(rows_of()) == 1
+
+
+def test_flush_writes_and_goes_on():
+    with tracker(log=True) as t:
+        time.sleep(0.3)
+        part = t.flush()
+        time.sleep(0.3)
+    first, whole = rows_of()
+    assert first["run_id"] == whole["run_id"]
+    assert float(first["emissions"]) == part and 0 < part < t.final_emissions
+    assert 0.25 < float(first["duration"]) < float(whole["duration"]) - 0.25
+    assert len(jm.logged_runs()) == 1
+
+
+def test_tasks_that_cannot_be_written(tmp_path):
+    t = tracker()
+    t.start_task("a")
+    (tmp_path / f"emissions_base_{t.run_id}.csv").mkdir()
+    with pytest.warns(jm.JoulemeterWarning, match="tasks of this run are not in .*emissions_base"):
+        t.stop()
+    assert len(rows_of()) == 1
 
 
 def test_a_failure_inside_comes_through():
