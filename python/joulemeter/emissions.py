@@ -93,6 +93,8 @@ class EmissionsTracker:
     pue, wue : float, optional
     force_carbon_intensity_g_co2e_kwh : float, optional
         Or the name of a CSV file of times and such numbers (docs/carbon.md).
+    region, cloud_provider, cloud_region : str, optional
+        Not used, with a warning: intensities are known of countries alone.
     force_cpu_power : float, optional
         Thermal design power of the CPU, for the model where nothing measures it.
     log : bool, optional
@@ -113,12 +115,18 @@ class EmissionsTracker:
                  wue: Optional[float] = None,
                  force_carbon_intensity_g_co2e_kwh: Union[None, float, str] = None,
                  force_cpu_power: Optional[float] = None, log: Optional[bool] = None,
-                 **options: Any) -> None:
+                 region: Optional[str] = None, cloud_provider: Optional[str] = None,
+                 cloud_region: Optional[str] = None, **options: Any) -> None:
+        if wue is not None and not 0 <= wue < 1e6:  # NaN, too
+            raise ValueError(f"{wue} litres of water a kWh cannot be")
         self._project = setting("project", project_name)
         self._experiment = experiment_id
         self._name = experiment_name or "base"  # CodeCarbon's
         self._path = os.path.join(output_dir, output_file) if save_to_file else None
         self._grid = make_grid(country_iso_code, force_carbon_intensity_g_co2e_kwh, pue)
+        places = {"region": region, "cloud_provider": cloud_provider, "cloud_region": cloud_region}
+        if self._grid.info()["source"] not in ("given", "series"):
+            _warn_of_places([name for name in places if places[name]], self._grid.info()["text"])
         self._wue = wue
         self._log = bool(setting("log", log))
         self._options = {k: v for k, v in options.items() if k not in _WITHOUT_EFFECT}
@@ -374,6 +382,14 @@ def _set_aside(path: str) -> None:
         count += 1
     os.rename(path, aside)
     _warn(f"{path} has other columns: it is {aside} now, and a new one begins")
+
+
+def _warn_of_places(given: List[str], basis: str) -> None:
+    """A place within a country, or a provider's, may have a grid that is much better or worse."""
+    if given:
+        _warn(f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} not used: carbon is by "
+              f"the country ({basis}); force_carbon_intensity_g_co2e_kwh= gives the intensity of "
+              "another grid")
 
 
 def _kilograms(last: LoggedRun) -> Optional[float]:

@@ -324,6 +324,25 @@ def test_other_intensities_and_files(tmp_path):
     assert 50 - 1e-9 <= share <= 70 + 1e-9 and math.isfinite(share)
 
 
+@pytest.mark.parametrize("place", [
+    {"country_iso_code": "CAN", "region": "quebec"},
+    {"country_iso_code": None, "cloud_provider": "aws", "cloud_region": "eu-north-1"}])
+def test_places_that_are_not_known_are_said(place, recwarn):
+    words = " and ".join(name for name in place if name != "country_iso_code")
+    with pytest.warns(jm.JoulemeterWarning, match=f"{words} (is|are) not used.*force_carbon_int") as w:
+        OfflineEmissionsTracker(**place)
+    assert [warning.filename for warning in w] == [__file__]
+    OfflineEmissionsTracker(**place, force_carbon_intensity_g_co2e_kwh=30)
+    OfflineEmissionsTracker(country_iso_code="CAN", region=None)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("wue", [-1, math.nan, math.inf])
+def test_water_that_cannot_be(wue):
+    with pytest.raises(ValueError, match="litres of water"):
+        tracker(wue=wue)
+
+
 def test_options_that_are_none():
     with pytest.raises(LookupError, match="no country 'XYZ'"):
         tracker(country_iso_code="XYZ")
