@@ -168,6 +168,9 @@ static int fill(jm_grid *grid, const jm_grid_options *given, jm_error *error) {
         status = take_intensity(grid, &options, error);
     else
         take_country(grid, &options, of_zone);
+    if (of_zone && grid->country != NULL && grid->source == JM_INTENSITY_UNKNOWN)
+        jmi_fail(&why, JM_NO_DATA, "no intensity is known of %s, by this machine's time zone",
+                 grid->country->name);
     /* Beside what is given, a guess by the clock says nothing. */
     if (of_zone && grid->source != JM_INTENSITY_ZONE) grid->country = NULL;
     return status == JM_OK ? describe(grid, why.message, error) : status;

@@ -183,6 +183,13 @@ static void the_time_zone_is_asked_last(void **state) {
     ok(jm_grid_open(&grid, NULL, &error), &error);
     assert_string_equal(info_of(grid).text, "the time zone UTC belongs to no country");
     jm_grid_free(grid);
+    setenv("TZ", "Europe/Jersey", 1); /* of a country, but the table has no figure */
+    ok(jm_grid_open(&grid, NULL, &error), &error);
+    assert_int_equal(info_of(grid).source, JM_INTENSITY_UNKNOWN);
+    assert_string_equal(info_of(grid).country, ""); /* a guess is nothing to be kept */
+    assert_string_equal(info_of(grid).text,
+                        "no intensity is known of Jersey, by this machine's time zone");
+    jm_grid_free(grid);
     unsetenv("TZ");
 }
 
