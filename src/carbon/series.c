@@ -99,11 +99,22 @@ static bool parse_value(char *cell, bool comma, double *g) {
     return jmi_parse_double(cell, g) && strpbrk(cell, "xX") == NULL;
 }
 
+/* "2024-03-01,1,050" is not 1 g. Separators at the end of a line say nothing. */
+static int too_many(const reader *r, const jmi_cells *cells) {
+    return jmi_fail(r->error, JM_FORMAT, "%s, line %zu: %zu cells, but the first line has %zu%s",
+                    r->name, r->line, cells->count, r->columns.count,
+                    r->separator == ',' ? ": numbers have a point for decimals, and nothing "
+                                          "between thousands"
+                                        : "");
+}
+
 static int take_row(reader *r, const jmi_cells *cells) {
     const jmi_intensity_columns *c = &r->columns;
     if (cells->count <= c->time || cells->count <= c->value)
         return jmi_fail(r->error, JM_FORMAT, "%s, line %zu: %zu column%s only", r->name, r->line,
                         cells->count, cells->count == 1 ? "" : "s");
+    for (size_t i = c->count; i < cells->count; i++)
+        if (cells->cell[i][0] != '\0') return too_many(r, cells);
     row new = {.g = NAN, .line = r->line};
     char *time = cells->cell[c->time], *value = cells->cell[c->value];
     if (!jmi_parse_time(time, &new.t_ns))

@@ -37,7 +37,7 @@ typedef struct jmi_cells {
 } jmi_cells;
 
 typedef struct jmi_intensity_columns {
-    size_t time, value;
+    size_t time, value, count;
     double factor; /* into g/kWh */
     bool header;   /* the first row names them */
     bool comma;    /* decimals may follow a comma */

@@ -29,7 +29,8 @@ static bool names_time(const char *name) {
 
 static bool names_value(const char *name) {
     static const char *const words[] = {"intensity", "gco", "co2", "carbon", "/kwh", "/mwh", NULL};
-    static const char *const parts[] = {"percent", "share", "source", "estimat", "index", NULL};
+    static const char *const parts[] = {"percent", "share", "source", "estimat",
+                                        "index",   "price", NULL};
     return has_any(name, words) && !has_any(name, parts);
 }
 
@@ -99,6 +100,7 @@ int jmi_intensity_columns_find(jmi_intensity_columns *c, const jmi_cells *first,
                                jm_error *error) {
     int64_t time;
     c->factor = 1;
+    c->count = first->count;
     for (size_t i = 0; i < first->count; i++)
         if (jmi_parse_time(first->cell[i], &time) || is_number(first->cell[i]))
             return take_unnamed(c, first, name, error);
@@ -133,7 +135,7 @@ int jmi_intensity_columns_find(jmi_intensity_columns *c, const jmi_cells *first,
     if (c->factor > 0) return JM_OK;
     return jmi_fail(
         error, JM_FORMAT,
-        "%s, line %zu: the unit of '%.60s' is not known: g, kg, t or lb of CO2 a Wh, kWh, "
+        "%s, line %zu: '%.60s' has no unit of an intensity: g, kg, t or lb of CO2 per Wh, kWh, "
         "MWh, GWh, MJ or GJ",
         name, first->line_number, first->cell[found.value]);
 }

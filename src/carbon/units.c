@@ -73,14 +73,49 @@ static double mass_of(char words[WORDS][WORD], size_t at, size_t *first) {
     return factor_of(masses, JMI_COUNT(masses), words[at]);
 }
 
+/* Of "t", "tCO2", "kgCO2e"; 0: the word is no mass. */
+static double mass_in(const char *word) {
+    const char *co2 = strstr(word, "co");
+    char mass[WORD];
+    size_t length = co2 != NULL ? (size_t)(co2 - word) : strlen(word);
+    memcpy(mass, word, length);
+    mass[length] = '\0';
+    return factor_of(masses, JMI_COUNT(masses), mass);
+}
+
+/* Where nothing is divided: "gCO2_kWh" is an intensity, "intensity (g)" is meant to be one of a
+ * kWh; another mass, an energy, a power or money is something else. */
+static double undivided(char words[WORDS][WORD], size_t count, bool intensity) {
+    static const unit others[] = {{"w", 1},      {"kw", 1},  {"mw", 1},  {"gw", 1},  {"eur", 1},
+                                  {"euro", 1},   {"usd", 1}, {"gbp", 1}, {"chf", 1}, {"cent", 1},
+                                  {"dollar", 1}, {"j", 1},   {"kj", 1},  {"%", 1}};
+    double mass = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (mass > 0 && energy_of(words[i]) > 0) return mass * energy_of(words[i]);
+        if (energy_of(words[i]) > 0 || factor_of(others, JMI_COUNT(others), words[i]) > 0) return 0;
+        if (mass > 0 && !intensity && strncmp(words[i], "co", 2) != 0 &&
+            strncmp(words[i], "eq", 2) != 0)
+            return 0;
+        if (mass_in(words[i]) > 0) mass = mass_in(words[i]);
+    }
+    return mass == 0 || (intensity && mass == 1) ? 1 : 0;
+}
+
 double jmi_unit_in_name(const char *name) {
     char words[WORDS][WORD];
     size_t count = split(name, words), first;
+    bool intensity = false;
+    if (strpbrk(name, "%$") != NULL || strstr(name, "\xE2\x82\xAC") != NULL ||
+        strstr(name, "\xC2\xA3") != NULL) /* euros and pounds */
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        intensity = intensity || strstr(words[i], "intensity") != NULL;
     for (size_t i = 1; i + 1 < count; i++) {
         if (strcmp(words[i], "/") != 0) continue;
         return mass_of(words, i - 1, &first) * energy_of(words[i + 1]);
     }
-    return count > 0 && strcmp(words[count - 1], "/") == 0 ? 0 : 1;
+    if (count > 0 && strcmp(words[count - 1], "/") == 0) return 0;
+    return undivided(words, count, intensity);
 }
 
 double jmi_unit_of_text(const char *text) {

@@ -110,6 +110,10 @@ static void the_same_hours_in_many_dresses(void **state) {
         "time,intensity\n1709254800,51.5\n1709254800,51.5\n1709251200,50.5\n1709258400,52.5\n",
         "from,to,forecast carbon,index\n2024-03-01T00:00Z,2024-03-01T01:00Z,50.5,low\n"
         "2024-03-01T01:00Z,x,51.5,low\n2024-03-01T02:00Z,x,52.5,low\n",
+        "time,gCO2_kWh\n1709251200,50.5,\n1709254800,51.5,,\n1709258400,52.5\n",
+        "time,carbon_intensity_g\n1709251200,50.5\n1709254800,51.5\n1709258400,52.5\n",
+        "time,CO2 price (EUR/t),CO2 (kg/MWh)\n1709251200,9,50.5\n1709254800,9,51.5\n"
+        "1709258400,9,52.5\n",
         "when date,value\n1709251200,50.5\n1709254800,51.5\n1709258400,52.5\n",
     };
     for (size_t i = 0; i < JMI_COUNT(files); i++) {
@@ -159,6 +163,30 @@ static void what_is_wrong_has_its_line(void **state) {
     refused("time,intensity\n1709251200\n", "line 2: 1 column only");
     refused("time,intensity\n\"1709251200,5\n", "line 2: a quote is not closed");
     refused("time,intensity\n1709251200,5\n1709251200,6\n", "lines 2 and 3 have the same time");
+    refused("time,gCO2/kWh\n2026-11-30T11:00Z,1,050\n",
+            "line 2: 3 cells, but the first line has 2: numbers have a point");
+    refused("1709251200,5\n1709254800,48,5\n", "line 2: 3 cells, but the first line has 2");
+    refused("time;intensity\n1709254800;4;8;5\n", "line 2: 4 cells, but the first line has 2");
+    static const char *const others[] = {"CO2 emissions (t)",
+                                         "Carbon price (EUR)",
+                                         "tCO2",
+                                         "gCO2",
+                                         "CO2 [kg]",
+                                         "carbon intensity (kg)",
+                                         "Carbon price EUR/t",
+                                         "Carbon (MWh)",
+                                         "load (MW)",
+                                         "CO2 $",
+                                         "carbon \xE2\x82\xAC",
+                                         "kg CO2 generation MWh",
+                                         "lbCO2e",
+                                         "emissions tCO2 in GW"};
+    for (size_t i = 0; i < JMI_COUNT(others); i++) {
+        char csv[200];
+        snprintf(csv, sizeof csv, "time,%s\n1709251200,50\n", others[i]);
+        refused(csv, "has no unit of an intensity");
+    }
+    refused("time,CO2 emissions (t),load\n1709251200,500,1\n", "has no unit of an intensity");
     refused("1709251200,5,6\n", "line 1: a first line without names");
     char many[300] = "time,intensity";
     for (int i = 0; i < 70; i++) strcat(many, ",x");
