@@ -227,7 +227,8 @@ def _figures(energy: Energy, carbon: Dict[str, Any]) -> Dict[str, Any]:
                "co2_upper_g": carbon.get("upper_g"), "intensity_g": carbon.get("intensity_g"),
                "intensity_u": carbon.get("intensity_u"),
                "intensity_covered": carbon.get("covered"),
-               "cost": carbon.get("cost"), "water_l": carbon.get("water_l")}
+               "cost": carbon.get("cost"), "cost_lower": carbon.get("cost_lower"),
+               "cost_upper": carbon.get("cost_upper"), "water_l": carbon.get("water_l")}
     if energy.energy_j != energy.energy_j:
         return {}
     return {name: value for name, value in columns.items()

@@ -226,11 +226,25 @@ static void add_known(table *t, const jm_sql_value *v, const char *without, char
     t->partly = true;
 }
 
-static void cost(table *t, const jm_sql_value *v, char out[96]) {
+/* Where bounds alone are known there is no figure; older rows have no bounds of the cost. */
+static void cost_bounds(const table *t, const jm_sql_value *v, const char *currency, char out[96]) {
+    double lower = number(t, v, "cost_lower"), upper = number(t, v, "cost_upper");
+    const char *between = currency[0] != '\0' ? " " : "";
+    if (upper - upper == 0)
+        snprintf(out, 96, "%.2g to %.2g%s%.20s", lower, upper, between, currency);
+    else if (lower - lower == 0)
+        snprintf(out, 96, "%.2g%s%.20s or more", lower, between, currency);
+    else
+        snprintf(out, 96, "-");
+}
+
+static void cost(table *t, const jm_sql_value *v, bool bounded, char out[96]) {
     const char *currency = text(t, v, "currency");
     out[0] = '\0';
     if (number(t, v, "currencies") > 1)
         snprintf(out, 96, "in %s currencies", text(t, v, "currencies"));
+    else if (bounded && value(t, v, "cost")->type != JM_SQL_NULL)
+        cost_bounds(t, v, currency, out);
     else if (value(t, v, "cost")->type != JM_SQL_NULL)
         snprintf(out, 96, "%.3g%s%.20s", number(t, v, "cost"), currency[0] != '\0' ? " " : "",
                  currency);
@@ -245,7 +259,7 @@ static void totals_row(table *t, const jm_sql_value *v) {
     carbon(t, v, bounded, emitted);
     add_known(t, v, "without_energy", used);
     add_known(t, v, "without_co2", emitted);
-    cost(t, v, money);
+    cost(t, v, bounded, money);
     snprintf(between, sizeof between, "bounds");
     if (!bounded)
         jm_interval_text(number(t, v, "co2_lower_g"), number(t, v, "co2_upper_g"), "gCO2e", between,

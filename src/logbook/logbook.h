@@ -59,6 +59,8 @@
     X(intensity_year, NULL, INTEGER, 2, "year of a country's figure")                              \
     X(intensity_covered, NULL, REAL, 3, "share of the energy at whose time it is known")           \
     X(cost, NULL, REAL, 2, "money for the energy, with the PUE")                                   \
+    X(cost_lower, NULL, REAL, 4, "lower end of its interval")                                      \
+    X(cost_upper, NULL, REAL, 4, "upper end")                                                      \
     X(currency, NULL, TEXT, 2, "what cost is in")                                                  \
     X(water_l, NULL, REAL, 2, "litres of water")                                                   \
     X(git_commit, NULL, TEXT, 1, "commit of the working folder")                                   \
@@ -79,7 +81,7 @@ typedef enum jmi_log_column {
         JMI_LOG_COUNT
 } jmi_log_column;
 
-enum { JMI_LOG_VERSION = 3, JMI_LOG_APPLICATION = 0x4a4d4c42 /* JMLB */ };
+enum { JMI_LOG_VERSION = 4, JMI_LOG_APPLICATION = 0x4a4d4c42 /* JMLB */ };
 
 typedef struct jmi_log_definition {
     const char *name, *title; /* title NULL: the name */

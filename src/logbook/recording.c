@@ -106,6 +106,8 @@ static void set_grid(entry *e, const jm_grid_info *info) {
 static void set_money(entry *e, const jm_carbon *c, const char *currency) {
     jmi_log_row *row = &e->row;
     jmi_log_set_number(row, JMI_LOG_cost, c->cost);
+    jmi_log_set_number(row, JMI_LOG_cost_lower, c->cost_lower);
+    if (isfinite(c->cost_upper)) jmi_log_set_number(row, JMI_LOG_cost_upper, c->cost_upper);
     if (!isnan(c->cost)) jmi_log_set_text(row, JMI_LOG_currency, currency);
     jmi_log_set_number(row, JMI_LOG_water_l, c->water_l);
 }

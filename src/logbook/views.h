@@ -25,6 +25,10 @@ void jmi_log_add_chosen(jmi_text *sql);
     X(co2_lower_g, "sum(co2_lower_g)")                                                             \
     X(co2_upper_g, "CASE WHEN count(co2_upper_g) = count(co2_g) THEN sum(co2_upper_g) END")        \
     X(cost, "CASE WHEN count(DISTINCT currency_of_cost) <= 1 THEN sum(cost) END")                  \
+    X(cost_lower, "CASE WHEN count(DISTINCT currency_of_cost) <= 1 AND "                           \
+                  "count(cost_lower) = count(cost) THEN sum(cost_lower) END")                      \
+    X(cost_upper, "CASE WHEN count(DISTINCT currency_of_cost) <= 1 AND "                           \
+                  "count(cost_upper) = count(cost) THEN sum(cost_upper) END")                      \
     X(currency, "max(currency)")                                                                   \
     X(water_l, "sum(water_l)")                                                                     \
     X(without_energy, "count(*) - count(energy_j)")                                                \

@@ -98,6 +98,8 @@ static void a_place_that_was_not_given(void **state) {
     for (size_t i = 0; i < JMI_COUNT(telling); i++)
         assert_string_equal(value_of(id, telling[i]), "-");
     assert_true(number_of(id, "cost") > 0); /* tells nothing */
+    assert_true(number_of(id, "cost_lower") < number_of(id, "cost"));
+    assert_true(number_of(id, "cost_upper") > number_of(id, "cost"));
     id = log_fixture(recording, (jm_log_run){.grid = grid, .place = true});
     assert_string_equal(value_of(id, "country"), "France");
     assert_true(number_of(id, "co2_g") > 0 && number_of(id, "intensity_g") > 0);

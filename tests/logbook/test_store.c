@@ -257,6 +257,7 @@ static void older_files_grow(void **state) {
     jmi_text_free(&sql);
     assert_string_equal(value_of(1, "water_l"), "-");
     assert_string_equal(value_of(1, "intensity_covered"), "-");
+    assert_string_equal(value_of(1, "cost_upper"), "-");
     assert_string_equal(value_of(1, "project"), "old");
     const jm_log_value value = {"water_l", NULL, 2};
     assert_string_equal(value_of(append(&value, 1), "water_l"), "2");
@@ -271,7 +272,7 @@ static void newer_files_are_refused(void **state) {
     assert_int_equal(jm_log_append(path, NULL, 0, NULL, &error), JM_NOT_SUPPORTED);
     says(&error, "newer joulemeter (its version is 99");
     says(&error, path);
-    tamper("PRAGMA user_version = 3");
+    tamper("PRAGMA user_version = 4");
     assert_int_equal(count_of((jm_log_filter){0}), 1); /* it was left as it is */
 }
 

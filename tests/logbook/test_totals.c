@@ -10,7 +10,7 @@ typedef struct run {
 } run;
 
 static void add(run r) {
-    jm_log_value values[20];
+    jm_log_value values[24];
     size_t count = 0;
     values[count++] = (jm_log_value){"begin_unix_s", NULL, r.begin};
     values[count++] = (jm_log_value){"duration_s", NULL, r.seconds};
@@ -30,6 +30,8 @@ static void add(run r) {
         values[count++] = (jm_log_value){"co2_upper_g", NULL, r.g * 2};
     }
     if (r.cost > 0) values[count++] = (jm_log_value){"cost", NULL, r.cost};
+    if (r.cost > 0) values[count++] = (jm_log_value){"cost_lower", NULL, r.cost / 2};
+    if (r.cost > 0) values[count++] = (jm_log_value){"cost_upper", NULL, r.cost * 2};
     if (r.currency != NULL) values[count++] = (jm_log_value){"currency", r.currency, 0};
     append(values, count);
 }
@@ -79,6 +81,13 @@ static void currencies_are_not_added(void **state) {
     add((run){.project = "b", .cost = 1}); /* one without a name is another one */
     add((run){.project = "b", .cost = 2, .currency = "CHF"});
     assert_string_equal(of_project("b", "cost"), "-");
+    assert_string_equal(of_project("b", "cost_upper"), "-");
+    add((run){.project = "c", .cost = 1});
+    add((run){.project = "c", .cost = 2});
+    assert_string_equal(of_project("c", "cost_lower"), "1.5");
+    assert_string_equal(of_project("c", "cost_upper"), "6");
+    tamper("UPDATE run SET cost_upper = NULL WHERE cost = 1");
+    assert_string_equal(of_project("c", "cost_upper"), "-");
 }
 
 /* In Auckland it is February by then. */
