@@ -153,6 +153,19 @@ static void free_whole(whole *w) {
 
 /* ---- writing ---- */
 
+/* Characters that are another one in LaTeX's usual fonts, or a command. */
+static const char *latex_name(unsigned char c) {
+    switch (c) {
+    case '\\': return "\\textbackslash{}";
+    case '~': return "\\textasciitilde{}";
+    case '^': return "\\textasciicircum{}";
+    case '<': return "\\textless{}";
+    case '>': return "\\textgreater{}";
+    case '|': return "\\textbar{}";
+    default: return NULL;
+    }
+}
+
 /* What the format takes for something else is escaped. */
 static void add_text(writer *w, const char *text) {
     static const char latex_special[] = "&%$#_{}", markdown_special[] = "|*_`<>[]\\";
@@ -161,11 +174,8 @@ static void add_text(writer *w, const char *text) {
         unsigned char c = (unsigned char)*text;
         if (c < ' ' || c == 0x7F)
             jmi_text_append(&w->out, " ", 1);
-        else if (w->latex && (c == '\\' || c == '~' || c == '^'))
-            jmi_text_add(&w->out, "%s",
-                         c == '\\'  ? "\\textbackslash{}"
-                         : c == '~' ? "\\textasciitilde{}"
-                                    : "\\textasciicircum{}");
+        else if (w->latex && latex_name(c) != NULL)
+            jmi_text_add(&w->out, "%s", latex_name(c));
         else if (strchr(special, c) != NULL)
             jmi_text_add(&w->out, "\\%c", c);
         else
@@ -177,8 +187,8 @@ static void add_text(writer *w, const char *text) {
 static void add_figure(writer *w, const char *figure) {
     static const struct {
         const char *from, *latex;
-    } signs[] = {{"±", "$\\pm$"},     {"–", "--"},  {"µ", "$\\mu$"},
-                 {"CO2e", "CO$_2$e"}, {"%", "\\%"}, {" ", "~"}};
+    } signs[] = {{"<", "$<$"},    {">", "$>$"},        {"±", "$\\pm$"}, {"–", "--"},
+                 {"µ", "$\\mu$"}, {"CO2e", "CO$_2$e"}, {"%", "\\%"},    {" ", "~"}};
     while (*figure != '\0') {
         size_t i = 0;
         while (w->latex && i < JMI_COUNT(signs) &&

@@ -165,7 +165,8 @@ char *jmi_format_within(char *out, double value, double lower, double upper, con
     bool bounded = isfinite(lower) && isfinite(upper) && upper > lower;
     double half = (upper - lower) / 2;
     if (!bounded) return jmi_format_short(out, value, unit, style);
-    if (fabs(upper - value - half) <= 0.05 * half)
+    bool below_zero = half > value && lower >= 0; /* it was cut off at 0 */
+    if (fabs(upper - value - half) <= 0.05 * half && !below_zero)
         return jmi_format_value(out, value, half, unit, style);
     jmi_format_short(out, value, unit, style);
     jmi_format_interval(interval, lower, upper, unit, style);

@@ -225,7 +225,7 @@ static void statements(void **state) {
     jm_log_filter filter = JM_LOG_FILTER_INIT;
     filter.project = one.text;
     text = statement(&filter, "latex");
-    has(text, "One run of the project 50\\% \\& more\\_|x (");
+    has(text, "One run of the project 50\\% \\& more\\_\\textbar{}x (");
     has(text, "$\\pm$");
     has(text, "gCO$_2$e/kWh");
     has(text, "95~\\%.");

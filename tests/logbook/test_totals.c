@@ -146,6 +146,28 @@ static void bounds_make_bounds(void **state) {
     jm_free(text);
 }
 
+/* In LaTeX's usual fonts < is an upside-down exclamation mark. */
+static void signs_are_those_of_latex(void **state) {
+    (void)state;
+    const jm_log_value values[] = {{"project", "a<b>c|d", 0},
+                                   {"provenance", "bound only", 0},
+                                   {"energy_j", NULL, 3600},
+                                   {"energy_lower_j", NULL, 0},
+                                   {"energy_upper_j", NULL, 7200}};
+    append(values, JMI_COUNT(values));
+    char *text = statement("latex");
+    has(text, " used $<$~2.0~Wh");
+    has(text, "a\\textless{}b\\textgreater{}c\\textbar{}d & 1 & ");
+    jm_free(text);
+    tamper("UPDATE run SET energy_lower_j = 3600, energy_upper_j = NULL");
+    text = statement("latex");
+    has(text, "$>$~1~Wh");
+    jm_free(text);
+    text = statement("markdown");
+    has(text, " used > 1 Wh");
+    jm_free(text);
+}
+
 static void a_statement_counts_what_it_knows(void **state) {
     (void)state;
     add((run){.project = "a", .seconds = 10, .j = 3600, .g = 1});
@@ -178,6 +200,7 @@ int main(void) {
                                        TEST(months_are_those_of_this_machine),
                                        TEST(runs_that_overlap),
                                        TEST(bounds_make_bounds),
+                                       TEST(signs_are_those_of_latex),
                                        TEST(a_statement_counts_what_it_knows)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,18 @@ static void bounds_are_no_estimates(void **state) {
     assert_string_equal(jmi_format_energy(text, &energy, utf8), "not measured");
 }
 
+static void an_interval_that_is_cut_off_is_shown(void **state) {
+    (void)state;
+    jmi_format_within(text, 0.92e-3, 0, 1.932e-3, "g", ascii);
+    assert_string_equal(text, "0.920 mg (0.00-1.93 mg)");
+    jmi_format_within(text, 1, 0, 2, "g", ascii);
+    assert_string_equal(text, "1.0 +- 1.0 g");
+    jmi_format_within(text, 1, -1, 3, "g", ascii);
+    assert_string_equal(text, "1.0 +- 2.0 g");
+    jmi_format_within(text, 5, 4, 9, "g", ascii);
+    assert_string_equal(text, "5.00 g (4.0-9.0 g)");
+}
+
 static void durations(void **state) {
     (void)state;
     assert_string_equal(jmi_format_duration(text, 12e-6, utf8), "12 µs");
@@ -99,6 +111,7 @@ int main(void) {
         cmocka_unit_test(without_an_uncertainty),
         cmocka_unit_test(a_table_shares_a_prefix),
         cmocka_unit_test(bounds_are_no_estimates),
+        cmocka_unit_test(an_interval_that_is_cut_off_is_shown),
         cmocka_unit_test(durations),
         cmocka_unit_test(shares),
     };
