@@ -1,5 +1,9 @@
 #include "logging.h"
 
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
 bool logging_on(const logging *l, const footprint *f) {
     return l->yes || (!l->no && setting_on(f->settings, "log"));
 }
@@ -9,15 +13,31 @@ static int take_no_row(size_t columns, const jm_sql_value *values, void *user) {
     return 0;
 }
 
+/* What may be read may be somebody else's. */
+static int may_be_written(const char *path, const cli_command *command) {
+    char *usual = NULL;
+    if (path == NULL || path[0] == '\0') {
+        if (jm_log_usual_path(&usual, NULL) != JM_OK) return PARSE_DONE; /* writing says why */
+        path = usual;
+    }
+    bool there = access(path, F_OK) == 0, writable = access(path, W_OK) == 0;
+    int code = there && !writable
+                   ? cli_fail(command, CLI_USAGE, "cannot write %s: %s", path, strerror(errno))
+                   : PARSE_DONE;
+    jm_free(usual);
+    return code;
+}
+
 int logging_check(const logging *l, const footprint *f, const cli_command *command) {
     jm_log_filter filter = JM_LOG_FILTER_INIT;
     jm_error error = {0};
     if (l->yes && l->no) return cli_fail(command, CLI_USAGE, "choose one of --log and --no-log");
     filter.last = 1;
-    if (!logging_on(l, f) || jm_log_rows(setting_text(f->settings, "log_path"), JM_LOG_ALL, &filter,
-                                         take_no_row, NULL, &error) == JM_OK)
-        return PARSE_DONE;
-    return cli_fail(command, CLI_USAGE, "%s", error.message);
+    if (!logging_on(l, f)) return PARSE_DONE;
+    const char *path = setting_text(f->settings, "log_path");
+    if (jm_log_rows(path, JM_LOG_ALL, &filter, take_no_row, NULL, &error) != JM_OK)
+        return cli_fail(command, CLI_USAGE, "%s", error.message);
+    return may_be_written(path, command);
 }
 
 /* What is given, else the setting; "" is nothing. */

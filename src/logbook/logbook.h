@@ -117,9 +117,12 @@ typedef struct jmi_logbook {
     int64_t waiting_since_ns; /* for others that write; it must not move while it is open */
 } jmi_logbook;
 
-/* Opens to read and write, and makes or updates it. `make` false: JM_NOT_FOUND if it is not there.
- */
-int jmi_logbook_open(jmi_logbook *book, const char *path, bool make, jm_error *error);
+typedef enum jmi_log_access {
+    JMI_LOG_READ,   /* leaves the file as it is: columns that an older one lacks are empty */
+    JMI_LOG_CHANGE, /* brings it up to date */
+    JMI_LOG_MAKE /* likewise; makes it if it is not there, which is JM_NOT_FOUND for the others */
+} jmi_log_access;
+int jmi_logbook_open(jmi_logbook *book, const char *path, jmi_log_access access, jm_error *error);
 /* An empty one in memory, for the sake of its columns. */
 int jmi_logbook_open_empty(jmi_logbook *book, jm_error *error);
 void jmi_logbook_close(jmi_logbook *book);

@@ -272,7 +272,7 @@ int jm_log_recording(const char *path, const jm_recording *recording, const jm_l
     if (recording == NULL) return jmi_fail(error, JM_INVALID, "there is no recording (NULL)");
     int status = jmi_take_struct(&e.run, sizeof e.run, run, "jm_log_run", error);
     if (status == JM_OK) status = fill(&e);
-    if (status == JM_OK) status = jmi_logbook_open(&book, path, true, error);
+    if (status == JM_OK) status = jmi_logbook_open(&book, path, JMI_LOG_MAKE, error);
     if (status == JM_OK) {
         status = jmi_logbook_insert(&book, &e.row, id, error);
         jmi_logbook_close(&book);

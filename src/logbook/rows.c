@@ -19,7 +19,7 @@ static int prepare(jmi_logbook *book, jm_log_view view, sqlite3_stmt **statement
 
 /* A logbook that is not there is empty, not wrong. */
 static int open_to_read(jmi_logbook *book, const char *path, jm_error *error) {
-    int status = jmi_logbook_open(book, path, false, error);
+    int status = jmi_logbook_open(book, path, JMI_LOG_READ, error);
     return status == JM_NOT_FOUND ? jmi_logbook_open_empty(book, error) : status;
 }
 
@@ -78,7 +78,7 @@ int jm_log_prune(const char *path, const jm_log_filter *filter, uint64_t *remove
     int status = jmi_log_filter_take(&ours, filter, error);
     if (status == JM_OK && !names_something(&ours))
         status = jmi_fail(error, JM_INVALID, "say which rows are to be deleted");
-    if (status == JM_OK) status = jmi_logbook_open(&book, path, false, error);
+    if (status == JM_OK) status = jmi_logbook_open(&book, path, JMI_LOG_CHANGE, error);
     if (status != JM_OK) return status;
     status = delete_rows(&book, &ours, &count, error);
     if (status == JM_OK && count > 0 &&

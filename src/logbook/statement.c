@@ -464,7 +464,7 @@ int jm_log_statement(const char *path, const jm_log_filter *filter, const char *
         return jmi_fail(error, JM_INVALID, "a statement is written as markdown or latex, not %.40s",
                         format);
     int status = jmi_log_filter_take(&ours, filter, error);
-    if (status == JM_OK) status = jmi_logbook_open(&book, path, false, error);
+    if (status == JM_OK) status = jmi_logbook_open(&book, path, JMI_LOG_READ, error);
     if (status == JM_NOT_FOUND)
         return jmi_fail(error, JM_NO_DATA,
                         "there is no logbook yet: joulemeter run --log keeps one");

@@ -51,9 +51,9 @@ static const char *type_name(jm_sql_type type) {
     return type == JM_SQL_TEXT ? "TEXT" : type == JM_SQL_INTEGER ? "INTEGER" : "REAL";
 }
 
-static int run_sql(jmi_logbook *book, const char *sql, jm_error *error) {
+static int run_sql(jmi_logbook *book, const char *sql, const char *what, jm_error *error) {
     if (sqlite3_exec(book->db, sql, NULL, NULL, NULL) == SQLITE_OK) return JM_OK;
-    return jmi_logbook_fail(book, "cannot write", error);
+    return jmi_logbook_fail(book, what, error);
 }
 
 static int read_number(jmi_logbook *book, const char *sql, int *value, jm_error *error) {
@@ -82,8 +82,8 @@ static void add_version_sql(jmi_text *sql, int from) {
 static int add_columns(jmi_logbook *book, int from, jm_error *error) {
     jmi_text sql = {0};
     add_version_sql(&sql, from);
-    int status =
-        sql.failed ? jmi_fail(error, JM_MEMORY, "out of memory") : run_sql(book, sql.data, error);
+    int status = sql.failed ? jmi_fail(error, JM_MEMORY, "out of memory")
+                            : run_sql(book, sql.data, "cannot write", error);
     jmi_text_free(&sql);
     return status;
 }
@@ -120,12 +120,31 @@ static int bring_up_to_date(jmi_logbook *book, jm_error *error) {
     int version = 0;
     int status = check_kind(book, &version, error);
     if (status != JM_OK || version == JMI_LOG_VERSION) return status;
-    status = run_sql(book, "BEGIN IMMEDIATE", error);
+    status = run_sql(book, "BEGIN IMMEDIATE", "cannot write", error);
     if (status != JM_OK) return status;
     status = check_kind(book, &version, error);
     if (status == JM_OK && version < JMI_LOG_VERSION) status = add_columns(book, version, error);
-    if (status == JM_OK) return run_sql(book, "COMMIT", error);
+    if (status == JM_OK) return run_sql(book, "COMMIT", "cannot write", error);
     sqlite3_exec(book->db, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}
+
+/* An older file may be somebody else's, who lets others read: a view of this connection alone,
+ * which hides the table, has the columns that lack. */
+static int view_columns(jmi_logbook *book, jm_error *error) {
+    int version = 0;
+    int status = check_kind(book, &version, error);
+    if (status != JM_OK || version == JMI_LOG_VERSION) return status;
+    jmi_text sql = {0};
+    jmi_text_add(&sql, "PRAGMA temp_store = MEMORY; CREATE TEMP VIEW run AS SELECT %s",
+                 version > 0 ? "*" : "NULL AS id");
+    for (int i = 0; i < JMI_LOG_COUNT; i++)
+        if (jmi_log_definitions[i].since > version)
+            jmi_text_add(&sql, ", NULL AS %s", jmi_log_definitions[i].name);
+    jmi_text_add(&sql, "%s", version > 0 ? " FROM main.run" : " WHERE 0");
+    status = sql.failed ? jmi_fail(error, JM_MEMORY, "out of memory")
+                        : run_sql(book, sql.data, "cannot read", error);
+    jmi_text_free(&sql);
     return status;
 }
 
@@ -154,7 +173,7 @@ static int connect(jmi_logbook *book, jm_error *error) {
     if (sqlite3_open_v2(book->path, &book->db, flags, NULL) != SQLITE_OK)
         return jmi_logbook_fail(book, "cannot open", error);
     sqlite3_busy_handler(book->db, wait_for_turn, &book->waiting_since_ns);
-    return run_sql(book, "PRAGMA synchronous = EXTRA", error);
+    return run_sql(book, "PRAGMA synchronous = EXTRA", "cannot open", error);
 }
 
 static int take_path(jmi_logbook *book, const char *path, jm_error *error) {
@@ -164,12 +183,13 @@ static int take_path(jmi_logbook *book, const char *path, jm_error *error) {
     return book->path != NULL ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory");
 }
 
-int jmi_logbook_open(jmi_logbook *book, const char *path, bool make, jm_error *error) {
+int jmi_logbook_open(jmi_logbook *book, const char *path, jmi_log_access access, jm_error *error) {
     int status = take_path(book, path, error);
-    if (status == JM_OK) status = make_file(book->path, make, error);
+    if (status == JM_OK) status = make_file(book->path, access == JMI_LOG_MAKE, error);
     jmi_quiet quiet = jmi_quiet_begin();
     if (status == JM_OK) status = connect(book, error);
-    if (status == JM_OK) status = bring_up_to_date(book, error);
+    if (status == JM_OK)
+        status = access == JMI_LOG_READ ? view_columns(book, error) : bring_up_to_date(book, error);
     jmi_quiet_end(quiet);
     if (status != JM_OK) jmi_logbook_close(book);
     return status;
@@ -241,7 +261,7 @@ int jm_log_append(const char *path, const jm_log_value *values, size_t count, in
     int status = jmi_log_set_values(&row, values, count, error);
     if (status == JM_OK && row.failed) status = jmi_fail(error, JM_MEMORY, "out of memory");
     if (status == JM_OK) {
-        status = jmi_logbook_open(&book, path, true, error);
+        status = jmi_logbook_open(&book, path, JMI_LOG_MAKE, error);
         if (status == JM_OK) {
             status = jmi_logbook_insert(&book, &row, id, error);
             jmi_logbook_close(&book);

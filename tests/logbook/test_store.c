@@ -237,8 +237,7 @@ static void a_logbook_that_is_not_there(void **state) {
     assert_int_equal(access(path, F_OK), -1);
 }
 
-static void older_files_grow(void **state) {
-    (void)state;
+static void make_older_file(void) {
     jmi_text sql = {0};
     append(NULL, 0); /* makes the folder */
     unlink(path);
@@ -255,6 +254,11 @@ static void older_files_grow(void **state) {
                  JMI_LOG_APPLICATION);
     tamper(sql.data);
     jmi_text_free(&sql);
+}
+
+static void older_files_grow(void **state) {
+    (void)state;
+    make_older_file();
     assert_string_equal(value_of(1, "water_l"), "-");
     assert_string_equal(value_of(1, "intensity_covered"), "-");
     assert_string_equal(value_of(1, "cost_upper"), "-");
@@ -262,6 +266,34 @@ static void older_files_grow(void **state) {
     const jm_log_value value = {"water_l", NULL, 2};
     assert_string_equal(value_of(append(&value, 1), "water_l"), "2");
     assert_int_equal(count_of((jm_log_filter){0}), 2);
+}
+
+/* Somebody else's, which may be read alone. */
+static void older_files_are_read(void **state) {
+    (void)state;
+    jm_error error = {0};
+    char *text = NULL, state_folder[100];
+    make_older_file();
+    snprintf(state_folder, sizeof state_folder, "%s/state", folder);
+    assert_int_equal(chmod(folder, 0755) | chmod(state_folder, 0755), 0);
+    strcat(state_folder, "/joulemeter");
+    assert_int_equal(chmod(path, 0444) | chmod(state_folder, 0555), 0);
+    uid_t me = geteuid();
+    if (me == 0) assert_int_equal(seteuid(65534), 0);
+    assert_string_equal(value_of(1, "cost_lower"), "-");
+    assert_string_equal(value_of(1, "project"), "old");
+    assert_string_equal(cell_of(rows_of(JM_LOG_PROJECTS, NULL), "old", "energy_j"), "7");
+    ok(jm_log_statement(path, NULL, "markdown", &text, &error), &error);
+    jm_free(text);
+    assert_int_equal(jm_log_append(path, NULL, 0, NULL, &error), JM_PERMISSION);
+    says(&error, "cannot write");
+    if (me == 0) assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(state_folder, 0755) | chmod(path, 0600), 0);
+    tamper("UPDATE run SET tag = 'x'"); /* it has been left as it was */
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_not_equal(sqlite3_exec(db, "SELECT cost FROM run", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
 }
 
 static void newer_files_are_refused(void **state) {
@@ -290,6 +322,7 @@ static void files_that_are_none(void **state) {
     write_bytes("this is a text, and a long one, longer than the head of a database file is, "
                 "which is 100 bytes");
     assert_int_equal(jm_log_append(path, NULL, 0, NULL, &error), JM_FORMAT);
+    says(&error, "cannot open");
     unlink(path);
     tamper("CREATE TABLE other (x)");
     assert_int_equal(jm_log_append(path, NULL, 0, NULL, &error), JM_FORMAT);
@@ -298,7 +331,11 @@ static void files_that_are_none(void **state) {
     assert_int_equal(jm_log_append("/dev/null", NULL, 0, NULL, &error), JM_INVALID);
     assert_int_not_equal(jm_log_append("/proc/none/log.db", NULL, 0, NULL, &error), JM_OK);
     unlink(path);
-    write_bytes(""); /* an empty file becomes one */
+    write_bytes(""); /* an empty file becomes one, but not for being read */
+    assert_int_equal(count_of((jm_log_filter){0}), 0);
+    assert_int_equal(rows_of(JM_LOG_PROJECTS, NULL)->rows, 0);
+    struct stat info;
+    assert_int_equal(stat(path, &info) | info.st_size, 0);
     append(NULL, 0);
 }
 
@@ -372,6 +409,7 @@ int main(void) {
         TEST(pruning),
         TEST(a_logbook_that_is_not_there),
         TEST(older_files_grow),
+        TEST(older_files_are_read),
         TEST(newer_files_are_refused),
         TEST(files_that_are_none),
         TEST(a_full_disk),
