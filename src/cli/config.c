@@ -93,14 +93,16 @@ static int check(const char *key, const char *value) {
     return status == JM_OK ? CLI_OK : cli_fail_error(&cli_config, &error);
 }
 
-/* A file means the same from every folder. */
+/* A file means the same from every folder; "~/" does as it is. */
 static char *absolute(const char *key, const char *value) {
     const char *word = strrchr(key, '.');
     word = word != NULL ? word + 1 : key;
     bool file = strcmp(word, "intensity") == 0 || strcmp(word, "log_path") == 0;
     char *end;
     strtod(value, &end);
-    char *folder = file && value[0] != '/' && end == value ? getcwd(NULL, 0) : NULL;
+    bool relative = file && value[0] != '\0' && strchr("/~", value[0]) == NULL &&
+                    (end == value || access(value, F_OK) == 0);
+    char *folder = relative ? getcwd(NULL, 0) : NULL;
     char *path = NULL;
     if (folder != NULL && asprintf(&path, "%s/%s", folder, value) < 0) path = NULL;
     free(folder);

@@ -108,6 +108,7 @@ static int check_exports(const experiment *e) {
 static int check_logging(experiment *e) {
     e->set.logging.kind = e->command->name;
     int code = footprint_open(&e->footprint, e->command);
+    if (code == CLI_FAILED) code = CLI_RUN_FAILED; /* 1 would be the command's */
     return code == CLI_OK ? logging_check(&e->set.logging, &e->footprint, e->command) : code;
 }
 

@@ -244,6 +244,7 @@ static int parse(job *j, int argc, char **argv) {
     j->argv = argv + 1;
     code = injecting_check(&s->injecting, &cli_run);
     if (code == PARSE_DONE) code = footprint_open(&j->footprint, &cli_run);
+    if (code == CLI_FAILED) code = CLI_RUN_FAILED; /* 1 would be the command's */
     if (code == CLI_OK) code = check_outputs(s);
     return code == PARSE_DONE ? logging_check(&s->logging, &j->footprint, &cli_run) : code;
 }

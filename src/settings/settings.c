@@ -41,17 +41,18 @@ int jmi_settings_read(const char *path, jmi_text *text, jm_error *error) {
     return errnum != 0 ? jmi_fail_errno(error, errnum, "cannot read %s", path) : JM_OK;
 }
 
-static int hold(jm_settings *settings, uint32_t index, const char *value, const char *source,
-                jm_setting_strength strength, jm_error *error) {
+/* `folder`: where files begin whose names are relative; NULL: where the program runs. */
+static int hold(jm_settings *settings, uint32_t index, const char *value, const char *folder,
+                const char *source, jm_setting_strength strength, jm_error *error) {
     held new = {.number = NAN, .strength = strength}, *old = &settings->held[index];
-    int status =
-        jmi_setting_check(&jmi_setting_rows[index], value, source, &new.number, &new.on, error);
+    const jmi_setting_row *row = &jmi_setting_rows[index];
+    int status = jmi_setting_check(row, value, source, &new.number, &new.on, error);
+    if (status == JM_OK)
+        status = jmi_setting_resolve(row, value, folder, source, &new.value, error);
     if (status != JM_OK) return status;
-    new.value = jmi_strdup(value);
     new.source = jmi_strdup(source);
-    if (new.value == NULL || new.source == NULL) {
+    if (new.source == NULL) {
         free(new.value);
-        free(new.source);
         return jmi_fail(error, JM_MEMORY, "out of memory");
     }
     free(old->value);
@@ -68,6 +69,13 @@ static bool kinds_fit(const jmi_setting_row *row, jmi_toml_kind kind) {
     case JM_SETTING_BOOL: return kind == JMI_TOML_BOOL;
     default: return kind == JMI_TOML_TEXT || (row->digits && kind == JMI_TOML_NUMBER);
     }
+}
+
+static char *folder_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    char *folder = jmi_strdup(slash != NULL ? path : ".");
+    if (folder != NULL && slash != NULL) folder[slash == path ? 1 : slash - path] = '\0';
+    return folder;
 }
 
 static int take_line(jm_settings *settings, const jmi_toml_line *line, const char *path,
@@ -88,7 +96,10 @@ static int take_line(jm_settings *settings, const jmi_toml_line *line, const cha
     const jmi_setting_row *row = &jmi_setting_rows[index];
     if (!kinds_fit(row, line->kind))
         return jmi_fail(error, JM_FORMAT, "%.200s: %s is %s", source, row->key, kinds[row->kind]);
-    int status = hold(settings, index, line->value, source, JM_SETTING_OF_FILE, error);
+    char *folder = folder_of(path);
+    if (folder == NULL) return jmi_fail(error, JM_MEMORY, "out of memory");
+    int status = hold(settings, index, line->value, folder, source, JM_SETTING_OF_FILE, error);
+    free(folder);
     if (status == JM_INVALID && error != NULL) error->status = JM_FORMAT;
     return status == JM_INVALID ? JM_FORMAT : status;
 }
@@ -113,7 +124,7 @@ static int take_environment(jm_settings *settings, jm_error *error) {
         const char *value = getenv(jmi_setting_rows[i].environment);
         if (value == NULL || value[0] == '\0') continue;
         snprintf(source, sizeof source, "$%s", jmi_setting_rows[i].environment);
-        status = hold(settings, i, value, source, JM_SETTING_OF_ENVIRONMENT, error);
+        status = hold(settings, i, value, NULL, source, JM_SETTING_OF_ENVIRONMENT, error);
     }
     return status;
 }
@@ -194,6 +205,6 @@ int jm_settings_set(jm_settings *settings, const char *key, const char *value, c
         return jmi_fail(error, JM_INVALID, "settings, a key and a value are needed");
     uint32_t index = jmi_setting_named(key, error);
     if (index == UINT32_MAX) return JM_NOT_FOUND;
-    return hold(settings, index, value, source != NULL ? source : "the program",
+    return hold(settings, index, value, NULL, source != NULL ? source : "the program",
                 JM_SETTING_OF_PROGRAM, error);
 }

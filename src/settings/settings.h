@@ -8,6 +8,7 @@ typedef struct jmi_setting_row {
     const char *key, *environment;
     jm_setting_kind kind;
     bool digits;        /* a text that may be written as a number */
+    bool file;          /* a file's name, or with `digits` a number with or without a unit */
     double least, most; /* of numbers, inclusive */
     const char *meaning;
 } jmi_setting_row;
@@ -23,6 +24,12 @@ uint32_t jmi_setting_named(const char *key, jm_error *error);
  * number or the boolean. */
 int jmi_setting_check(const jmi_setting_row *row, const char *value, const char *source,
                       double *number, bool *on, jm_error *error);
+
+/* What the value means where it stands: of a file's name "~/" is $HOME, and what is relative begins
+ * in `folder` (NULL: where the program runs). JM_INVALID: there is no such home. The caller frees
+ * *value. */
+int jmi_setting_resolve(const jmi_setting_row *row, const char *text, const char *folder,
+                        const char *source, char **value, jm_error *error);
 
 /* The whole file; JM_NOT_FOUND: it is not there. */
 int jmi_settings_read(const char *path, jmi_text *text, jm_error *error);

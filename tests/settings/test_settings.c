@@ -201,6 +201,53 @@ static void a_file_is_changed_only_if_it_can_be(void **state) {
     unlink(link);
 }
 
+static void files_mean_the_same_from_everywhere(void **state) {
+    (void)state;
+    char beside[200];
+    setenv("HOME", "/h", 1);
+    static const struct {
+        const char *written, *read; /* NULL: beside the file of settings */
+    } cases[] = {{"log_path = \"~/a.db\"", "/h/a.db"},
+                 {"log_path = \"~\"", "/h"},
+                 {"log_path = \"rel/a.db\"", NULL},
+                 {"log_path = \"/a.db\"", "/a.db"},
+                 {"project = \"~/a\"", "~/a"},
+                 {"[carbon]\nintensity = \"rel/a.db\"", NULL},
+                 {"[carbon]\nintensity = \"~/2024.csv\"", "/h/2024.csv"},
+                 {"[carbon]\nintensity = \"0.056 kg\"", "0.056 kg"},
+                 {"[carbon]\nintensity = \"56 gCO2e/kWh\"", "56 gCO2e/kWh"},
+                 {"[carbon]\nintensity = \".5e2\"", ".5e2"},
+                 {"[carbon]\nintensity = 56", "56"}};
+    for (size_t i = 0; i < JMI_COUNT(cases); i++) {
+        write_text(cases[i].written);
+        jm_settings *s = open_settings();
+        const char *key = strstr(cases[i].written, "intensity") != NULL  ? "intensity"
+                          : strstr(cases[i].written, "log_path") != NULL ? "log_path"
+                                                                         : "project";
+        snprintf(beside, sizeof beside, "%s/rel/a.db", folder);
+        assert_string_equal(get(s, key).value, cases[i].read != NULL ? cases[i].read : beside);
+        jm_settings_free(s);
+    }
+    static const char *const files[] = {"2024.csv", "24h_grid", "e.csv",
+                                        "grid",     "3-5.csv",  "5g.csv"};
+    for (size_t i = 0; i < JMI_COUNT(files); i++) {
+        char text[100];
+        snprintf(text, sizeof text, "[carbon]\nintensity = \"%s\"", files[i]);
+        write_text(text);
+        jm_settings *s = open_settings();
+        snprintf(beside, sizeof beside, "%s/%s", folder, files[i]);
+        assert_string_equal(get(s, "intensity").value, beside);
+        assert_int_equal(jm_settings_set(s, "log_path", "here.db", "x", NULL), JM_OK);
+        assert_string_equal(get(s, "log_path").value, "here.db"); /* of this folder */
+        assert_int_equal(jm_settings_set(s, "log_path", "~/here.db", "x", NULL), JM_OK);
+        assert_string_equal(get(s, "log_path").value, "/h/here.db");
+        jm_settings_free(s);
+    }
+    refused("log_path = \"~ada/a.db\"\n", "config.toml:1: log_path: of '~ada/a.db' only ~/");
+    unsetenv("HOME");
+    refused("log_path = \"~/a.db\"\n", "config.toml:1: log_path: $HOME is no folder");
+}
+
 /* ---- a grid of them ---- */
 
 static void grid_is(jm_settings *settings, jm_intensity_source source, double g, double u) {
@@ -249,6 +296,7 @@ int main(void) {
         cmocka_unit_test(what_is_wrong_has_its_line),
         cmocka_unit_test(one_line_changes),
         cmocka_unit_test(a_file_is_changed_only_if_it_can_be),
+        cmocka_unit_test(files_mean_the_same_from_everywhere),
         cmocka_unit_test(what_was_said_later_counts),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
