@@ -2,9 +2,11 @@
 
 #include "footprint.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct settings {
     const char *file, *project, *tag, *since, *before, *by, *output;
@@ -65,6 +67,9 @@ static int fill(log_job *job, const settings *s) {
     int code = take_time("since", s->since, &job->filter.since_unix_s);
     if (code == PARSE_DONE) code = take_time("before", s->before, &job->filter.until_unix_s);
     if (code != PARSE_DONE) return code;
+    /* The usual one may have yet to be made; a name that is given is a slip. */
+    if (s->file != NULL && access(s->file, F_OK) != 0)
+        return cli_fail(&cli_log, CLI_USAGE, "cannot read %s: %s", s->file, strerror(errno));
     if (jm_settings_open(&all, NULL, &job->error) != JM_OK)
         return cli_fail_error(&cli_log, &job->error);
     const char *path = s->file != NULL ? s->file : setting_text(all, "log_path");
@@ -129,9 +134,30 @@ static int totals(log_job *job, const settings *s) {
     return finish(job, log_totals(job, months ? JM_LOG_MONTHS : JM_LOG_PROJECTS), NULL);
 }
 
+/* An option that would do nothing was meant for something. */
+static int check_options(const settings *s, const char *what) {
+    const struct {
+        const char *option, *of, *or_of;
+        bool given;
+    } options[] = {{"--by", "totals", NULL, s->by != NULL},
+                   {"--output", "export", "statement", s->output != NULL},
+                   {"--latex", "statement", NULL, s->latex},
+                   {"--yes", "prune", NULL, s->yes}};
+    for (size_t i = 0; i < CLI_COUNT(options); i++) {
+        const char *of = options[i].of, *or_of = options[i].or_of;
+        if (!options[i].given || strcmp(what, of) == 0 || (or_of && strcmp(what, or_of) == 0))
+            continue;
+        return cli_fail(&cli_log, CLI_USAGE, "%s is an option of joulemeter log %s%s%s, not of %s",
+                        options[i].option, of, or_of != NULL ? " and " : "",
+                        or_of != NULL ? or_of : "", what);
+    }
+    return CLI_OK;
+}
+
 static int dispatch(log_job *job, const settings *s, int operands, char **argv) {
     const char *what = operands > 0 ? argv[1] : "list";
-    int code = CLI_OK;
+    int code = check_options(s, what);
+    if (code != CLI_OK) return code;
     if (strcmp(what, "list") == 0 && operands <= 1) return finish(job, log_list(job), NULL);
     if (strcmp(what, "show") == 0 && operands <= 2) {
         if (operands == 2) code = take_id(job, argv[2]);
