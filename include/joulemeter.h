@@ -2019,7 +2019,7 @@ typedef enum jm_log_view {
 } jm_log_view;
 
 /* Rows in the order in which they were appended: column names first, as with jm_sql. A logbook that
- * is not there has no rows. */
+ * is not there has no rows; an older one is left as it is, and columns that it lacks are NULL. */
 JM_API int jm_log_rows(const char *path, jm_log_view view, const jm_log_filter *filter,
                        jm_row_fn row, void *user, jm_error *error);
 
@@ -2073,7 +2073,9 @@ typedef struct jm_settings jm_settings;
 JM_API int jm_settings_usual_path(char **path, jm_error *error);
 
 /* Reads the file (NULL: the usual one; it need not be there) and the environment. JM_FORMAT: the
- * file is wrong, and the message has the line; JM_INVALID: an environment variable is. */
+ * file is wrong, and the message has the line; JM_INVALID: an environment variable is. In values
+ * that name a file "~/" is $HOME; in the file of settings, names that are relative begin beside it.
+ */
 JM_API int jm_settings_open(jm_settings **settings, const char *path, jm_error *error);
 JM_API void jm_settings_free(jm_settings *settings);
 

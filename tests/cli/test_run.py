@@ -358,6 +358,19 @@ class Processes(RunTest):
         self.assertLess(extra, 0.02 * SLOWNESS)
 
 
+class Logbooks(RunTest):
+    def test_one_that_may_not_be_written_is_said_before_the_run(self):
+        os.chmod(self.folder, 0o755)
+        book = self.path("log.db")
+        self.environment |= {"JOULEMETER_LOG_PATH": book, "HOME": self.folder}
+        self.assertEqual(self.run_command("-q", "--log", "--", "true").returncode, 0)
+        os.chmod(book, 0o444)
+        other = {"user": 65534, "extra_groups": ()} if os.getuid() == 0 else {}
+        done = self.run_command("-q", "--log", "--", "echo", "ran", **other)
+        self.assertEqual((done.returncode, done.stdout), (2, b""))
+        self.assertIn(f"cannot write {book}: Permission denied".encode(), done.stderr)
+
+
 class Locales(RunTest):
     def test_numbers_are_the_same_everywhere(self):
         for locale in ("C", "C.UTF-8", "de_DE.UTF-8", "nonsense"):
