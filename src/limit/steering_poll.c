@@ -81,7 +81,7 @@ int jmi_steering_begin(jm_steering *s, jm_error *error) {
     s->begin_ns = s->stretch_ns = s->fed_ns = jm_now_ns();
     s->items = s->stretch_items = s->before_j = s->before_u_j = 0;
     s->paused_ns = 0;
-    s->unknown = 0;
+    s->unknown = s->dropped = 0;
     s->progress = (jm_trial_progress){.size = sizeof s->progress};
     const jm_trial_reading first = {.time_ns = s->begin_ns, .limited = (double)NAN};
     status = jm_trial_meter_feed(s->meter, &first, error);
@@ -113,6 +113,7 @@ static void feed(jm_steering *s, int64_t t_ns, const jmi_watched_energy *energy,
 static int64_t drop_unknown(jm_steering *s) {
     bool fed = s->fed_ns > s->stretch_ns;
     s->unknown++;
+    s->dropped++;
     s->items = fed ? s->fed_items : s->stretch_items;
     if (!fed) return s->stretch_ns;
     s->before_j = s->fed_j;
@@ -149,7 +150,7 @@ static size_t feed_stretch(jm_steering *s, const jmi_steering_event *events, siz
     double limited =
         jmi_watched_limited(&s->watched, s->setting, s->fed_ns, events[count - 1].t_ns);
     for (size_t i = 0; i < count; i++) {
-        if (events[i].pause_ns != 0) {
+        if (events[i].pause_ns != 0 && !s->with_pauses) {
             pause(s, &events[i], &energies[i]);
             return i + 1;
         }
@@ -220,12 +221,27 @@ static int look(jm_steering *s, int64_t until_ns, jm_error *error) {
     return status;
 }
 
-/* Work goes on, between pauses so near each other that no reading lies between them, or on a board
- * that tells nothing: the trial would never end. */
+static double spent_s(const jm_steering *s) {
+    return (double)(jm_now_ns() - s->begin_ns) * 1e-9;
+}
+
+static bool was_fed(const jm_steering *s) {
+    return s->fed_ns > s->begin_ns;
+}
+
+/* Pauses are so near each other that no reading lies between them. All trials are alike in what
+ * they count: a later one is not the first to count pauses. */
+static bool pauses_too_often(const jm_steering *s) {
+    enum { ENOUGH = 16 };
+    double most_s = s->meter_options.max_s > 0 ? fmin(s->meter_options.max_s, 1) : 1;
+    return !s->with_pauses && s->trials == 0 && !was_fed(s) && s->dropped >= ENOUGH &&
+           spent_s(s) > most_s;
+}
+
+/* Work goes on, and no reading tells of it: the trial would never end. */
 static bool is_hopeless(const jm_steering *s) {
     double most_s = s->meter_options.max_s > 0 ? s->meter_options.max_s : 60;
-    bool fed = s->fed_ns > s->begin_ns;
-    return !fed && s->unknown > 0 && (double)(jm_now_ns() - s->begin_ns) * 1e-9 > most_s;
+    return !was_fed(s) && s->unknown > 0 && spent_s(s) > most_s;
 }
 
 static int give_up(jm_steering *s, jm_steering_progress *p, jm_error *error) {
@@ -238,6 +254,10 @@ static int give_up(jm_steering *s, jm_steering_progress *p, jm_error *error) {
 
 static int step(jm_steering *s, jm_steering_progress *p, jm_error *error) {
     int status = look(s, jm_now_ns() - s->delay_ns, error);
+    if (status == JM_OK && pauses_too_often(s)) {
+        s->with_pauses = true;
+        return jmi_steering_begin(s, error);
+    }
     if (status == JM_OK && is_hopeless(s)) return give_up(s, p, error);
     if (status != JM_OK || !is_over(s->progress.state)) return status;
     jm_error why = {0};

@@ -202,8 +202,9 @@ static void test_pauses_are_left_out(void **state) {
     close_fixture(&f);
 }
 
-/* Work so short between pauses that no reading lies in it: of its energy nothing is known, and what
- * is not known is no trial. Every fourth time it works long enough. */
+/* Work so short between pauses that no reading lies in it: of its energy nothing is known. If that
+ * is so of all of it, the pauses count; if every fourth time it works long enough, that alone does.
+ */
 static void test_stretches_without_a_reading(void **state) {
     (void)state;
     for (int some = 0; some <= 1; some++) {
@@ -228,9 +229,12 @@ static void test_stretches_without_a_reading(void **state) {
         }
         assert_true(p.ended);
         double each = p.last.seconds / p.last.items;
-        assert_int_equal(p.last.failed, !some);
-        if (some) assert_true(each > 0.0049 && each < 0.009); /* 0.02 and more with pauses */
-        if (some) assert_true(fabs(p.last.energy_j / p.last.seconds / 300 - 1) < 0.1);
+        assert_false(p.last.failed);
+        if (some)
+            assert_true(each > 0.0049 && each < 0.009); /* 0.02 and more with pauses */
+        else
+            assert_true(each > 0.06 && each < 0.09);
+        assert_true(fabs(p.last.energy_j / p.last.seconds / 300 - 1) < 0.1);
         close_fixture(&f);
     }
 }
