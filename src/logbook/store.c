@@ -115,10 +115,19 @@ static int check_kind(jmi_logbook *book, int *version, jm_error *error) {
     return JM_OK;
 }
 
+/* All of it at one moment: somebody else may just be making the file. */
+static int find_kind(jmi_logbook *book, int *version, jm_error *error) {
+    int status = run_sql(book, "BEGIN", "cannot read", error);
+    if (status != JM_OK) return status;
+    status = check_kind(book, version, error);
+    sqlite3_exec(book->db, "ROLLBACK", NULL, NULL, NULL); /* nothing was written */
+    return status;
+}
+
 /* In one transaction: who comes second finds it done. */
 static int bring_up_to_date(jmi_logbook *book, jm_error *error) {
     int version = 0;
-    int status = check_kind(book, &version, error);
+    int status = find_kind(book, &version, error);
     if (status != JM_OK || version == JMI_LOG_VERSION) return status;
     status = run_sql(book, "BEGIN IMMEDIATE", "cannot write", error);
     if (status != JM_OK) return status;
@@ -133,7 +142,7 @@ static int bring_up_to_date(jmi_logbook *book, jm_error *error) {
  * which hides the table, has the columns that lack. */
 static int view_columns(jmi_logbook *book, jm_error *error) {
     int version = 0;
-    int status = check_kind(book, &version, error);
+    int status = find_kind(book, &version, error);
     if (status != JM_OK || version == JMI_LOG_VERSION) return status;
     jmi_text sql = {0};
     jmi_text_add(&sql, "PRAGMA temp_store = MEMORY; CREATE TEMP VIEW run AS SELECT %s",

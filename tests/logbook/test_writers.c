@@ -145,12 +145,38 @@ static void a_journal_that_was_left_behind(void **state) {
     check_whole();
 }
 
+static void *append_one(void *unused) {
+    jm_error error = {0};
+    (void)unused;
+    if (jm_log_append(path, NULL, 0, NULL, &error) == JM_OK) return NULL;
+    print_message("%s\n", error.message);
+    return &folder;
+}
+
 static void *append_some(void *unused) {
     (void)unused;
     for (int i = 0; i < 10; i++)
         if (jm_log_append(path, NULL, 0, NULL, NULL) != JM_OK) return &folder;
     return NULL;
 }
+
+/* Whoever is first makes it; nobody takes what is half made for something else. */
+static void several_make_it_at_once(void **state) {
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        pthread_t threads[6];
+        unlink(path);
+        for (int i = 0; i < 6; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, append_one, NULL), 0);
+        for (int i = 0; i < 6; i++) {
+            void *failed = NULL;
+            pthread_join(threads[i], &failed);
+            assert_null(failed);
+        }
+        assert_int_equal(rows_of(JM_LOG_ALL, NULL)->rows, 6);
+    }
+}
+
 static void threads_append_too(void **state) {
     (void)state;
     pthread_t threads[4];
@@ -169,6 +195,6 @@ static void threads_append_too(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {TEST(many_writers_and_some_are_killed),
                                        TEST(a_journal_that_was_left_behind),
-                                       TEST(threads_append_too)};
+                                       TEST(several_make_it_at_once), TEST(threads_append_too)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
