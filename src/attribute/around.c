@@ -86,7 +86,7 @@ bool jmi_around_read(jmi_around *around, const jm_recording *recording) {
             (is_layer(&range) || (both && is_host(&range))) && !add(around, &range, i))
             return false;
     }
-    qsort(around->list, around->count, sizeof *around->list, by_begin);
+    if (around->count > 0) qsort(around->list, around->count, sizeof *around->list, by_begin);
     link_outer(around);
     return true;
 }
