@@ -61,6 +61,13 @@ static int read_number(reader *r, size_t c, double *value) {
     jmi_number read = jmi_number_read(f->text, f->length, JMI_DECIMAL_POINT, value);
     if (read == JMI_NUMBER_MISSING) return JM_OK;
     bool power = c >= JM_ACTIVITY_COUNT;
+    /* "150,250" is 150 W in one locale and 150 kW in another, and nothing here tells which. */
+    if (memchr(f->text, ',', f->length) != NULL)
+        return jmi_fail(r->error, JM_FORMAT,
+                        "%s, line %llu: '%.*s' cannot be %s: decimals are written with a point, "
+                        "and thousands without a comma",
+                        r->path, (unsigned long long)r->line,
+                        (int)(f->length < 60 ? f->length : 60), f->text, column_name(c));
     if (read == JMI_NUMBER_OK && *value <= most && (power ? *value > 0 : *value >= 0)) return JM_OK;
     return jmi_fail(r->error, JM_FORMAT, "%s, line %llu: '%.*s' cannot be %s", r->path,
                     (unsigned long long)r->line, (int)(f->length < 60 ? f->length : 60), f->text,

@@ -55,9 +55,10 @@ static void numbers_with_a_comma(void **state) {
 
 static void what_is_no_number(void **state) {
     (void)state;
-    static const char *const wrong[] = {
-        "x",     "1,23", "1,2345", ",123", "1..2",  "1,234,5", "--1", "1e", "1e+",  "0x10", "inf",
-        "1e999", "1 2",  " 1",     "1 ",   "1.2.3", "1,234 5", "+",   ".",  "1.5,", "1\xC2"};
+    static const char *const wrong[] = {"x",   "1,23", "1,2345", ",123",  "1..2",    "1,234,5",
+                                        "--1", "1e",   "1e+",    "0x10",  "inf",     "1e999",
+                                        "1 2", " 1",   "1 ",     "1.2.3", "1,234 5", "+",
+                                        ".",   "1.5,", "1\xC2",  "0,123", "-0,123",  "00,123"};
     static const char *const missing[] = {"", "n/a", "N/A", "nan", "NaN", "(nan)", "-"};
     double value = 7;
     for (size_t i = 0; i < JMI_COUNT(wrong); i++)

@@ -243,6 +243,9 @@ static void wrong_rows_are_named(void **state) {
     expect(HEAD "p,k,V100,0,1\n", NULL, JM_FORMAT, "line 2: '0' cannot be power_avg_w");
     expect(HEAD "p,k,V100,100,-1\n", NULL, JM_FORMAT, "line 2: '-1' cannot be pipes");
     expect(HEAD "p,k,V100,100,1e9\n", NULL, JM_FORMAT, "line 2: '1e9' cannot be pipes");
+    expect(HEAD "p,k,V100,\"150,250\",1\n", NULL, JM_FORMAT,
+           "line 2: '150,250' cannot be power_avg_w: decimals are written with a point");
+    expect(HEAD "p,k,V100,100,\"0,123\"\n", NULL, JM_FORMAT, "line 2: '0,123' cannot be pipes");
     expect(HEAD "p,k,V100,100,1\np,k,A100,100,1\n", NULL, JM_FORMAT, "rows of two boards");
     expect("program,kernel,power_avg_w,power_avg_w\np,k,1,1\n", NULL, JM_FORMAT, "there twice");
     expect("program,kernel,power_avg_w\np,k,1\n", NULL, JM_INVALID, "does not tell the board");
