@@ -114,6 +114,17 @@ class Program(Estimate):
         self.assertIn("'much' is no number",
                       self.run_it("-a", "true", code=1, FAKE_NCU="garbage").stderr)
 
+    def test_a_profile_kept_before_is_not_taken_for_this_one(self):
+        profile = self.make_profile()
+        Path(self.path("dead")).write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+        os.chmod(self.path("dead"), 0o755)
+        done = self.run_it("-a", "true", "--ncu", self.path("dead"), "--keep", profile, code=1)
+        self.assertIn("wrote no profile", done.stderr)
+        self.assertNotIn("average", done.stdout)
+        os.makedirs(self.path("folder"))
+        done = self.run_it("-a", "true", "--keep", self.path("folder"), code=1)
+        self.assertIn("cannot write", done.stderr)
+
     def test_missing_metrics_are_named(self):
         done = self.run_it("-a", "true", code=1, FAKE_NCU="missing")
         self.assertIn("metrics are missing", done.stderr)
