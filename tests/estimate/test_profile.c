@@ -233,6 +233,31 @@ static void launches_are_weighted_by_time(void **state) {
     jm_profile_free(profile);
 }
 
+/* Bytes written alone are not the traffic, nor is half of the sectors. */
+static void half_of_a_sum_is_missing(void **state) {
+    (void)state;
+    static const char text[] =
+        "ID,Kernel Name,gpu__time_duration.sum,sm__cycles_elapsed.sum,dram__bytes_read.sum,"
+        "dram__bytes_write.sum,dram__throughput.avg.pct_of_peak_sustained_elapsed,"
+        "lts__t_sectors_srcunit_tex_op_read.sum,lts__t_sectors_srcunit_tex_op_write.sum,"
+        "sm__sass_inst_executed_op_shared_ld.sum,sm__sass_inst_executed_op_shared_st.sum\n"
+        ",,second,cycle,byte,byte,%,sector,sector,inst,inst\n"
+        "0,share,1,100,n/a,9000000000,40,n/a,10,10,n/a\n"
+        "1,nothing,1,100,n/a,0,n/a,10,n/a,n/a,10\n"
+        "2,all,1,100,90000000000,0,40,10,10,10,0\n";
+    jm_profile *profile = read_text(text, JM_OK);
+    assert_near(activity(profile, 0, JM_ACTIVITY_DRAM), 0.4);
+    assert_true(isnan(activity(profile, 1, JM_ACTIVITY_DRAM)));
+    assert_near(activity(profile, 2, JM_ACTIVITY_DRAM), 0.1);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_true(isnan(activity(profile, i, JM_ACTIVITY_L2)));
+        assert_true(isnan(activity(profile, i, JM_ACTIVITY_SHARED)));
+    }
+    assert_near(activity(profile, 2, JM_ACTIVITY_L2), 0.2);
+    assert_near(activity(profile, 2, JM_ACTIVITY_SHARED), 0.1);
+    jm_profile_free(profile);
+}
+
 #define DETAILS_HEAD                                                                               \
     "\"ID\",\"Process ID\",\"Process Name\",\"Host Name\",\"Kernel Name\",\"Context\","            \
     "\"Stream\",\"Block Size\",\"Grid Size\",\"Device\",\"CC\",\"Section Name\","                  \
@@ -527,6 +552,7 @@ int main(void) {
         cmocka_unit_test(a_last_line_without_its_end),
         cmocka_unit_test(processes_and_boards_are_kept_apart),
         cmocka_unit_test(launches_are_weighted_by_time),
+        cmocka_unit_test(half_of_a_sum_is_missing),
         cmocka_unit_test(a_row_for_each_metric),
         cmocka_unit_test(raw_names_in_rows_and_no_sections),
         cmocka_unit_test(units_in_the_header_and_no_quotes),
