@@ -135,7 +135,7 @@ static void expect(const char *csv, const char *board, int status, const char *w
 static void what_is_missing_is_named(void **state) {
     (void)state;
     expect(
-        "ID,Kernel Name,gpu__time_duration.sum\n0,k,1\n", NULL, JM_NO_DATA,
+        "ID,Kernel Name,gpu__time_duration.sum\n,,second\n0,k,1\n", NULL, JM_NO_DATA,
         "sm_active (smsp__cycles_active.avg.pct_of_peak_sustained_elapsed); pipes (sm__pipe_alu");
     expect(text, "Voodoo", JM_NOT_FOUND, "'Voodoo' are not known");
     expect(WIDE_HEAD WIDE_UNITS WIDE_ROW("0", "1", "a", "k", "0", "Riva TNT", "1"), NULL,

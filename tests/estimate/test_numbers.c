@@ -123,7 +123,8 @@ static void units_become_base_units(void **state) {
                  {"Kinst", JMI_DIMENSION_COUNT, 1e3},
                  {"inst/cycle", JMI_DIMENSION_COUNT, 1},
                  {"sector", JMI_DIMENSION_COUNT, 1},
-                 {"", JMI_DIMENSION_TIME, 1}};
+                 {"", JMI_DIMENSION_SHARE, 0.01},
+                 {"", JMI_DIMENSION_COUNT, 1}};
     static const struct {
         const char *unit;
         jmi_dimension dimension;
@@ -142,6 +143,7 @@ static void units_become_base_units(void **state) {
             fail_msg("'%s' is not known", right[i].unit);
         if (fabs(factor / right[i].factor - 1) > 1e-12) fail_msg("'%s': %g", right[i].unit, factor);
     }
+    assert_true(jmi_unit_factor("", 0, JMI_DIMENSION_TIME, &factor) && isnan(factor));
     for (size_t i = 0; i < JMI_COUNT(wrong); i++)
         if (jmi_unit_factor(wrong[i].unit, strlen(wrong[i].unit), wrong[i].dimension, &factor))
             fail_msg("'%s' was taken", wrong[i].unit);
