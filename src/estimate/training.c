@@ -198,10 +198,11 @@ int jmi_training_read(jmi_training *rows, const char *path, jm_error *error) {
     return status;
 }
 
-void jmi_training_drop(jmi_training *rows, jm_activity activity) {
+static void drop_where(jmi_training *rows, bool (*goes)(const jmi_training *, size_t, int),
+                       int which) {
     size_t kept = 0;
     for (size_t r = 0; r < rows->count; r++) {
-        if (isnan(rows->activity[r][activity])) {
+        if (goes(rows, r, which)) {
             free(rows->program_name[r]);
             free(rows->kernel_name[r]);
             continue;
@@ -215,6 +216,22 @@ void jmi_training_drop(jmi_training *rows, jm_activity activity) {
         kept++;
     }
     rows->count = kept; /* programs keep their numbers, one that lost all of its rows too */
+}
+
+static bool lacks_activity(const jmi_training *rows, size_t row, int activity) {
+    return isnan(rows->activity[row][activity]);
+}
+
+static bool lacks_power(const jmi_training *rows, size_t row, int kind) {
+    return isnan(rows->power_w[row][kind]);
+}
+
+void jmi_training_drop(jmi_training *rows, jm_activity activity) {
+    drop_where(rows, lacks_activity, activity);
+}
+
+void jmi_training_drop_unmeasured(jmi_training *rows) {
+    drop_where(rows, lacks_power, JM_POWER_AVERAGE);
 }
 
 void jmi_training_free(jmi_training *rows) {

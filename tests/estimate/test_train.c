@@ -313,6 +313,78 @@ static void what_is_incomplete_is_left_out_and_told(void **state) {
     jm_power_model_free(model);
 }
 
+/* 12 rows, each a program, of p watts; `alone` of one program only. Rows after them are `more`. */
+static jm_power_model *train_text(bool alone, const char *more, jm_error *error) {
+    jmi_text text = {0};
+    char path[] = "/tmp/jm-rows-XXXXXX";
+    jm_power_model *model = NULL;
+    jmi_text_add(&text, "program,kernel,board,power_avg_w,power_min_w,pipes,dram\n");
+    for (int i = 0; i < 12; i++)
+        jmi_text_add(&text, "p%d,k,V100,%d,%s,0.%d,0.%d\n", alone ? 0 : i, 100 + 7 * (i % 5),
+                     i < 11 ? "n/a" : "90", i % 5 + 1, i % 3 + 1);
+    jmi_text_add(&text, "%s", more);
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, text.data, text.length), text.length);
+    close(fd);
+    jm_power_model_train(&model, path, NULL, error);
+    unlink(path);
+    jmi_text_free(&text);
+    return model;
+}
+
+/* Programs count whose power was measured: with one of them alone, a model came out whose error was
+ * no number, whose interval was infinite, and which could not be read again. */
+static void rows_without_power_teach_nothing(void **state) {
+    (void)state;
+    static const char unmeasured[] = "x,k,V100,,,0.9,0.9\ny,k,V100,,80,0.1,0.9\nz,k,V100,,,1,1\n";
+    jm_error error = {0};
+    assert_null(train_text(true, unmeasured, &error));
+    assert_non_null(strstr(error.message, "12 rows of 1 programs are too few"));
+    char *with, *without;
+    jm_power_model *model = train_text(false, unmeasured, &error);
+    assert_non_null(model);
+    uint32_t rows, programs;
+    assert_string_equal(left_out(model, &rows, &programs), "3 rows without power_avg_w left out\n");
+    assert_int_equal(rows, 12);
+    jm_power_model *same = train_text(false, "", &error);
+    /* Their activities are no part of what the model was trained within. */
+    assert_int_equal(jm_power_model_json(model, &with, NULL), JM_OK);
+    assert_int_equal(jm_power_model_json(same, &without, NULL), JM_OK);
+    char *from = strstr(with, "\"trained_within\"");
+    assert_string_equal(from, strstr(without, "\"trained_within\""));
+    jm_free(with);
+    jm_free(without);
+    jm_power_model_free(model);
+    jm_power_model_free(same);
+}
+
+/* Least power of ten rows of one program is too little to know least power by. */
+static void a_kind_of_one_program_is_not_trained(void **state) {
+    (void)state;
+    jmi_text text = {0};
+    for (int i = 0; i < 10; i++)
+        jmi_text_add(&text, "q,k%d,V100,%d,90,0.%d,0.%d\n", i, 100 + 7 * (i % 5), i % 5 + 1,
+                     i % 3 + 1);
+    jm_error error = {0};
+    jm_power_model *model = train_text(false, text.data, &error), *again = NULL;
+    jm_power_errors errors = {.size = sizeof errors};
+    assert_non_null(model);
+    jm_power_model_errors(model, JM_POWER_MIN, &errors);
+    assert_int_equal(errors.trained, 0);
+    jm_power_model_free(model);
+    jmi_text_add(&text, "q,k,V100,100,90,0.5,0.1\nr,k,V100,110,91,0.5,0.3\n");
+    model = train_text(false, text.data, &error);
+    jm_power_model_errors(model, JM_POWER_MIN, &errors);
+    assert_int_equal(errors.programs, 3);
+    char *json;
+    assert_int_equal(jm_power_model_json(model, &json, NULL), JM_OK);
+    assert_int_equal(jm_power_model_parse(&again, json, strlen(json), NULL), JM_OK);
+    jm_free(json);
+    jm_power_model_free(again);
+    jm_power_model_free(model);
+    jmi_text_free(&text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_rows_give_exact_watts),
@@ -323,6 +395,8 @@ int main(void) {
         cmocka_unit_test(noise_is_not_learnt),
         cmocka_unit_test(wrong_rows_are_named),
         cmocka_unit_test(what_is_incomplete_is_left_out_and_told),
+        cmocka_unit_test(rows_without_power_teach_nothing),
+        cmocka_unit_test(a_kind_of_one_program_is_not_trained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
