@@ -17,8 +17,10 @@
 
 /* ---- finding it ---- */
 
+/* Folders may be entered, which is not what is asked. */
 static bool executable(const char *path) {
-    return access(path, X_OK) == 0;
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
 }
 
 /* Where installers put it if not on PATH; the last is the newest. */

@@ -104,6 +104,10 @@ class Program(Estimate):
         done = self.run_it("-a", "true", "--ncu", "/nonexistent/ncu", code=2)
         self.assertIn("--ncu: there is no command /nonexistent/ncu", done.stderr)
         self.run_it("-a", "true", "--ncu", str(FAKE), PATH=os.environ["PATH"])
+        os.makedirs(self.path("folders/ncu"))
+        done = self.run_it("-a", "true", "--ncu", self.path("folders/ncu"), code=2)
+        self.assertIn("there is no command", done.stderr)
+        self.run_it("-a", "true", PATH=self.path("folders") + ":" + self.environment["PATH"])
 
     def test_no_program(self):
         done = self.run_it("-a", "nonesuch", code=127)
