@@ -353,6 +353,25 @@ class Training(Estimate):
         self.assertAlmostEqual(float(rows[0]["pipes"]), 0.3)
         self.assertTrue(0 < float(rows[0]["temperature"]) < 1)
 
+    def test_a_kernel_without_a_time_does_not_outweigh_the_rest(self):
+        self.run_it("collect", "--simulate", "h100,constant:300", "--", "sleep", "2.5",
+                    FAKE_NCU="untimed")
+        self.assertAlmostEqual(float(self.read_csv("rows.csv")[0]["pipes"]), 0.3)
+
+    def test_rows_are_added_to_rows(self):
+        run = ("collect", "--simulate", "h100,constant:300", "--", "sleep", "2.5")
+        self.run_it(*run)
+        rows = Path(self.path("rows.csv"))
+        rows.write_text(rows.read_text(encoding="utf-8").rstrip("\n"), encoding="utf-8")
+        self.run_it(*run)
+        self.assertEqual([row["program"] for row in self.read_csv("rows.csv")], ["sleep"] * 2)
+        rows.write_text("program,kernel,power_avg_w\np,k,1\n", encoding="utf-8")
+        done = self.run_it("collect", "--simulate", "h100", "--", "touch", self.path("it-ran"),
+                           code=2)
+        self.assertIn("rows.csv has other columns", done.stderr)
+        self.assertFalse(os.path.exists(self.path("it-ran")))
+        self.assertEqual(rows.read_text(encoding="utf-8"), "program,kernel,power_avg_w\np,k,1\n")
+
     def test_nothing_is_run_that_cannot_become_a_row(self):
         run = ("--", "touch", self.path("it-ran"))
         for options, code, words, environment in (
