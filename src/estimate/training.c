@@ -74,6 +74,20 @@ static int read_number(reader *r, size_t c, double *value) {
                     column_name(c));
 }
 
+/* Columns that were mixed up would be learnt as they are. Readings have some noise. */
+static int check_order(reader *r, const double power_w[JM_POWER_KINDS]) {
+    enum { NOISE_PCT = 1 };
+    double least = power_w[JM_POWER_MIN] * (1 - NOISE_PCT * 0.01);
+    double most = power_w[JM_POWER_PEAK] * (1 + NOISE_PCT * 0.01), mean = power_w[JM_POWER_AVERAGE];
+    if (!(least > mean) && !(most < mean)) return JM_OK;
+    return jmi_fail(r->error, JM_FORMAT,
+                    "%s, line %llu: %s %g W, but power_avg_w %g W: least, mean and most must be in "
+                    "order",
+                    r->path, (unsigned long long)r->line,
+                    least > mean ? "power_min_w is" : "power_peak_w is",
+                    power_w[least > mean ? JM_POWER_MIN : JM_POWER_PEAK], mean);
+}
+
 static char *take_text(const reader *r, size_t c) {
     const jmi_field *f = &r->record.fields[r->column[c] - 1];
     return strndup(f->text, f->length);
@@ -135,6 +149,7 @@ static int read_row(reader *r) {
         status = read_number(r, c,
                              c < JM_ACTIVITY_COUNT ? &rows->activity[n][c]
                                                    : &rows->power_w[n][c - JM_ACTIVITY_COUNT]);
+    if (status == JM_OK) status = check_order(r, rows->power_w[n]);
     if (status != JM_OK) return status;
     rows->activity[n][JM_ACTIVITY_CONSTANT] = 1;
     char *program = take_text(r, PROGRAM), *kernel = take_text(r, KERNEL);

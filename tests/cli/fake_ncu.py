@@ -2,8 +2,8 @@
 """Stands for Nsight Compute in tests: runs the program and writes a profile as ncu does.
 
 FAKE_NCU says what goes wrong: permission, nothing, crash, garbage, stubborn (it ignores SIGTERM and
-SIGINT), missing (a metric is left out), untimed (a kernel has no duration); FAKE_NCU_REFUSES names metrics that it does
-not know; FAKE_NCU_ARGUMENTS names a file for its arguments."""
+SIGINT), missing (a metric is left out), untimed (a kernel has no duration); FAKE_NCU_REFUSES names
+metrics that it does not know; FAKE_NCU_ARGUMENTS names a file for its arguments."""
 
 import os
 import signal

@@ -246,6 +246,10 @@ static void wrong_rows_are_named(void **state) {
     expect(HEAD "p,k,V100,\"150,250\",1\n", NULL, JM_FORMAT,
            "line 2: '150,250' cannot be power_avg_w: decimals are written with a point");
     expect(HEAD "p,k,V100,100,\"0,123\"\n", NULL, JM_FORMAT, "line 2: '0,123' cannot be pipes");
+    expect("program,kernel,power_avg_w,power_min_w\np,k,100,100.5\np,k,100,102\n", NULL, JM_FORMAT,
+           "line 3: power_min_w is 102 W, but power_avg_w 100 W");
+    expect("program,kernel,power_avg_w,power_peak_w\np,k,100,99.5\np,k,100,97\n", NULL, JM_FORMAT,
+           "line 3: power_peak_w is 97 W, but power_avg_w 100 W");
     expect(HEAD "p,k,V100,100,1\np,k,A100,100,1\n", NULL, JM_FORMAT, "rows of two boards");
     expect("program,kernel,power_avg_w,power_avg_w\np,k,1,1\n", NULL, JM_FORMAT, "there twice");
     expect("program,kernel,power_avg_w\np,k,1\n", NULL, JM_INVALID, "does not tell the board");
