@@ -136,6 +136,7 @@ static int take_fit(reader *r, json_t *o, jmi_power_fit *fit) {
     const char *name;
     json_t *watts = json_object_get(o, "watts"), *value;
     json_t *penalty = json_object_get(o, "penalty");
+    bool some = false;
     if (!json_is_object(watts)) return wrong(r, "there is no object", "watts");
     json_object_foreach(watts, name, value) {
         int k = activity_of(name);
@@ -143,6 +144,12 @@ static int take_fit(reader *r, json_t *o, jmi_power_fit *fit) {
         if (!take_number(watts, name, 0, 1e5, &fit->watts[k]))
             return wrong(r, "watts must be 0 or more, of", name);
     }
+    for (int k = 0; k < JM_ACTIVITY_COUNT; k++) {
+        if (r->model->knows[k] && json_object_get(watts, jm_activity_name(k)) == NULL)
+            return wrong(r, "there are no watts of", jm_activity_name(k));
+        some |= fit->watts[k] > 0;
+    }
+    if (!some) return wrong(r, "all watts are 0", "");
     if (!take_number(o, "interval_half_width", 0, 1000, &fit->half_width))
         return wrong(r, "there is no number", "interval_half_width");
     fit->penalty = json_is_string(penalty) ? HUGE_VAL : json_number_value(penalty);

@@ -48,8 +48,8 @@ static int read_header(reader *r) {
         r->column[JM_ACTIVITY_COUNT + JM_POWER_AVERAGE] != 0)
         return JM_OK;
     return jmi_fail(r->error, JM_FORMAT,
-                    "%s: the columns program, kernel and power_avg_w must be there; 'joulemeter "
-                    "estimate collect' makes such a file",
+                    "%s: the columns program, kernel and power_avg_w must be there, with commas "
+                    "between them; 'joulemeter estimate collect' makes such a file",
                     r->path);
 }
 
@@ -169,7 +169,9 @@ static int read_row(reader *r) {
 
 static int read_text(reader *r, const char *text, size_t length) {
     int status = JM_OK;
-    for (size_t at = 0; status == JM_OK && at < length;) {
+    /* Spreadsheets put a mark before UTF-8. */
+    size_t mark = length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    for (size_t at = mark; status == JM_OK && at < length;) {
         size_t used = jmi_record_read(&r->record, text + at, length - at, true);
         if (used == 0 || r->record.failed)
             return jmi_fail(r->error, JM_FORMAT, "%s, line %llu: too many columns", r->path,

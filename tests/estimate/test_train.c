@@ -237,6 +237,9 @@ static void expect(const char *csv, const char *board, int status, const char *w
 static void wrong_rows_are_named(void **state) {
     (void)state;
     expect("", NULL, JM_FORMAT, "is empty");
+    expect("\xEF\xBB\xBFprogram,kernel,power_avg_w\np,k,hot\n", NULL, JM_FORMAT,
+           "line 2: 'hot' cannot be power_avg_w"); /* the header was read */
+    expect("program;kernel;power_avg_w\np;k;1\n", NULL, JM_FORMAT, "with commas between them");
     expect("a,b\n1,2\n", NULL, JM_FORMAT, "program, kernel and power_avg_w must be there");
     expect(HEAD "p,k,V100,1\n", NULL, JM_FORMAT, "line 2: 4 fields, not 5");
     expect(HEAD "p,k,V100,hot,1\n", NULL, JM_FORMAT, "line 2: 'hot' cannot be power_avg_w");
