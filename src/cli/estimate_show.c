@@ -247,6 +247,9 @@ static void show_flags(const estimate_view *v, output *out) {
              "! The profile does not name its board: it is taken for a %s, interval widened. --gpu "
              "names it.",
              assumed_board(v));
+    if (origins_of(v).gpus)
+        note(out, "Kernels ran on several GPUs: watts are those of one GPU while it runs kernels, "
+                  "joules those of all together.");
     if (flags & JM_ESTIMATE_BY_KERNELS)
         note(out, "The model knows means only: min and peak are the least and the most of the "
                   "kernels' means. How far from that the board goes is not known, so they have no "

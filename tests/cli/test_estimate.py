@@ -231,6 +231,9 @@ class Profile(Estimate):
         self.assertRegex(done.stdout, r"kernel +process +gpu +launches")
         self.assertRegex(done.stdout, r"saxpy.*true \(11\) +1 ")
         self.assertRegex(done.stdout, r"saxpy.*true \(4242\) +0 ")
+        self.assertIn("several GPUs: watts are those of one GPU", " ".join(done.stdout.split()))
+        self.assertNotIn("several GPUs", self.run_it("-c", self.path("profile.csv")).stdout)
+        self.run_it("-c", "two.csv")
         features = self.read_csv("extracted_features.csv")
         self.assertEqual([(row["pid"], row["gpu"]) for row in features],
                          [("11", "1"), ("4242", "0"), ("4242", "0")])
