@@ -254,6 +254,9 @@ static void show_flags(const estimate_view *v, output *out) {
         note(out, "The model knows means only: min and peak are the least and the most of the "
                   "kernels' means. How far from that the board goes is not known, so they have no "
                   "interval.");
+    if (v->temperature != 0 &&
+        isnan(jm_power_model_watts(v->model, JM_POWER_AVERAGE, JM_ACTIVITY_TEMPERATURE)))
+        note(out, "! The model does not know the temperature: --temperature changes nothing.");
     if (v->timed_out)
         note(out, "! The program was ended after %g s: what it did later is not in it.",
              v->seconds);
