@@ -349,6 +349,8 @@ int jm_power_model_train(jm_power_model **model, const char *path, const jm_trai
     *model = NULL;
     int status = jmi_take_struct(&set, sizeof set, options, "jm_train_options", error);
     if (status != JM_OK) return status;
+    if (set.source != NULL && strlen(set.source) > JMI_MODEL_TEXT)
+        return jmi_fail(error, JM_INVALID, "the source is longer than %d bytes", JMI_MODEL_TEXT);
     jm_power_model *m = jmi_alloc(1, sizeof *m);
     if (m == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for a model");
     status = jmi_training_read(&m->rows, path, error);

@@ -302,6 +302,31 @@ class Training(Estimate):
         own = got["program"]["peak"]["power_upper_w"] - got["program"]["peak"]["power_w"]
         self.assertLess(own, 1)  # of its own errors, which are next to nothing here
 
+    def test_a_temperature_that_changes_nothing_is_told(self):
+        profile = self.make_profile()
+        told = "does not know the temperature"
+        self.assertIn(told, self.run_it("-c", profile, "--temperature", "80").stdout)
+        self.assertNotIn(told, self.run_it("-c", profile).stdout)
+        with open(self.path("warm.csv"), "w", encoding="utf-8") as file:
+            file.write("program,kernel,board,power_avg_w,sm_active,temperature\n")
+            for i in range(12):
+                file.write(f"p{i},k,V100,{100 + i % 3 * 10},0.9,{i % 3 / 10}\n")
+        self.run_it("train", "warm.csv", "-o", "warm.json")
+        done = self.run_it("-c", profile, "--model", "warm.json", "--temperature", "45")
+        self.assertNotIn(told, done.stdout)
+        self.assertIn("average  120 W", done.stdout)
+
+    def test_any_source_can_be_read_again(self):
+        self.write_rows()
+        profile = self.make_profile()
+        odd = os.fsencode(self.path("r")) + b"\xff.csv"
+        shutil.copy(self.path("rows.csv"), odd)
+        for rows, more in ((odd, ()), (self.path("rows.csv"), ("--source", "x" * 5000))):
+            self.run_it("train", rows, "-o", "model.json", *more)
+            self.assertIn("model of a", self.run_it("-c", profile, "--model", "model.json").stdout)
+        done = self.run_it("train", "rows.csv", "--source", "x" * 9000, code=2)
+        self.assertIn("the source is longer than 8192 bytes", done.stderr)
+
     def test_an_empty_cell_is_told(self):
         self.write_rows()
         text = Path(self.path("rows.csv")).read_text(encoding="utf-8").splitlines()
