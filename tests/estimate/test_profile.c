@@ -405,6 +405,10 @@ static void what_went_wrong_is_said(void **state) {
     expect("==WARNING== No kernels were profiled.\n", JM_NO_DATA, "ran on the CPU only");
     expect("==ERROR== The application returned an error code (11).\n", JM_NO_DATA,
            "The application returned an error code (11)");
+    expect("==ERROR== The application returned an error code (11).\r\n"
+           "==WARNING== No kernels were profiled.\n",
+           JM_NO_DATA,
+           "not followed; Nsight Compute says: The application returned an error code (11).");
     expect("==ERROR== ERR_NVGPUCTRPERM - The user does not have permission to access NVIDIA GPU "
            "Performance Counters on the target device 0.\n",
            JM_PERMISSION, "NVreg_RestrictProfilingToAdminUsers=0");
