@@ -41,6 +41,7 @@ typedef struct estimate_view {
     bool timed_out;
     double seconds;
     double temperature; /* 0: not told */
+    bool names_board;   /* by --gpu */
     int outcome;        /* exit code of the program */
 } estimate_view;
 int estimate_show(const estimate_view *view);

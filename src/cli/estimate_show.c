@@ -208,6 +208,23 @@ static const char *assumed_board(const estimate_view *v) {
     return "";
 }
 
+/* --gpu may contradict the profile. */
+static void show_contradiction(const estimate_view *v, output *out) {
+    for (uint32_t i = 0; v->names_board && i < jm_profile_kernel_count(v->profile); i++) {
+        jm_profile_kernel kernel = {.size = sizeof kernel};
+        jm_board told = {.size = sizeof told};
+        jm_profile_get(v->profile, i, &kernel);
+        if (jm_board_find(kernel.device, &told, NULL) != JM_OK ||
+            strcmp(told.name, board_name(v, i)) == 0)
+            continue;
+        note(out,
+             "! The profile says that it was made on a %s, --gpu names the %s: this is what "
+             "the latter would draw if the counters were its own.",
+             told.name, board_name(v, i));
+        return;
+    }
+}
+
 static void show_flags(const estimate_view *v, output *out) {
     jm_estimated average = {.size = sizeof average}, shown = {.size = sizeof shown};
     jm_power_model_info info = {.size = sizeof info};
@@ -293,6 +310,7 @@ int estimate_show(const estimate_view *v) {
     show_kernels(v, &out);
     output_add(&out, "\n");
     show_program(v, &out);
+    show_contradiction(v, &out);
     show_flags(v, &out);
     show_losses(v->profile, &out);
     output_add(&out, "\nWritten: %s%sextracted_features.csv, predictions.csv\n",

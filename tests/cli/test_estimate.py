@@ -242,6 +242,12 @@ class Profile(Estimate):
                          [("11", "1", "Tesla V100"), ("4242", "0", "Tesla V100"),
                           ("4242", "0", "Tesla V100")])
 
+    def test_a_board_that_contradicts_the_profile_is_told(self):
+        profile = self.make_profile()
+        said = " ".join(self.run_it("-c", profile, "--gpu", "a100").stdout.split())
+        self.assertIn("made on a Tesla V100, --gpu names the A100-SXM4-40GB", said)
+        self.assertNotIn("--gpu names the", self.run_it("-c", profile, "--gpu", "v100").stdout)
+
     def test_a_board_without_a_name(self):
         text = Path(self.make_profile()).read_text(encoding="utf-8")
         Path(self.path("x.csv")).write_text(text.replace('"Tesla V100"', '""'), encoding="utf-8")
