@@ -340,6 +340,18 @@ static int train_all(jm_power_model *model, const jm_board *board, const char *p
     return JM_OK;
 }
 
+/* Shares of a board's limits are not those of another's; boards of one chip may be told apart by
+ * the one who names it. */
+static int check_board(const char *column, const jm_board *named, const char *path,
+                       jm_error *error) {
+    jm_board of_rows;
+    if (!jmi_board_named(column, &of_rows) ||
+        (of_rows.sms == named->sms && of_rows.compute_capability == named->compute_capability))
+        return JM_OK;
+    return jmi_fail(error, JM_INVALID, "%s has rows of a %s and not of a board %s", path,
+                    of_rows.name, named->name);
+}
+
 int jm_power_model_train(jm_power_model **model, const char *path, const jm_train_options *options,
                          jm_error *error) {
     jm_train_options set;
@@ -359,6 +371,7 @@ int jm_power_model_train(jm_power_model **model, const char *path, const jm_trai
     board.size = sizeof board;
     if (status == JM_OK)
         status = jm_board_find(set.board != NULL ? set.board : m->rows.board, &board, error);
+    if (status == JM_OK) status = check_board(m->rows.board, &board, path, error);
     if (status == JM_OK) {
         m->board = jmi_strdup(board.name);
         m->source = jmi_strdup(set.source != NULL ? set.source : path);

@@ -259,7 +259,10 @@ static void wrong_rows_are_named(void **state) {
     expect(HEAD "p,k,Voodoo 2,100,1\n", NULL, JM_NOT_FOUND, "'Voodoo 2' are not known");
     expect(HEAD "p,k,V100,100,1\nq,k,V100,100,1\n", NULL, JM_NO_DATA,
            "2 rows of 2 programs are too few");
-    expect(HEAD "p,k,V100,100,1\n", "a100", JM_NO_DATA, "too few");
+    expect(HEAD "p,k,V100,100,1\n", "a100", JM_INVALID,
+           "has rows of a Tesla V100 and not of a board A100-SXM4-40GB");
+    expect(HEAD "p,k,V100,100,1\n", "v100 pcie", JM_NO_DATA, "too few");
+    expect(HEAD "p,k,Voodoo 2,100,1\n", "a100", JM_NO_DATA, "too few");
 }
 
 /* 20 rows of 10 programs; `l1` of the rows i where i % every is `at` is empty. */
