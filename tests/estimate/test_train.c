@@ -395,10 +395,54 @@ static void a_kind_of_one_program_is_not_trained(void **state) {
     jmi_text_free(&text);
 }
 
+/* Sums are shared by programs and penalties: each estimate is still that of a fit to the rest. */
+static void what_is_left_out_is_fitted_to_the_rest(void **state) {
+    (void)state;
+    enum { ROWS = 30, PROGRAMS = 7 };
+    double activity[ROWS][JM_ACTIVITY_COUNT] = {{0}}, power[ROWS][JM_POWER_KINDS] = {{0}};
+    double estimate[ROWS];
+    uint32_t program_of[ROWS];
+    bool used[ROWS], rest[ROWS];
+    jmi_training rows = {.count = ROWS,
+                         .program_count = PROGRAMS,
+                         .program = program_of,
+                         .activity = activity,
+                         .power_w = power};
+    jmi_problem p = {.rows = &rows, .kind = JM_POWER_AVERAGE, .used = used};
+    static const jm_activity known[] = {JM_ACTIVITY_CONSTANT, JM_ACTIVITY_SM_ACTIVE,
+                                        JM_ACTIVITY_PIPES, JM_ACTIVITY_L2, JM_ACTIVITY_DRAM};
+    for (size_t k = 0; k < JMI_COUNT(known); k++) p.activities[known[k]] = true;
+    p.prior_w[JM_ACTIVITY_DRAM] = 28.8;
+    p.prior_w[JM_ACTIVITY_L2] = 25;
+    for (int trial = 0; trial < 20; trial++) {
+        for (size_t r = 0; r < ROWS; r++) {
+            row made = random_row(0, 0.02 * trial);
+            const double x[] = {1, made.sm, made.pipes, made.l2, made.dram};
+            for (size_t k = 0; k < JMI_COUNT(known); k++) activity[r][known[k]] = x[k];
+            power[r][JM_POWER_AVERAGE] = r == 11 ? NAN : made.watts;
+            program_of[r] = (uint32_t)(r % PROGRAMS);
+            used[r] = r % PROGRAMS != 3 && r != 5; /* all of one program, one of another */
+        }
+        double penalty = jmi_penalty(jmi_choose(&p, estimate));
+        for (size_t r = 0; r < ROWS; r++) {
+            double watts[JM_ACTIVITY_COUNT];
+            jmi_problem inner = p;
+            inner.used = rest;
+            for (size_t i = 0; i < ROWS; i++) rest[i] = used[i] && program_of[i] != program_of[r];
+            if (!used[r] || r == 11) continue;
+            jmi_fit(&inner, penalty, watts);
+            double expected = jmi_fit_predict(watts, activity[r]);
+            if (!(fabs(estimate[r] / expected - 1) < 1e-9))
+                fail_msg("row %zu: %.12g, not %.12g", r, estimate[r], expected);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_rows_give_exact_watts),
         cmocka_unit_test(what_is_left_out_is_not_seen),
+        cmocka_unit_test(what_is_left_out_is_fitted_to_the_rest),
         cmocka_unit_test(intervals_hold),
         cmocka_unit_test(few_programs_are_few_however_many_rows),
         cmocka_unit_test(intervals_hold_whole_programs),
