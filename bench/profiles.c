@@ -25,6 +25,12 @@ static const char *const wanted[] = {"gpu__time_duration.sum",
                                      "dram__bytes_write.sum"};
 enum { WANTED = sizeof wanted / sizeof *wanted };
 
+static const char *unit_of(const char *name) {
+    return strstr(name, "duration") != NULL ? "nsecond"
+           : strstr(name, "bytes") != NULL  ? "byte"
+                                            : "";
+}
+
 static void write_head(FILE *out) {
     fputs("==PROF== Connected to process 1\n\"ID\",\"Process ID\",\"Process Name\",\"Host Name\","
           "\"Kernel Name\",\"Context\",\"Stream\",\"Device\"",
@@ -35,11 +41,12 @@ static void write_head(FILE *out) {
         else
             fprintf(out, ",\"some__other_metric_%d.avg.pct_of_peak_sustained_elapsed\"", i);
     fputs("\n\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\"", out);
-    for (int i = 0; i < COLUMNS; i++) fputs(i == 0 ? ",\"nsecond\"" : ",\"\"", out);
+    for (int i = 0; i < COLUMNS; i++)
+        fprintf(out, ",\"%s\"", i % 4 == 0 && i / 4 < WANTED ? unit_of(wanted[i / 4]) : "");
     fputs("\n", out);
 }
 
-/* The units of shares and bytes are the base units here. False: it could not be written. */
+/* False: it could not be written. */
 static bool write_wide(const char *path) {
     FILE *out = fopen(path, "we");
     if (out == NULL) return false;
@@ -60,12 +67,14 @@ static void write_launch(FILE *out, int id) {
                                          "Registers Per Thread", "Achieved Occupancy"};
     static const char section[] = "Command line profiler metrics";
     for (int i = 0; i < WANTED + 4; i++)
-        fprintf(out,
-                "\"%d\",\"4242\",\"program\",\"127.0.0.1\",\"void kernel_%d(float *, "
-                "int)\",\"1\",\"7\","
-                "\"(256, 1, 1)\",\"(80, 1, 1)\",\"0\",\"7.0\",\"%s\",\"%s\",\"\",\"1,%03d,%03d\"\n",
-                id, id % 50, i < WANTED ? section : "Occupancy",
-                i < WANTED ? wanted[i] : others[i - WANTED], id % 1000, i * 7);
+        fprintf(
+            out,
+            "\"%d\",\"4242\",\"program\",\"127.0.0.1\",\"void kernel_%d(float *, "
+            "int)\",\"1\",\"7\","
+            "\"(256, 1, 1)\",\"(80, 1, 1)\",\"0\",\"7.0\",\"%s\",\"%s\",\"%s\",\"1,%03d,%03d\"\n",
+            id, id % 50, i < WANTED ? section : "Occupancy",
+            i < WANTED ? wanted[i] : others[i - WANTED], i < WANTED ? unit_of(wanted[i]) : "",
+            id % 1000, i * 7);
 }
 
 static bool write_long(const char *path) {

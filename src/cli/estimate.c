@@ -164,7 +164,8 @@ static int estimate(const settings *set, const jm_power_model *model) {
     jm_error error = {0};
     memcpy(view.kinds, set->kinds, sizeof view.kinds);
     options.board = set->board;
-    options.temperature = set->temperature;
+    view.names_board = set->board != NULL;
+    options.temperature = view.temperature = set->temperature;
     int code = get_profile(set, model, &profile, &view);
     if (code != CLI_OK) return code;
     int status = jm_estimate_open(&result, profile, model, &options, &error);

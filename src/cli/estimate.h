@@ -40,7 +40,9 @@ typedef struct estimate_view {
     const char *folder; /* where the files were written */
     bool timed_out;
     double seconds;
-    int outcome; /* exit code of the program */
+    double temperature; /* 0: not told */
+    bool names_board;   /* by --gpu */
+    int outcome;        /* exit code of the program */
 } estimate_view;
 int estimate_show(const estimate_view *view);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct collecting {
@@ -111,6 +112,7 @@ static int judge_power(collecting *c, const jm_recording *recording, int64_t beg
     c->min_w = fmin(c->mean_w, least_of(recording, gpu, begin, end));
     c->celsius = temperature_of(recording, gpu, begin, end);
     if (jm_peak_power(recording, gpu, begin, end, &c->peak_w, NULL) != JM_OK) c->peak_w = NAN;
+    if (c->peak_w < c->mean_w) c->peak_w = c->mean_w;
     return CLI_OK;
 }
 
@@ -169,13 +171,25 @@ static int measure_power(collecting *c) {
 
 /* ---- the row ---- */
 
-/* Mean of an activity over all kernels, by time; NaN if one of them does not tell. */
-static double activity_of(const jm_profile *profile, const jm_board *board, int activity) {
-    double sum = 0, weight = 0;
+static bool is_timed(const jm_profile *profile) {
     for (uint32_t i = 0; i < jm_profile_kernel_count(profile); i++) {
         jm_profile_kernel kernel = {.size = sizeof kernel};
         jm_profile_get(profile, i, &kernel);
-        double w = isnan(kernel.duration_s) ? 1 : kernel.duration_s;
+        if (kernel.duration_s > 0) return true;
+    }
+    return false;
+}
+
+/* Mean of an activity over all kernels, by time; NaN if one of them does not tell. As in an
+ * estimate, kernels without a time do not count beside those with one. */
+static double activity_of(const jm_profile *profile, const jm_board *board, int activity) {
+    double sum = 0, weight = 0;
+    bool timed = is_timed(profile);
+    for (uint32_t i = 0; i < jm_profile_kernel_count(profile); i++) {
+        jm_profile_kernel kernel = {.size = sizeof kernel};
+        jm_profile_get(profile, i, &kernel);
+        double w = timed ? kernel.duration_s : (double)kernel.launches;
+        if (!(w > 0)) continue;
         sum += w * jm_profile_activity(profile, i, board, (jm_activity)activity, NULL);
         weight += w;
     }
@@ -229,6 +243,46 @@ static void add_header(output *out) {
     output_add(out, "\n");
 }
 
+/* Is there a file of rows that ours may be added to, or none yet? A row below other columns would
+ * be read as something else. */
+static int check_file(const collecting *c) {
+    output header;
+    char *line = NULL;
+    size_t capacity = 0;
+    struct stat info;
+    if (stat(c->path, &info) != 0 || !S_ISREG(info.st_mode)) return CLI_OK;
+    FILE *file = fopen(c->path, "re");
+    if (file == NULL)
+        return cli_fail(&collect_command, CLI_FAILED, "cannot read %s: %s", c->path,
+                        strerror(errno));
+    output_open(&header);
+    header.kept = true;
+    add_header(&header);
+    ssize_t length = getline(&line, &capacity, file);
+    bool fits = length <= 0 ||
+                ((size_t)length == header.length && memcmp(line, header.data, header.length) == 0);
+    fclose(file);
+    free(line);
+    free(header.data);
+    if (fits) return CLI_OK;
+    return cli_fail(&collect_command, CLI_USAGE,
+                    "%s has other columns than the rows that are collected: choose another file "
+                    "with -o",
+                    c->path);
+}
+
+/* A last line whose end an editor took must not go on with our row. */
+static bool ends_line(const char *path) {
+    struct stat info;
+    int last = '\n';
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return true;
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return true;
+    if (fseek(file, -1, SEEK_END) == 0) last = fgetc(file);
+    fclose(file);
+    return last == '\n';
+}
+
 static int append(const collecting *c, const jm_profile *profile, const jm_board *board) {
     output out;
     output_open(&out);
@@ -239,6 +293,7 @@ static int append(const collecting *c, const jm_profile *profile, const jm_board
                         strerror(errno));
     fseek(file, 0, SEEK_END);
     if (ftell(file) == 0) add_header(&out);
+    if (!ends_line(c->path)) output_add(&out, "\n");
     add_row(&out, c, profile, board);
     bool written = fwrite(out.data, 1, out.length, file) == out.length;
     free(out.data);
@@ -261,7 +316,8 @@ static int collect(collecting *c) {
                    .skip = c->skip,
                    .launches = c->launches};
     char *ncu;
-    int code = ncu_find(&job, &ncu);
+    int code = check_file(c);
+    if (code == CLI_OK) code = ncu_find(&job, &ncu);
     if (code != CLI_OK) return code;
     free(ncu);
     code = measure_power(c);

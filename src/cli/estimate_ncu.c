@@ -17,8 +17,10 @@
 
 /* ---- finding it ---- */
 
+/* Folders may be entered, which is not what is asked. */
 static bool executable(const char *path) {
-    return access(path, X_OK) == 0;
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
 }
 
 /* Where installers put it if not on PATH; the last is the newest. */
@@ -298,6 +300,15 @@ int ncu_outcome(const ncu_job *job) {
 
 enum { MOST_TRIES = 12 };
 
+/* What is kept of an earlier run must not be taken for this one's, should ncu write nothing. */
+static int begin_log(const ncu_job *job, const char *log) {
+    int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return cli_fail(job->command, CLI_FAILED, "cannot write %s: %s", log, strerror(errno));
+    close(fd);
+    return CLI_OK;
+}
+
 static int run_in(ncu_job *job, const char *ncu, const char *log, jm_profile **profile) {
     char *metrics = strdup(job->metrics);
     int code = CLI_OK;
@@ -307,7 +318,8 @@ static int run_in(ncu_job *job, const char *ncu, const char *log, jm_profile **p
         numbers text;
         char **argv = make_argv(job, ncu, log, &text);
         code = argv == NULL ? cli_fail(job->command, CLI_FAILED, "out of memory")
-                            : start_and_wait(job, ncu, log, argv);
+                            : begin_log(job, log);
+        if (code == CLI_OK) code = start_and_wait(job, ncu, log, argv);
         free(argv);
         if (code != CLI_OK || job->timed_out || !drop_refused(metrics, log)) break;
     }

@@ -208,6 +208,23 @@ static const char *assumed_board(const estimate_view *v) {
     return "";
 }
 
+/* --gpu may contradict the profile. */
+static void show_contradiction(const estimate_view *v, output *out) {
+    for (uint32_t i = 0; v->names_board && i < jm_profile_kernel_count(v->profile); i++) {
+        jm_profile_kernel kernel = {.size = sizeof kernel};
+        jm_board told = {.size = sizeof told};
+        jm_profile_get(v->profile, i, &kernel);
+        if (jm_board_find(kernel.device, &told, NULL) != JM_OK ||
+            strcmp(told.name, board_name(v, i)) == 0)
+            continue;
+        note(out,
+             "! The profile says that it was made on a %s, --gpu names the %s: this is what "
+             "the latter would draw if the counters were its own.",
+             told.name, board_name(v, i));
+        return;
+    }
+}
+
 static void show_flags(const estimate_view *v, output *out) {
     jm_estimated average = {.size = sizeof average}, shown = {.size = sizeof shown};
     jm_power_model_info info = {.size = sizeof info};
@@ -247,10 +264,16 @@ static void show_flags(const estimate_view *v, output *out) {
              "! The profile does not name its board: it is taken for a %s, interval widened. --gpu "
              "names it.",
              assumed_board(v));
+    if (origins_of(v).gpus)
+        note(out, "Kernels ran on several GPUs: watts are those of one GPU while it runs kernels, "
+                  "joules those of all together.");
     if (flags & JM_ESTIMATE_BY_KERNELS)
         note(out, "The model knows means only: min and peak are the least and the most of the "
                   "kernels' means. How far from that the board goes is not known, so they have no "
                   "interval.");
+    if (v->temperature != 0 &&
+        isnan(jm_power_model_watts(v->model, JM_POWER_AVERAGE, JM_ACTIVITY_TEMPERATURE)))
+        note(out, "! The model does not know the temperature: --temperature changes nothing.");
     if (v->timed_out)
         note(out, "! The program was ended after %g s: what it did later is not in it.",
              v->seconds);
@@ -287,6 +310,7 @@ int estimate_show(const estimate_view *v) {
     show_kernels(v, &out);
     output_add(&out, "\n");
     show_program(v, &out);
+    show_contradiction(v, &out);
     show_flags(v, &out);
     show_losses(v->profile, &out);
     output_add(&out, "\nWritten: %s%sextracted_features.csv, predictions.csv\n",

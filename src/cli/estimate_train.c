@@ -31,7 +31,7 @@ static void show_kind(output *out, const jm_power_model *model, int kind) {
     jm_power_errors e = {.size = sizeof e};
     jm_power_model_errors(model, (jm_power_kind)kind, &e);
     if (!e.trained) {
-        output_add(out, "%-8s not trained: too few rows have it\n", names[kind]);
+        output_add(out, "%-8s not trained: too few rows or programs have it\n", names[kind]);
         return;
     }
     output_add(out, "%-8s %u rows of %u programs\n", names[kind], e.rows, e.programs);

@@ -1,5 +1,6 @@
 #include "estimate/counters.h"
 
+#include <math.h>
 #include <string.h>
 
 #define SOL     "GPU Speed Of Light Throughput"
@@ -167,13 +168,19 @@ bool jmi_unit_factor(const char *unit, size_t length, jmi_dimension dimension, d
     *factor = 1;
     switch (dimension) {
     case JMI_DIMENSION_COUNT: return prefixed(unit, length, counts, factor);
-    case JMI_DIMENSION_TIME: return length == 0 || prefixed(unit, length, times, factor);
-    case JMI_DIMENSION_FREQUENCY:
-        return length == 0 || prefixed(unit, length, frequencies, factor) ||
-               divided(unit, length, counts, factor);
-    case JMI_DIMENSION_BYTES: return length == 0 || prefixed(unit, length, bytes, factor);
-    case JMI_DIMENSION_RATE: return length == 0 || divided(unit, length, bytes, factor);
     case JMI_DIMENSION_SHARE: *factor = 0.01; return length == 0 || is_text("%", unit, length);
+    default: break;
     }
-    return false;
+    if (length == 0) {
+        *factor = NAN; /* ns, us or ms? */
+        return true;
+    }
+    switch (dimension) {
+    case JMI_DIMENSION_TIME: return prefixed(unit, length, times, factor);
+    case JMI_DIMENSION_FREQUENCY:
+        return prefixed(unit, length, frequencies, factor) || divided(unit, length, counts, factor);
+    case JMI_DIMENSION_BYTES: return prefixed(unit, length, bytes, factor);
+    case JMI_DIMENSION_RATE: return divided(unit, length, bytes, factor);
+    default: return false;
+    }
 }

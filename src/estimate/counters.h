@@ -79,7 +79,8 @@ const jmi_metric *jmi_metric_find(const char *name, size_t name_length, const ch
 const jmi_metric *jmi_metric_at(size_t index);
 
 /* What one of a unit is in the base unit of a dimension: 1e-6 for "usecond" as a time. False: the
- * unit is none of that dimension. An empty unit is the base unit. */
+ * unit is none of that dimension. An empty unit is that of
+ * counts and shares; of the rest it tells nothing: the factor is NaN. */
 bool jmi_unit_factor(const char *unit, size_t length, jmi_dimension dimension, double *factor);
 
 /* How numbers are written: the sign before the decimals; 0: not known yet. */

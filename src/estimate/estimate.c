@@ -202,6 +202,10 @@ static void guess_all(const jm_power_model *m, jmi_kernel_estimate *k, const jm_
         /* The mean's errors say nothing of how wrong a least or most of means is. */
         k->guess[kind].half_width = of == kind ? fmin(m->fit[of].half_width * wider, WIDEST) : NAN;
     }
+    /* Fits of their own may cross where they know little. */
+    double average = k->guess[JM_POWER_AVERAGE].power_w;
+    k->guess[JM_POWER_MIN].power_w = fmin(k->guess[JM_POWER_MIN].power_w, average);
+    k->guess[JM_POWER_PEAK].power_w = fmax(k->guess[JM_POWER_PEAK].power_w, average);
 }
 
 static int estimate_kernel(jm_estimate *e, uint32_t index, const jm_estimate_options *set,

@@ -18,8 +18,9 @@ typedef struct jmi_training {
 } jmi_training;
 
 int jmi_training_read(jmi_training *rows, const char *path, jm_error *error);
-/* Takes out the rows that lack an activity. */
+/* Takes out the rows that lack an activity, or the mean power. */
 void jmi_training_drop(jmi_training *rows, jm_activity activity);
+void jmi_training_drop_unmeasured(jmi_training *rows);
 void jmi_training_free(jmi_training *rows);
 
 /* How an activity enters: before any data is seen. */

@@ -15,12 +15,13 @@ static double either(double a, double b) {
     return isnan(a) ? b : a;
 }
 
-/* Sum of two of which one may be missing. */
-static double both(double a, double b) {
+/* Sum of those that are known; where none is, NaN. */
+static double known(double a, double b) {
     return isnan(a) ? b : isnan(b) ? a : a + b;
 }
 
-/* A share of nothing is not known. */
+/* A share of nothing is not known. Counters that make one figure together, such as bytes read and
+ * bytes written, are added plainly: where one is missing, so is the figure. */
 static double per(double what, double of_which) {
     return of_which > 0 ? what / of_which : NAN;
 }
@@ -55,30 +56,29 @@ static double pipes(const jmi_launch *l, bool *stands_for) {
     double fp64 = of(l, JMI_COUNTER_FP64_SUM), shared = of(l, JMI_COUNTER_SHARED_PIPE_SUM);
     double tensor = of(l, JMI_COUNTER_TENSOR_SUM);
     *stands_for = isnan(fp64) || isnan(shared) || isnan(tensor);
-    double busy = both(both(alu + fma, fp64), both(shared, tensor));
+    double busy = known(known(alu + fma, fp64), known(shared, tensor));
     if (!isnan(alu + fma) && sm_cycles(l) > 0) return busy / sm_cycles(l) / 5;
     *stands_for = true;
     return 2.0 / 5 * instructions_a_cycle(l);
 }
 
 static double l1(const jmi_launch *l, bool *stands_for) {
-    double sectors = both(both(of(l, JMI_COUNTER_L1_LOAD_HIT), of(l, JMI_COUNTER_L1_LOAD_MISS)),
-                          both(of(l, JMI_COUNTER_L1_STORE_HIT), of(l, JMI_COUNTER_L1_STORE_MISS)));
+    double sectors = of(l, JMI_COUNTER_L1_LOAD_HIT) + of(l, JMI_COUNTER_L1_LOAD_MISS) +
+                     of(l, JMI_COUNTER_L1_STORE_HIT) + of(l, JMI_COUNTER_L1_STORE_MISS);
     double share = per(sectors, 4 * sm_cycles(l));
     *stands_for = isnan(share);
     return either(share, of(l, JMI_COUNTER_L1_SHARE));
 }
 
 static double l2(const jmi_launch *l, bool *stands_for) {
-    double share = per(both(of(l, JMI_COUNTER_L2_READ), of(l, JMI_COUNTER_L2_WRITE)), sm_cycles(l));
+    double share = per(of(l, JMI_COUNTER_L2_READ) + of(l, JMI_COUNTER_L2_WRITE), sm_cycles(l));
     *stands_for = isnan(share);
     return either(share, of(l, JMI_COUNTER_L2_SHARE));
 }
 
 static double dram_bytes(const jmi_launch *l) {
-    double sectors =
-        both(of(l, JMI_COUNTER_DRAM_READ_SECTORS), of(l, JMI_COUNTER_DRAM_WRITE_SECTORS));
-    return either(both(of(l, JMI_COUNTER_DRAM_READ), of(l, JMI_COUNTER_DRAM_WRITE)),
+    double sectors = of(l, JMI_COUNTER_DRAM_READ_SECTORS) + of(l, JMI_COUNTER_DRAM_WRITE_SECTORS);
+    return either(of(l, JMI_COUNTER_DRAM_READ) + of(l, JMI_COUNTER_DRAM_WRITE),
                   SECTOR_BYTES * sectors);
 }
 
@@ -109,14 +109,14 @@ void jmi_launch_measure(const jmi_launch *l, double measure[JMI_MEASURES], uint3
         either(per(of(l, JMI_COUNTER_TENSOR_SUM), cycles), of(l, JMI_COUNTER_TENSOR_SHARE));
     measure[JM_ACTIVITY_L1] = l1(l, &stands[1]);
     measure[JM_ACTIVITY_SHARED] =
-        per(both(of(l, JMI_COUNTER_SHARED_LOAD), of(l, JMI_COUNTER_SHARED_STORE)), cycles);
+        per(of(l, JMI_COUNTER_SHARED_LOAD) + of(l, JMI_COUNTER_SHARED_STORE), cycles);
     measure[JM_ACTIVITY_CONST_CACHE] = per(of(l, JMI_COUNTER_CONST), cycles);
     measure[JM_ACTIVITY_L2] = l2(l, &stands[2]);
     measure[JM_ACTIVITY_DRAM] = dram(l);
     measure[JM_ACTIVITY_NVLINK] =
-        per(both(of(l, JMI_COUNTER_NVLINK_IN), of(l, JMI_COUNTER_NVLINK_OUT)), seconds);
+        per(of(l, JMI_COUNTER_NVLINK_IN) + of(l, JMI_COUNTER_NVLINK_OUT), seconds);
     measure[JM_ACTIVITY_PCIE] =
-        per(both(of(l, JMI_COUNTER_PCIE_IN), of(l, JMI_COUNTER_PCIE_OUT)), seconds);
+        per(of(l, JMI_COUNTER_PCIE_IN) + of(l, JMI_COUNTER_PCIE_OUT), seconds);
     measure[JMI_MEASURE_DRAM_SHARE] = of(l, JMI_COUNTER_DRAM_SHARE);
     *approximate = (uint32_t)stands[0] << JM_ACTIVITY_PIPES |
                    (uint32_t)stands[1] << JM_ACTIVITY_L1 | (uint32_t)stands[2] << JM_ACTIVITY_L2;

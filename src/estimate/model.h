@@ -4,6 +4,8 @@
 
 #include "estimate/fit.h"
 
+enum { JMI_MODEL_TEXT = 8192 }; /* longest text of a model, in bytes: paths fit */
+
 typedef struct jmi_power_fit {
     double watts[JM_ACTIVITY_COUNT];
     double penalty;         /* HUGE_VAL: all */

@@ -56,9 +56,12 @@ int jm_power_model_json(const jm_power_model *model, char **json, jm_error *erro
     for (int kind = 0; kind < JM_POWER_KINDS; kind++)
         if (model->fit[kind].errors.trained)
             json_object_set_new(fits, kind_names[kind], fit_json(model, &model->fit[kind]));
-    json_t *root = json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:o}", "format", format_name,
-                             "version", FORMAT, "board", model->board, "source", model->source,
-                             "made_by", model->made, "trained_within", seen, "power", fits);
+    json_t *root = json_pack("{s:s, s:i, s:s}", "format", format_name, "version", FORMAT, "board",
+                             model->board);
+    jmi_json_set_text(root, "source", model->source); /* paths may be no UTF-8 */
+    json_object_set_new(root, "made_by", json_string(model->made));
+    json_object_set_new(root, "trained_within", seen);
+    json_object_set_new(root, "power", fits);
     /* Six digits are more than a fit knows. */
     return jmi_json_dump(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6), json, error);
 }
@@ -84,7 +87,7 @@ static bool take_number(const json_t *o, const char *name, double least, double 
 
 static bool take_text(const json_t *o, const char *name, char **out) {
     const char *text = json_string_value(json_object_get(o, name));
-    if (text == NULL || strlen(text) > 4000) return false;
+    if (text == NULL || strlen(text) > JMI_MODEL_TEXT) return false;
     *out = jmi_strdup(text);
     return *out != NULL;
 }
@@ -136,6 +139,7 @@ static int take_fit(reader *r, json_t *o, jmi_power_fit *fit) {
     const char *name;
     json_t *watts = json_object_get(o, "watts"), *value;
     json_t *penalty = json_object_get(o, "penalty");
+    bool some = false;
     if (!json_is_object(watts)) return wrong(r, "there is no object", "watts");
     json_object_foreach(watts, name, value) {
         int k = activity_of(name);
@@ -143,6 +147,12 @@ static int take_fit(reader *r, json_t *o, jmi_power_fit *fit) {
         if (!take_number(watts, name, 0, 1e5, &fit->watts[k]))
             return wrong(r, "watts must be 0 or more, of", name);
     }
+    for (int k = 0; k < JM_ACTIVITY_COUNT; k++) {
+        if (r->model->knows[k] && json_object_get(watts, jm_activity_name(k)) == NULL)
+            return wrong(r, "there are no watts of", jm_activity_name(k));
+        some |= fit->watts[k] > 0;
+    }
+    if (!some) return wrong(r, "all watts are 0", "");
     if (!take_number(o, "interval_half_width", 0, 1000, &fit->half_width))
         return wrong(r, "there is no number", "interval_half_width");
     fit->penalty = json_is_string(penalty) ? HUGE_VAL : json_number_value(penalty);

@@ -57,8 +57,10 @@ static void take_digit(reading *r, bool after) {
     r->at++;
 }
 
-/* Digits before the decimals; signs between them stand before three digits. */
+/* Digits before the decimals; signs between them stand before three digits, and after no lone 0:
+ * "0,123" has decimals of another locale. */
 static bool take_whole(reading *r) {
+    const char *first = r->at;
     while (r->at < r->end) {
         size_t left = (size_t)(r->end - r->at);
         if (digit(*r->at)) {
@@ -67,7 +69,7 @@ static bool take_whole(reading *r) {
         }
         size_t skip = *r->at == r->group ? 1 : grouping(r->at, left);
         if (skip == 0) return true;
-        if (r->digits == 0 || left < skip + 3) return false;
+        if (r->digits == 0 || *first == '0' || left < skip + 3) return false;
         for (size_t i = 0; i < 3; i++)
             if (!digit(r->at[skip + i])) return false;
         if (left > skip + 3 && digit(r->at[skip + 3])) return false;

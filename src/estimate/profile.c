@@ -55,6 +55,7 @@ static void hear(jm_profile *p, const char *text, size_t length) {
     size_t room = sizeof p->said - 1, take = length - from < room ? length - from : room;
     memcpy(p->said, text + from, take);
     p->said[take] = '\0';
+    while (take > 0 && (unsigned char)p->said[take - 1] <= ' ') p->said[--take] = '\0';
     for (char *c = p->said; *c != '\0'; c++)
         if ((unsigned char)*c < ' ') *c = ' ';
 }
@@ -313,7 +314,8 @@ static int nothing(const jm_profile *p, jm_error *error) {
     if (p->none_profiled || (p->saw_header && p->said[0] == '\0'))
         return jmi_fail(error, JM_NO_DATA,
                         "no kernel was profiled: the program ran on the CPU only, or ended before "
-                        "it started one, or started it in a process that was not followed");
+                        "it started one, or started it in a process that was not followed%s%s",
+                        p->said[0] != '\0' ? "; Nsight Compute says: " : "", p->said);
     if (p->said[0] != '\0')
         return jmi_fail(error, JM_NO_DATA, "no kernel was profiled; Nsight Compute says: %s",
                         p->said);

@@ -204,6 +204,13 @@ static int no_counter(const jm_profile *p, const char *name, size_t length, cons
                     value->text, (int)(length < 100 ? length : 100), name, p->launch.kernel);
 }
 
+static int no_unit(const jm_profile *p, const char *name, size_t length, jm_error *error) {
+    return jmi_fail(error, JM_FORMAT,
+                    "line %llu: nothing tells the unit of %.*s: ncu writes units in a row below "
+                    "the header, or in the column Metric Unit",
+                    (unsigned long long)p->line, (int)(length < 100 ? length : 100), name);
+}
+
 static int take_value(jm_profile *p, jmi_counter counter, double factor, const char *name,
                       size_t name_length, const jmi_field *value, jm_error *error) {
     double number = NAN;
@@ -221,6 +228,8 @@ static int take_value(jm_profile *p, jmi_counter counter, double factor, const c
     if (read == JMI_NUMBER_MISSING) return JM_OK;
     if (read == JMI_NUMBER_WRONG || number < 0)
         return no_counter(p, name, name_length, value, error);
+    if (number == 0) factor = 1;
+    if (isnan(factor)) return no_unit(p, name, name_length, error);
     if (isnan(p->launch.value[counter])) p->launch.value[counter] = number * factor;
     return JM_OK;
 }

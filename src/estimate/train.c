@@ -214,7 +214,11 @@ int jmi_train_kind(jm_power_model *model, jm_power_kind kind, const jm_board *bo
         settle(fit, &programs, &kernels);
     }
     free(programs.worst);
-    return ok ? JM_OK : jmi_fail(error, JM_MEMORY, "out of memory while training");
+    if (!ok) return jmi_fail(error, JM_MEMORY, "out of memory while training");
+    if (isfinite(fit->half_width)) return JM_OK;
+    return jmi_fail(error, JM_NO_DATA,
+                    "without one of its programs the rest of the rows tells nothing of it (0 W): "
+                    "more programs are needed");
 }
 
 /* ---- what can be learnt from ---- */
@@ -251,12 +255,23 @@ static void tell_rows(jmi_text *text, const jmi_training *rows, int activity, si
     jmi_text_add(text, "%s\n", count > NAMED ? " ..." : "");
 }
 
+/* Rows of which no power was measured have nothing to teach: neither watts nor ranges. */
+static void drop_unmeasured(jmi_training *rows, jmi_text *text) {
+    size_t before = rows->count;
+    jmi_training_drop_unmeasured(rows);
+    size_t count = before - rows->count;
+    if (count > 0)
+        jmi_text_add(text, "%zu row%s without power_avg_w left out\n", count,
+                     count == 1 ? "" : "s");
+}
+
 /* An activity that a few rows lack is worth more than those rows, up to a tenth of all; one that
  * more of them lack is not. Either is told. */
 static int drop_incomplete(jm_power_model *model, jm_error *error) {
     jmi_training *rows = &model->rows;
-    size_t may_go = rows->count / 10;
     jmi_text text = {0};
+    drop_unmeasured(rows, &text);
+    size_t may_go = rows->count / 10;
     for (int a = 1; a < JM_ACTIVITY_COUNT; a++) {
         size_t count = lacking(rows, a), left = rows->count - count;
         if (count == 0 || left == 0) continue; /* told by all, or no column of the data */
@@ -299,23 +314,42 @@ static size_t rows_with(const jmi_training *rows, jm_power_kind kind) {
     return count;
 }
 
+/* Of rows that tell this power. */
+static bool are_enough(const jmi_training *rows, jm_power_kind kind) {
+    return rows_with(rows, kind) >= FEWEST_ROWS &&
+           programs_of(&(jmi_problem){.rows = rows, .kind = kind}) >= FEWEST_PROGRAMS;
+}
+
 static int train_all(jm_power_model *model, const jm_board *board, const char *path,
                      jm_error *error) {
     const jmi_training *rows = &model->rows;
-    if (rows_with(rows, JM_POWER_AVERAGE) < FEWEST_ROWS || rows->program_count < FEWEST_PROGRAMS)
+    if (!are_enough(rows, JM_POWER_AVERAGE))
         return jmi_fail(error, JM_NO_DATA,
                         "%s: %zu rows of %u programs are too few: %d rows of %d programs at least",
-                        path, rows_with(rows, JM_POWER_AVERAGE), rows->program_count, FEWEST_ROWS,
-                        FEWEST_PROGRAMS);
+                        path, rows_with(rows, JM_POWER_AVERAGE),
+                        programs_of(&(jmi_problem){.rows = rows, .kind = JM_POWER_AVERAGE}),
+                        FEWEST_ROWS, FEWEST_PROGRAMS);
     int dropped = drop_incomplete(model, error);
     if (dropped != JM_OK) return dropped;
     look_at_activities(model);
     for (int kind = 0; kind < JM_POWER_KINDS; kind++) {
-        if (rows_with(rows, (jm_power_kind)kind) < FEWEST_ROWS) continue;
+        if (!are_enough(rows, (jm_power_kind)kind)) continue;
         int status = jmi_train_kind(model, (jm_power_kind)kind, board, error);
         if (status != JM_OK) return status;
     }
     return JM_OK;
+}
+
+/* Shares of a board's limits are not those of another's; boards of one chip may be told apart by
+ * the one who names it. */
+static int check_board(const char *column, const jm_board *named, const char *path,
+                       jm_error *error) {
+    jm_board of_rows;
+    if (!jmi_board_named(column, &of_rows) ||
+        (of_rows.sms == named->sms && of_rows.compute_capability == named->compute_capability))
+        return JM_OK;
+    return jmi_fail(error, JM_INVALID, "%s has rows of a %s and not of a board %s", path,
+                    of_rows.name, named->name);
 }
 
 int jm_power_model_train(jm_power_model **model, const char *path, const jm_train_options *options,
@@ -327,6 +361,8 @@ int jm_power_model_train(jm_power_model **model, const char *path, const jm_trai
     *model = NULL;
     int status = jmi_take_struct(&set, sizeof set, options, "jm_train_options", error);
     if (status != JM_OK) return status;
+    if (set.source != NULL && strlen(set.source) > JMI_MODEL_TEXT)
+        return jmi_fail(error, JM_INVALID, "the source is longer than %d bytes", JMI_MODEL_TEXT);
     jm_power_model *m = jmi_alloc(1, sizeof *m);
     if (m == NULL) return jmi_fail(error, JM_MEMORY, "out of memory for a model");
     status = jmi_training_read(&m->rows, path, error);
@@ -335,6 +371,7 @@ int jm_power_model_train(jm_power_model **model, const char *path, const jm_trai
     board.size = sizeof board;
     if (status == JM_OK)
         status = jm_board_find(set.board != NULL ? set.board : m->rows.board, &board, error);
+    if (status == JM_OK) status = check_board(m->rows.board, &board, path, error);
     if (status == JM_OK) {
         m->board = jmi_strdup(board.name);
         m->source = jmi_strdup(set.source != NULL ? set.source : path);

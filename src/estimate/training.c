@@ -48,8 +48,8 @@ static int read_header(reader *r) {
         r->column[JM_ACTIVITY_COUNT + JM_POWER_AVERAGE] != 0)
         return JM_OK;
     return jmi_fail(r->error, JM_FORMAT,
-                    "%s: the columns program, kernel and power_avg_w must be there; 'joulemeter "
-                    "estimate collect' makes such a file",
+                    "%s: the columns program, kernel and power_avg_w must be there, with commas "
+                    "between them; 'joulemeter estimate collect' makes such a file",
                     r->path);
 }
 
@@ -61,10 +61,31 @@ static int read_number(reader *r, size_t c, double *value) {
     jmi_number read = jmi_number_read(f->text, f->length, JMI_DECIMAL_POINT, value);
     if (read == JMI_NUMBER_MISSING) return JM_OK;
     bool power = c >= JM_ACTIVITY_COUNT;
+    /* "150,250" is 150 W in one locale and 150 kW in another, and nothing here tells which. */
+    if (memchr(f->text, ',', f->length) != NULL)
+        return jmi_fail(r->error, JM_FORMAT,
+                        "%s, line %llu: '%.*s' cannot be %s: decimals are written with a point, "
+                        "and thousands without a comma",
+                        r->path, (unsigned long long)r->line,
+                        (int)(f->length < 60 ? f->length : 60), f->text, column_name(c));
     if (read == JMI_NUMBER_OK && *value <= most && (power ? *value > 0 : *value >= 0)) return JM_OK;
     return jmi_fail(r->error, JM_FORMAT, "%s, line %llu: '%.*s' cannot be %s", r->path,
                     (unsigned long long)r->line, (int)(f->length < 60 ? f->length : 60), f->text,
                     column_name(c));
+}
+
+/* Columns that were mixed up would be learnt as they are. Readings have some noise. */
+static int check_order(reader *r, const double power_w[JM_POWER_KINDS]) {
+    enum { NOISE_PCT = 1 };
+    double least = power_w[JM_POWER_MIN] * (1 - NOISE_PCT * 0.01);
+    double most = power_w[JM_POWER_PEAK] * (1 + NOISE_PCT * 0.01), mean = power_w[JM_POWER_AVERAGE];
+    if (!(least > mean) && !(most < mean)) return JM_OK;
+    return jmi_fail(r->error, JM_FORMAT,
+                    "%s, line %llu: %s %g W, but power_avg_w %g W: least, mean and most must be in "
+                    "order",
+                    r->path, (unsigned long long)r->line,
+                    least > mean ? "power_min_w is" : "power_peak_w is",
+                    power_w[least > mean ? JM_POWER_MIN : JM_POWER_PEAK], mean);
 }
 
 static char *take_text(const reader *r, size_t c) {
@@ -128,6 +149,7 @@ static int read_row(reader *r) {
         status = read_number(r, c,
                              c < JM_ACTIVITY_COUNT ? &rows->activity[n][c]
                                                    : &rows->power_w[n][c - JM_ACTIVITY_COUNT]);
+    if (status == JM_OK) status = check_order(r, rows->power_w[n]);
     if (status != JM_OK) return status;
     rows->activity[n][JM_ACTIVITY_CONSTANT] = 1;
     char *program = take_text(r, PROGRAM), *kernel = take_text(r, KERNEL);
@@ -147,7 +169,9 @@ static int read_row(reader *r) {
 
 static int read_text(reader *r, const char *text, size_t length) {
     int status = JM_OK;
-    for (size_t at = 0; status == JM_OK && at < length;) {
+    /* Spreadsheets put a mark before UTF-8. */
+    size_t mark = length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    for (size_t at = mark; status == JM_OK && at < length;) {
         size_t used = jmi_record_read(&r->record, text + at, length - at, true);
         if (used == 0 || r->record.failed)
             return jmi_fail(r->error, JM_FORMAT, "%s, line %llu: too many columns", r->path,
@@ -191,10 +215,11 @@ int jmi_training_read(jmi_training *rows, const char *path, jm_error *error) {
     return status;
 }
 
-void jmi_training_drop(jmi_training *rows, jm_activity activity) {
+static void drop_where(jmi_training *rows, bool (*goes)(const jmi_training *, size_t, int),
+                       int which) {
     size_t kept = 0;
     for (size_t r = 0; r < rows->count; r++) {
-        if (isnan(rows->activity[r][activity])) {
+        if (goes(rows, r, which)) {
             free(rows->program_name[r]);
             free(rows->kernel_name[r]);
             continue;
@@ -208,6 +233,22 @@ void jmi_training_drop(jmi_training *rows, jm_activity activity) {
         kept++;
     }
     rows->count = kept; /* programs keep their numbers, one that lost all of its rows too */
+}
+
+static bool lacks_activity(const jmi_training *rows, size_t row, int activity) {
+    return isnan(rows->activity[row][activity]);
+}
+
+static bool lacks_power(const jmi_training *rows, size_t row, int kind) {
+    return isnan(rows->power_w[row][kind]);
+}
+
+void jmi_training_drop(jmi_training *rows, jm_activity activity) {
+    drop_where(rows, lacks_activity, activity);
+}
+
+void jmi_training_drop_unmeasured(jmi_training *rows) {
+    drop_where(rows, lacks_power, JM_POWER_AVERAGE);
 }
 
 void jmi_training_free(jmi_training *rows) {

@@ -104,6 +104,10 @@ class Program(Estimate):
         done = self.run_it("-a", "true", "--ncu", "/nonexistent/ncu", code=2)
         self.assertIn("--ncu: there is no command /nonexistent/ncu", done.stderr)
         self.run_it("-a", "true", "--ncu", str(FAKE), PATH=os.environ["PATH"])
+        os.makedirs(self.path("folders/ncu"))
+        done = self.run_it("-a", "true", "--ncu", self.path("folders/ncu"), code=2)
+        self.assertIn("there is no command", done.stderr)
+        self.run_it("-a", "true", PATH=self.path("folders") + ":" + self.environment["PATH"])
 
     def test_no_program(self):
         done = self.run_it("-a", "nonesuch", code=127)
@@ -113,6 +117,17 @@ class Program(Estimate):
         self.assertIn("exit code 3", self.run_it("-a", "true", code=1, FAKE_NCU="crash").stderr)
         self.assertIn("'much' is no number",
                       self.run_it("-a", "true", code=1, FAKE_NCU="garbage").stderr)
+
+    def test_a_profile_kept_before_is_not_taken_for_this_one(self):
+        profile = self.make_profile()
+        Path(self.path("dead")).write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+        os.chmod(self.path("dead"), 0o755)
+        done = self.run_it("-a", "true", "--ncu", self.path("dead"), "--keep", profile, code=1)
+        self.assertIn("wrote no profile", done.stderr)
+        self.assertNotIn("average", done.stdout)
+        os.makedirs(self.path("folder"))
+        done = self.run_it("-a", "true", "--keep", self.path("folder"), code=1)
+        self.assertIn("cannot write", done.stderr)
 
     def test_missing_metrics_are_named(self):
         done = self.run_it("-a", "true", code=1, FAKE_NCU="missing")
@@ -216,6 +231,9 @@ class Profile(Estimate):
         self.assertRegex(done.stdout, r"kernel +process +gpu +launches")
         self.assertRegex(done.stdout, r"saxpy.*true \(11\) +1 ")
         self.assertRegex(done.stdout, r"saxpy.*true \(4242\) +0 ")
+        self.assertIn("several GPUs: watts are those of one GPU", " ".join(done.stdout.split()))
+        self.assertNotIn("several GPUs", self.run_it("-c", self.path("profile.csv")).stdout)
+        self.run_it("-c", "two.csv")
         features = self.read_csv("extracted_features.csv")
         self.assertEqual([(row["pid"], row["gpu"]) for row in features],
                          [("11", "1"), ("4242", "0"), ("4242", "0")])
@@ -223,6 +241,12 @@ class Profile(Estimate):
         self.assertEqual([(row["pid"], row["gpu"], row["board"]) for row in rows],
                          [("11", "1", "Tesla V100"), ("4242", "0", "Tesla V100"),
                           ("4242", "0", "Tesla V100")])
+
+    def test_a_board_that_contradicts_the_profile_is_told(self):
+        profile = self.make_profile()
+        said = " ".join(self.run_it("-c", profile, "--gpu", "a100").stdout.split())
+        self.assertIn("made on a Tesla V100, --gpu names the A100-SXM4-40GB", said)
+        self.assertNotIn("--gpu names the", self.run_it("-c", profile, "--gpu", "v100").stdout)
 
     def test_a_board_without_a_name(self):
         text = Path(self.make_profile()).read_text(encoding="utf-8")
@@ -284,6 +308,31 @@ class Training(Estimate):
         own = got["program"]["peak"]["power_upper_w"] - got["program"]["peak"]["power_w"]
         self.assertLess(own, 1)  # of its own errors, which are next to nothing here
 
+    def test_a_temperature_that_changes_nothing_is_told(self):
+        profile = self.make_profile()
+        told = "does not know the temperature"
+        self.assertIn(told, self.run_it("-c", profile, "--temperature", "80").stdout)
+        self.assertNotIn(told, self.run_it("-c", profile).stdout)
+        with open(self.path("warm.csv"), "w", encoding="utf-8") as file:
+            file.write("program,kernel,board,power_avg_w,sm_active,temperature\n")
+            for i in range(12):
+                file.write(f"p{i},k,V100,{100 + i % 3 * 10},0.9,{i % 3 / 10}\n")
+        self.run_it("train", "warm.csv", "-o", "warm.json")
+        done = self.run_it("-c", profile, "--model", "warm.json", "--temperature", "45")
+        self.assertNotIn(told, done.stdout)
+        self.assertIn("average  120 W", done.stdout)
+
+    def test_any_source_can_be_read_again(self):
+        self.write_rows()
+        profile = self.make_profile()
+        odd = os.fsencode(self.path("r")) + b"\xff.csv"
+        shutil.copy(self.path("rows.csv"), odd)
+        for rows, more in ((odd, ()), (self.path("rows.csv"), ("--source", "x" * 5000))):
+            self.run_it("train", rows, "-o", "model.json", *more)
+            self.assertIn("model of a", self.run_it("-c", profile, "--model", "model.json").stdout)
+        done = self.run_it("train", "rows.csv", "--source", "x" * 9000, code=2)
+        self.assertIn("the source is longer than 8192 bytes", done.stderr)
+
     def test_an_empty_cell_is_told(self):
         self.write_rows()
         text = Path(self.path("rows.csv")).read_text(encoding="utf-8").splitlines()
@@ -337,6 +386,25 @@ class Training(Estimate):
         self.assertGreaterEqual(float(rows[0]["power_peak_w"]), float(rows[0]["power_avg_w"]))
         self.assertAlmostEqual(float(rows[0]["pipes"]), 0.3)
         self.assertTrue(0 < float(rows[0]["temperature"]) < 1)
+
+    def test_a_kernel_without_a_time_does_not_outweigh_the_rest(self):
+        self.run_it("collect", "--simulate", "h100,constant:300", "--", "sleep", "2.5",
+                    FAKE_NCU="untimed")
+        self.assertAlmostEqual(float(self.read_csv("rows.csv")[0]["pipes"]), 0.3)
+
+    def test_rows_are_added_to_rows(self):
+        run = ("collect", "--simulate", "h100,constant:300", "--", "sleep", "2.5")
+        self.run_it(*run)
+        rows = Path(self.path("rows.csv"))
+        rows.write_text(rows.read_text(encoding="utf-8").rstrip("\n"), encoding="utf-8")
+        self.run_it(*run)
+        self.assertEqual([row["program"] for row in self.read_csv("rows.csv")], ["sleep"] * 2)
+        rows.write_text("program,kernel,power_avg_w\np,k,1\n", encoding="utf-8")
+        done = self.run_it("collect", "--simulate", "h100", "--", "touch", self.path("it-ran"),
+                           code=2)
+        self.assertIn("rows.csv has other columns", done.stderr)
+        self.assertFalse(os.path.exists(self.path("it-ran")))
+        self.assertEqual(rows.read_text(encoding="utf-8"), "program,kernel,power_avg_w\np,k,1\n")
 
     def test_nothing_is_run_that_cannot_become_a_row(self):
         run = ("--", "touch", self.path("it-ran"))

@@ -135,7 +135,7 @@ static void expect(const char *csv, const char *board, int status, const char *w
 static void what_is_missing_is_named(void **state) {
     (void)state;
     expect(
-        "ID,Kernel Name,gpu__time_duration.sum\n0,k,1\n", NULL, JM_NO_DATA,
+        "ID,Kernel Name,gpu__time_duration.sum\n,,second\n0,k,1\n", NULL, JM_NO_DATA,
         "sm_active (smsp__cycles_active.avg.pct_of_peak_sustained_elapsed); pipes (sm__pipe_alu");
     expect(text, "Voodoo", JM_NOT_FOUND, "'Voodoo' are not known");
     expect(WIDE_HEAD WIDE_UNITS WIDE_ROW("0", "1", "a", "k", "0", "Riva TNT", "1"), NULL,
@@ -345,9 +345,56 @@ static void nothing_is_legal(void **state) {
     jm_profile_free(profile);
 }
 
+/* The shipped model with fits of min and peak that are as given times the mean's. */
+static jm_power_model *with_kinds(double least, double most) {
+    char *json;
+    assert_int_equal(jm_power_model_json(model, &json, NULL), JM_OK);
+    json_t *root = json_loads(json, 0, NULL), *power = json_object_get(root, "power"), *value;
+    jm_free(json);
+    for (int i = 0; i < 2; i++) {
+        const char *name;
+        json_t *fit = json_deep_copy(json_object_get(power, "avg"));
+        json_t *watts = json_object_get(fit, "watts");
+        json_object_foreach(watts, name, value) {
+            json_object_set_new(watts, name,
+                                json_real(json_number_value(value) * (i == 0 ? least : most)));
+        }
+        json_object_set_new(power, i == 0 ? "min" : "peak", fit);
+    }
+    json = json_dumps(root, 0);
+    json_decref(root);
+    jm_power_model *changed = NULL;
+    assert_int_equal(jm_power_model_parse(&changed, json, strlen(json), NULL), JM_OK);
+    free(json);
+    return changed;
+}
+
+/* A least power above the mean, or a peak below it, is none. */
+static void min_mean_and_peak_are_in_order(void **state) {
+    (void)state;
+    static const double factors[2][2] = {{0.8, 1.3}, {1.2, 0.7}};
+    jm_profile *profile = read_text(text, JM_OK);
+    for (int i = 0; i < 2; i++) {
+        jm_power_model *kinds = with_kinds(factors[i][0], factors[i][1]);
+        jm_estimate *e = NULL;
+        assert_int_equal(jm_estimate_open(&e, profile, kinds, NULL, NULL), JM_OK);
+        double mean = kernel(e, 0, JM_POWER_AVERAGE).power_w;
+        double least = i == 0 ? 0.8 * mean : mean, most = i == 0 ? 1.3 * mean : mean;
+        double all = program(e, JM_POWER_AVERAGE).power_w;
+        assert_true(program(e, JM_POWER_MIN).power_w <= all);
+        assert_true(program(e, JM_POWER_PEAK).power_w >= all);
+        assert_near(kernel(e, 0, JM_POWER_MIN).power_w, least);
+        assert_near(kernel(e, 0, JM_POWER_PEAK).power_w, most);
+        jm_estimate_free(e);
+        jm_power_model_free(kinds);
+    }
+    jm_profile_free(profile);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(watts_add_up),
+        cmocka_unit_test(min_mean_and_peak_are_in_order),
         cmocka_unit_test(a_program_is_weighted_by_time),
         cmocka_unit_test(another_board_is_scaled_and_said),
         cmocka_unit_test(what_is_missing_is_named),

@@ -91,6 +91,11 @@ static void refuse(const char *path, json_t *value, const char *words) {
 
 static void odd_models_are_refused(void **state) {
     (void)state;
+    static const char *const known[] = {"constant", "sm_active",   "pipes", "l1",
+                                        "shared",   "const_cache", "l2",    "dram"};
+    json_t *zeros = json_object();
+    for (size_t i = 0; i < JMI_COUNT(known); i++)
+        json_object_set_new(zeros, known[i], json_integer(0));
     refuse("format", json_string("pickle"), "its format is not");
     refuse("version", json_integer(2), "version 2");
     refuse("version", json_string("1"), "version");
@@ -105,6 +110,9 @@ static void odd_models_are_refused(void **state) {
     refuse("power.avg", NULL, "avg");
     refuse("power.median", json_object(), "no kind of power median");
     refuse("power.avg.watts", NULL, "watts");
+    refuse("power.avg.watts", json_object(), "no watts of constant");
+    refuse("power.avg.watts.pipes", NULL, "no watts of pipes");
+    refuse("power.avg.watts", zeros, "all watts are 0");
     refuse("power.avg.watts.dram", json_real(-1), "0 or more, of dram");
     refuse("power.avg.watts.dram", json_string("28.8; rm -rf /"), "of dram");
     refuse("power.avg.watts.tensor", json_real(1), "no activity tensor");

@@ -55,9 +55,10 @@ static void numbers_with_a_comma(void **state) {
 
 static void what_is_no_number(void **state) {
     (void)state;
-    static const char *const wrong[] = {
-        "x",     "1,23", "1,2345", ",123", "1..2",  "1,234,5", "--1", "1e", "1e+",  "0x10", "inf",
-        "1e999", "1 2",  " 1",     "1 ",   "1.2.3", "1,234 5", "+",   ".",  "1.5,", "1\xC2"};
+    static const char *const wrong[] = {"x",   "1,23", "1,2345", ",123",  "1..2",    "1,234,5",
+                                        "--1", "1e",   "1e+",    "0x10",  "inf",     "1e999",
+                                        "1 2", " 1",   "1 ",     "1.2.3", "1,234 5", "+",
+                                        ".",   "1.5,", "1\xC2",  "0,123", "-0,123",  "00,123"};
     static const char *const missing[] = {"", "n/a", "N/A", "nan", "NaN", "(nan)", "-"};
     double value = 7;
     for (size_t i = 0; i < JMI_COUNT(wrong); i++)
@@ -122,7 +123,8 @@ static void units_become_base_units(void **state) {
                  {"Kinst", JMI_DIMENSION_COUNT, 1e3},
                  {"inst/cycle", JMI_DIMENSION_COUNT, 1},
                  {"sector", JMI_DIMENSION_COUNT, 1},
-                 {"", JMI_DIMENSION_TIME, 1}};
+                 {"", JMI_DIMENSION_SHARE, 0.01},
+                 {"", JMI_DIMENSION_COUNT, 1}};
     static const struct {
         const char *unit;
         jmi_dimension dimension;
@@ -141,6 +143,7 @@ static void units_become_base_units(void **state) {
             fail_msg("'%s' is not known", right[i].unit);
         if (fabs(factor / right[i].factor - 1) > 1e-12) fail_msg("'%s': %g", right[i].unit, factor);
     }
+    assert_true(jmi_unit_factor("", 0, JMI_DIMENSION_TIME, &factor) && isnan(factor));
     for (size_t i = 0; i < JMI_COUNT(wrong); i++)
         if (jmi_unit_factor(wrong[i].unit, strlen(wrong[i].unit), wrong[i].dimension, &factor))
             fail_msg("'%s' was taken", wrong[i].unit);

@@ -141,7 +141,7 @@ static void utf_16(void **state) {
     static const unsigned char units[2][10] = {
         {'k', 0, 0xE9, 0, 0xAC, 0x20, 0x3D, 0xD8, 0x0B, 0xDD},
         {0, 'k', 0, 0xE9, 0x20, 0xAC, 0xD8, 0x3D, 0xDD, 0x0B}};
-    static const char head[] = "ID,Kernel Name,gpu__time_duration.sum\n0,", tail[] = ",2\n";
+    static const char head[] = "ID,Kernel Name,gpu__time_duration.sum [s]\n0,", tail[] = ",2\n";
     for (int kind = 0; kind < 4; kind++) { /* little and big, with a mark and without */
         char text[512];
         size_t length = 0;
@@ -233,6 +233,31 @@ static void launches_are_weighted_by_time(void **state) {
     jm_profile_free(profile);
 }
 
+/* Bytes written alone are not the traffic, nor is half of the sectors. */
+static void half_of_a_sum_is_missing(void **state) {
+    (void)state;
+    static const char text[] =
+        "ID,Kernel Name,gpu__time_duration.sum,sm__cycles_elapsed.sum,dram__bytes_read.sum,"
+        "dram__bytes_write.sum,dram__throughput.avg.pct_of_peak_sustained_elapsed,"
+        "lts__t_sectors_srcunit_tex_op_read.sum,lts__t_sectors_srcunit_tex_op_write.sum,"
+        "sm__sass_inst_executed_op_shared_ld.sum,sm__sass_inst_executed_op_shared_st.sum\n"
+        ",,second,cycle,byte,byte,%,sector,sector,inst,inst\n"
+        "0,share,1,100,n/a,9000000000,40,n/a,10,10,n/a\n"
+        "1,nothing,1,100,n/a,0,n/a,10,n/a,n/a,10\n"
+        "2,all,1,100,90000000000,0,40,10,10,10,0\n";
+    jm_profile *profile = read_text(text, JM_OK);
+    assert_near(activity(profile, 0, JM_ACTIVITY_DRAM), 0.4);
+    assert_true(isnan(activity(profile, 1, JM_ACTIVITY_DRAM)));
+    assert_near(activity(profile, 2, JM_ACTIVITY_DRAM), 0.1);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_true(isnan(activity(profile, i, JM_ACTIVITY_L2)));
+        assert_true(isnan(activity(profile, i, JM_ACTIVITY_SHARED)));
+    }
+    assert_near(activity(profile, 2, JM_ACTIVITY_L2), 0.2);
+    assert_near(activity(profile, 2, JM_ACTIVITY_SHARED), 0.1);
+    jm_profile_free(profile);
+}
+
 #define DETAILS_HEAD                                                                               \
     "\"ID\",\"Process ID\",\"Process Name\",\"Host Name\",\"Kernel Name\",\"Context\","            \
     "\"Stream\",\"Block Size\",\"Grid Size\",\"Device\",\"CC\",\"Section Name\","                  \
@@ -310,13 +335,37 @@ static void units_in_the_header_and_no_quotes(void **state) {
     jm_profile_free(profile);
 }
 
-static void no_row_of_units_is_base_units(void **state) {
+static void expect(const char *text, int status, const char *words) {
+    jm_profile *profile;
+    jm_error error = {0};
+    assert_int_equal(jm_profile_new(&profile, NULL), JM_OK);
+    int got = jm_profile_feed(profile, text, strlen(text), &error);
+    if (got == JM_OK) got = jm_profile_end(profile, &error);
+    jm_profile_free(profile);
+    if (got != status || strstr(error.message, words) == NULL)
+        fail_msg("%s: %s", jm_status_name(got), error.message);
+}
+
+#define UNITLESS(unit, ns, bytes)                                                                  \
+    "ID,Kernel Name,gpu__time_duration.sum,dram__bytes_read.sum,dram__bytes_write.sum,"            \
+    "sm__inst_executed.avg.per_cycle_elapsed\n" unit "0,k," ns "," bytes ",0,1.5\n"
+
+/* A spreadsheet or a script that drops the row of units leaves ns or ms, bytes or MB: all of a
+ * program's time was wrong by a billion. 0 is 0 in any unit, and counts and shares have one. */
+static void no_unit_is_not_guessed(void **state) {
     (void)state;
-    jm_profile *profile =
-        read_text("ID,Kernel Name,gpu__time_duration.sum\n0,k,0.5\n1,k,0.25\n", JM_OK);
+    expect(UNITLESS("", "1000000", "0"), JM_FORMAT,
+           "line 2: nothing tells the unit of gpu__time_duration.sum");
+    expect(UNITLESS(",,nsecond,,,\n", "1000000", "400"), JM_FORMAT,
+           "line 3: nothing tells the unit of dram__bytes_read.sum");
+    expect("ID,Kernel Name,Metric Name,Metric Value\n0,k,gpu__time_duration.sum,5\n", JM_FORMAT,
+           "line 2: nothing tells the unit");
+    jm_profile *profile = read_text(UNITLESS(",,nsecond,,,\n", "1000000", "0"), JM_OK);
     jm_profile_kernel kernel = {.size = sizeof kernel};
     jm_profile_get(profile, 0, &kernel);
-    assert_near(kernel.duration_s, 0.75);
+    assert_near(kernel.duration_s, 1e-3);
+    assert_near(activity(profile, 0, JM_ACTIVITY_DRAM), 0);
+    assert_near(activity(profile, 0, JM_ACTIVITY_ISSUE), 1.5 / 4);
     jm_profile_free(profile);
 }
 
@@ -348,17 +397,6 @@ static void numbers_of_other_locales(void **state) {
     setlocale(LC_ALL, "C");
 }
 
-static void expect(const char *text, int status, const char *words) {
-    jm_profile *profile;
-    jm_error error = {0};
-    assert_int_equal(jm_profile_new(&profile, NULL), JM_OK);
-    int got = jm_profile_feed(profile, text, strlen(text), &error);
-    if (got == JM_OK) got = jm_profile_end(profile, &error);
-    jm_profile_free(profile);
-    if (got != status || strstr(error.message, words) == NULL)
-        fail_msg("%s: %s", jm_status_name(got), error.message);
-}
-
 static void what_went_wrong_is_said(void **state) {
     (void)state;
     expect("", JM_FORMAT, "no table of Nsight Compute");
@@ -367,6 +405,10 @@ static void what_went_wrong_is_said(void **state) {
     expect("==WARNING== No kernels were profiled.\n", JM_NO_DATA, "ran on the CPU only");
     expect("==ERROR== The application returned an error code (11).\n", JM_NO_DATA,
            "The application returned an error code (11)");
+    expect("==ERROR== The application returned an error code (11).\r\n"
+           "==WARNING== No kernels were profiled.\n",
+           JM_NO_DATA,
+           "not followed; Nsight Compute says: The application returned an error code (11).");
     expect("==ERROR== ERR_NVGPUCTRPERM - The user does not have permission to access NVIDIA GPU "
            "Performance Counters on the target device 0.\n",
            JM_PERMISSION, "NVreg_RestrictProfilingToAdminUsers=0");
@@ -422,7 +464,7 @@ static void memory_does_not_grow_with_launches(void **state) {
 static void many_kernels_are_found_again(void **state) {
     (void)state;
     jmi_text text = {0};
-    jmi_text_add(&text, "ID,Kernel Name,gpu__time_duration.sum\n");
+    jmi_text_add(&text, "ID,Kernel Name,gpu__time_duration.sum [s]\n");
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < 3000; i++) jmi_text_add(&text, "%d,kernel_%d,1\n", i, i);
     jm_profile *profile = read_text(text.data, JM_OK);
@@ -527,10 +569,11 @@ int main(void) {
         cmocka_unit_test(a_last_line_without_its_end),
         cmocka_unit_test(processes_and_boards_are_kept_apart),
         cmocka_unit_test(launches_are_weighted_by_time),
+        cmocka_unit_test(half_of_a_sum_is_missing),
         cmocka_unit_test(a_row_for_each_metric),
         cmocka_unit_test(raw_names_in_rows_and_no_sections),
         cmocka_unit_test(units_in_the_header_and_no_quotes),
-        cmocka_unit_test(no_row_of_units_is_base_units),
+        cmocka_unit_test(no_unit_is_not_guessed),
         cmocka_unit_test(numbers_of_other_locales),
         cmocka_unit_test(what_went_wrong_is_said),
         cmocka_unit_test(a_second_file_begins_anew),

@@ -237,19 +237,32 @@ static void expect(const char *csv, const char *board, int status, const char *w
 static void wrong_rows_are_named(void **state) {
     (void)state;
     expect("", NULL, JM_FORMAT, "is empty");
+    expect("\xEF\xBB\xBFprogram,kernel,power_avg_w\np,k,hot\n", NULL, JM_FORMAT,
+           "line 2: 'hot' cannot be power_avg_w"); /* the header was read */
+    expect("program;kernel;power_avg_w\np;k;1\n", NULL, JM_FORMAT, "with commas between them");
     expect("a,b\n1,2\n", NULL, JM_FORMAT, "program, kernel and power_avg_w must be there");
     expect(HEAD "p,k,V100,1\n", NULL, JM_FORMAT, "line 2: 4 fields, not 5");
     expect(HEAD "p,k,V100,hot,1\n", NULL, JM_FORMAT, "line 2: 'hot' cannot be power_avg_w");
     expect(HEAD "p,k,V100,0,1\n", NULL, JM_FORMAT, "line 2: '0' cannot be power_avg_w");
     expect(HEAD "p,k,V100,100,-1\n", NULL, JM_FORMAT, "line 2: '-1' cannot be pipes");
     expect(HEAD "p,k,V100,100,1e9\n", NULL, JM_FORMAT, "line 2: '1e9' cannot be pipes");
+    expect(HEAD "p,k,V100,\"150,250\",1\n", NULL, JM_FORMAT,
+           "line 2: '150,250' cannot be power_avg_w: decimals are written with a point");
+    expect(HEAD "p,k,V100,100,\"0,123\"\n", NULL, JM_FORMAT, "line 2: '0,123' cannot be pipes");
+    expect("program,kernel,power_avg_w,power_min_w\np,k,100,100.5\np,k,100,102\n", NULL, JM_FORMAT,
+           "line 3: power_min_w is 102 W, but power_avg_w 100 W");
+    expect("program,kernel,power_avg_w,power_peak_w\np,k,100,99.5\np,k,100,97\n", NULL, JM_FORMAT,
+           "line 3: power_peak_w is 97 W, but power_avg_w 100 W");
     expect(HEAD "p,k,V100,100,1\np,k,A100,100,1\n", NULL, JM_FORMAT, "rows of two boards");
     expect("program,kernel,power_avg_w,power_avg_w\np,k,1,1\n", NULL, JM_FORMAT, "there twice");
     expect("program,kernel,power_avg_w\np,k,1\n", NULL, JM_INVALID, "does not tell the board");
     expect(HEAD "p,k,Voodoo 2,100,1\n", NULL, JM_NOT_FOUND, "'Voodoo 2' are not known");
     expect(HEAD "p,k,V100,100,1\nq,k,V100,100,1\n", NULL, JM_NO_DATA,
            "2 rows of 2 programs are too few");
-    expect(HEAD "p,k,V100,100,1\n", "a100", JM_NO_DATA, "too few");
+    expect(HEAD "p,k,V100,100,1\n", "a100", JM_INVALID,
+           "has rows of a Tesla V100 and not of a board A100-SXM4-40GB");
+    expect(HEAD "p,k,V100,100,1\n", "v100 pcie", JM_NO_DATA, "too few");
+    expect(HEAD "p,k,Voodoo 2,100,1\n", "a100", JM_NO_DATA, "too few");
 }
 
 /* 20 rows of 10 programs; `l1` of the rows i where i % every is `at` is empty. */
@@ -310,16 +323,134 @@ static void what_is_incomplete_is_left_out_and_told(void **state) {
     jm_power_model_free(model);
 }
 
+/* 12 rows, each a program, of p watts; `alone` of one program only. Rows after them are `more`. */
+static jm_power_model *train_text(bool alone, const char *more, jm_error *error) {
+    jmi_text text = {0};
+    char path[] = "/tmp/jm-rows-XXXXXX";
+    jm_power_model *model = NULL;
+    jmi_text_add(&text, "program,kernel,board,power_avg_w,power_min_w,pipes,dram\n");
+    for (int i = 0; i < 12; i++)
+        jmi_text_add(&text, "p%d,k,V100,%d,%s,0.%d,0.%d\n", alone ? 0 : i, 100 + 7 * (i % 5),
+                     i < 11 ? "n/a" : "90", i % 5 + 1, i % 3 + 1);
+    jmi_text_add(&text, "%s", more);
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, text.data, text.length), text.length);
+    close(fd);
+    jm_power_model_train(&model, path, NULL, error);
+    unlink(path);
+    jmi_text_free(&text);
+    return model;
+}
+
+/* Programs count whose power was measured: with one of them alone, a model came out whose error was
+ * no number, whose interval was infinite, and which could not be read again. */
+static void rows_without_power_teach_nothing(void **state) {
+    (void)state;
+    static const char unmeasured[] = "x,k,V100,,,0.9,0.9\ny,k,V100,,80,0.1,0.9\nz,k,V100,,,1,1\n";
+    jm_error error = {0};
+    assert_null(train_text(true, unmeasured, &error));
+    assert_non_null(strstr(error.message, "12 rows of 1 programs are too few"));
+    char *with, *without;
+    jm_power_model *model = train_text(false, unmeasured, &error);
+    assert_non_null(model);
+    uint32_t rows, programs;
+    assert_string_equal(left_out(model, &rows, &programs), "3 rows without power_avg_w left out\n");
+    assert_int_equal(rows, 12);
+    jm_power_model *same = train_text(false, "", &error);
+    /* Their activities are no part of what the model was trained within. */
+    assert_int_equal(jm_power_model_json(model, &with, NULL), JM_OK);
+    assert_int_equal(jm_power_model_json(same, &without, NULL), JM_OK);
+    char *from = strstr(with, "\"trained_within\"");
+    assert_string_equal(from, strstr(without, "\"trained_within\""));
+    jm_free(with);
+    jm_free(without);
+    jm_power_model_free(model);
+    jm_power_model_free(same);
+}
+
+/* Least power of ten rows of one program is too little to know least power by. */
+static void a_kind_of_one_program_is_not_trained(void **state) {
+    (void)state;
+    jmi_text text = {0};
+    for (int i = 0; i < 10; i++)
+        jmi_text_add(&text, "q,k%d,V100,%d,90,0.%d,0.%d\n", i, 100 + 7 * (i % 5), i % 5 + 1,
+                     i % 3 + 1);
+    jm_error error = {0};
+    jm_power_model *model = train_text(false, text.data, &error), *again = NULL;
+    jm_power_errors errors = {.size = sizeof errors};
+    assert_non_null(model);
+    jm_power_model_errors(model, JM_POWER_MIN, &errors);
+    assert_int_equal(errors.trained, 0);
+    jm_power_model_free(model);
+    jmi_text_add(&text, "q,k,V100,100,90,0.5,0.1\nr,k,V100,110,91,0.5,0.3\n");
+    model = train_text(false, text.data, &error);
+    jm_power_model_errors(model, JM_POWER_MIN, &errors);
+    assert_int_equal(errors.programs, 3);
+    char *json;
+    assert_int_equal(jm_power_model_json(model, &json, NULL), JM_OK);
+    assert_int_equal(jm_power_model_parse(&again, json, strlen(json), NULL), JM_OK);
+    jm_free(json);
+    jm_power_model_free(again);
+    jm_power_model_free(model);
+    jmi_text_free(&text);
+}
+
+/* Sums are shared by programs and penalties: each estimate is still that of a fit to the rest. */
+static void what_is_left_out_is_fitted_to_the_rest(void **state) {
+    (void)state;
+    enum { ROWS = 30, PROGRAMS = 7 };
+    double activity[ROWS][JM_ACTIVITY_COUNT] = {{0}}, power[ROWS][JM_POWER_KINDS] = {{0}};
+    double estimate[ROWS];
+    uint32_t program_of[ROWS];
+    bool used[ROWS], rest[ROWS];
+    jmi_training rows = {.count = ROWS,
+                         .program_count = PROGRAMS,
+                         .program = program_of,
+                         .activity = activity,
+                         .power_w = power};
+    jmi_problem p = {.rows = &rows, .kind = JM_POWER_AVERAGE, .used = used};
+    static const jm_activity known[] = {JM_ACTIVITY_CONSTANT, JM_ACTIVITY_SM_ACTIVE,
+                                        JM_ACTIVITY_PIPES, JM_ACTIVITY_L2, JM_ACTIVITY_DRAM};
+    for (size_t k = 0; k < JMI_COUNT(known); k++) p.activities[known[k]] = true;
+    p.prior_w[JM_ACTIVITY_DRAM] = 28.8;
+    p.prior_w[JM_ACTIVITY_L2] = 25;
+    for (int trial = 0; trial < 20; trial++) {
+        for (size_t r = 0; r < ROWS; r++) {
+            row made = random_row(0, 0.02 * trial);
+            const double x[] = {1, made.sm, made.pipes, made.l2, made.dram};
+            for (size_t k = 0; k < JMI_COUNT(known); k++) activity[r][known[k]] = x[k];
+            power[r][JM_POWER_AVERAGE] = r == 11 ? NAN : made.watts;
+            program_of[r] = (uint32_t)(r % PROGRAMS);
+            used[r] = r % PROGRAMS != 3 && r != 5; /* all of one program, one of another */
+        }
+        double penalty = jmi_penalty(jmi_choose(&p, estimate));
+        for (size_t r = 0; r < ROWS; r++) {
+            double watts[JM_ACTIVITY_COUNT];
+            jmi_problem inner = p;
+            inner.used = rest;
+            for (size_t i = 0; i < ROWS; i++) rest[i] = used[i] && program_of[i] != program_of[r];
+            if (!used[r] || r == 11) continue;
+            jmi_fit(&inner, penalty, watts);
+            double expected = jmi_fit_predict(watts, activity[r]);
+            if (!(fabs(estimate[r] / expected - 1) < 1e-9))
+                fail_msg("row %zu: %.12g, not %.12g", r, estimate[r], expected);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_rows_give_exact_watts),
         cmocka_unit_test(what_is_left_out_is_not_seen),
+        cmocka_unit_test(what_is_left_out_is_fitted_to_the_rest),
         cmocka_unit_test(intervals_hold),
         cmocka_unit_test(few_programs_are_few_however_many_rows),
         cmocka_unit_test(intervals_hold_whole_programs),
         cmocka_unit_test(noise_is_not_learnt),
         cmocka_unit_test(wrong_rows_are_named),
         cmocka_unit_test(what_is_incomplete_is_left_out_and_told),
+        cmocka_unit_test(rows_without_power_teach_nothing),
+        cmocka_unit_test(a_kind_of_one_program_is_not_trained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
