@@ -70,8 +70,7 @@ static int prepare_loan(jmi_borrower *borrower, const jmi_ledger *ledger,
     memset(lent, 0, sizeof *lent);
     strcpy(lent->key, request->key);
     lent->lever = request->lever;
-    lent->id = jmi_note_free_id(&ledger->note);
-    lent->hold = jmi_ledger_hold(ledger, lent->id);
+    lent->hold = jmi_ledger_hold(ledger, &lent->id);
     if (lent->hold >= 0) return JM_OK;
     return jmi_fail(error, lent->hold, "the loan cannot be noted: %s", jm_status_text(lent->hold));
 }

@@ -248,6 +248,16 @@ class LimitTest(FolderTest):
         self.assertEqual(self.watts(), [300, 300])
         self.limit("reset", "--force")
         self.assertEqual(self.watts(), [700, 700])
+        another = subprocess.Popen(["sleep", "60"])  # the guard of the first has not ended
+        self.limit("set", "250", "--while", str(another.pid))
+        self.assertEqual(self.watts(), [250, 250])
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        time.sleep(0.2)
+        self.assertEqual(self.watts(), [250, 250])
+        another.kill()
+        another.wait()
+        self.wait_for_watts(700, 700)
 
     # ---- ends ----
 
