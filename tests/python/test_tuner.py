@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
@@ -188,6 +189,45 @@ def test_files_and_figures(board, tmp_path):
     for _ in range(2):
         figure, axes = found.plot()
         figure.savefig(tmp_path / "x.png")
+
+
+def test_the_limit_is_back_before_anything_is_waited_for(board, monkeypatch):
+    """Ctrl-C while a block that has ended waits for its thread, or computes what was found."""
+    b = board("v100,channel,limit=290")
+    told, go_on = threading.Event(), threading.Event()
+
+    def tell(trial, coming):
+        told.set()
+        assert go_on.wait(20 * SLOWNESS)
+
+    tuner = jm.PowerTuner(seconds=0.5, on_trial=tell)
+    tuner.__enter__()
+    until = time.monotonic() + 20 * SLOWNESS
+    while not told.is_set():
+        assert time.monotonic() < until
+        b.work()
+        tuner.item()
+    assert b.now()[0] not in (290, 300)  # the second setting
+    thread = tuner._thread
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tuner.__exit__(None, None, None)
+    assert b.now() == (290, 1)
+    go_on.set()
+    threading.Thread.join(thread, 20 * SLOWNESS)
+    assert not thread.is_alive()
+    assert b.now() == (290, 1)
+    seen = []
+    monkeypatch.setattr("joulemeter._tuner.Tuning", lambda *_: seen.append(b.now()))
+    with jm.PowerTuner(seconds=0.5) as tuner:
+        for _ in range(60):
+            time.sleep(0.02)
+            tuner.item()
+    assert seen == [(290, 1)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
