@@ -394,6 +394,35 @@ def test_an_optimizer_that_has_not_stepped(board):
     assert len(optimizer.state) == 0
 
 
+def test_an_optimizer_that_keeps_lists(board):
+    """LBFGS: its state holds lists of tensors, which grow as it steps."""
+    b = board()
+    model, loader, loss_fn, _ = parts()
+    model.eval()
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=3, history_size=4)
+
+    def step(model, batch, loss_fn, optimizer):
+        inputs, target = batch
+
+        def closure():
+            optimizer.zero_grad()
+            loss = loss_fn(model(inputs), target)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        b.work(seconds=0.05)
+
+    step(model, next(iter(loader)), loss_fn, optimizer)
+    state = next(iter(optimizer.state.values()))
+    before, kept = frozen(optimizer.state_dict()), state["old_dirs"]
+    assert len(kept) > 0
+    power_cap_profiler(0, model, loader, step, loss_fn, optimizer, None, seconds=0.6, trials=2)
+    assert frozen(optimizer.state_dict()) == before
+    assert next(iter(optimizer.state.values()))["old_dirs"] is kept
+    assert optimizer.param_groups[0]["params"] is optimizer._params
+
+
 def test_its_own_steps(board):
     """train=True and train=False, as De Feo's: here on the CPU, while the board draws what it draws."""
     board("v100,constant:200")
