@@ -176,7 +176,8 @@ static int take_target(job *j, int operands, char **argv) {
     if (j->clock != NULL && operands > 0 &&
         jm_limit_parse(argv[1], JM_LEVER_POWER, &j->target, NULL) == JM_OK)
         return cli_fail(&limit_set, CLI_USAGE,
-                        "give either a power limit (%s) or --clock: each is set by itself", argv[1]);
+                        "give either a power limit (%s) or --clock: each is set by itself",
+                        argv[1]);
     j->argv = argv + (j->clock != NULL ? 1 : 2);
     if (jm_limit_parse(text, lever, &j->target, &error) != JM_OK)
         return cli_fail_error(&limit_set, &error);
