@@ -469,6 +469,8 @@ class Steering:
         seconds: float = 0,
         least_seconds: float = 0,
     ) -> None: ...
+    def give_back(self) -> None:
+        """Gives the limit back at once, also while another thread polls; no other is set."""
     def next(self) -> Dict[str, Any]:
         """Begins the next trial: done, setting, gain_pct, reason."""
     def item(self, items: float = 1, end_ns: int = ..., /) -> None:

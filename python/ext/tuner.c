@@ -13,6 +13,7 @@ typedef struct steering_object {
     jm_lever lever;
     jm_objective objective;
     bool busy; /* a thread is inside the library */
+    bool over; /* the limit was given back: whatever a thread sets yet is, too */
 } steering_object;
 
 /* ---- opening ---- */
@@ -203,6 +204,24 @@ static PyObject *steering_close(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+static int restore(steering_object *self, jm_error *error) {
+    int status;
+    Py_BEGIN_ALLOW_THREADS status =
+        jm_limits_restore(self->limits, JM_LIMITS_ALL, self->lever, error);
+    Py_END_ALLOW_THREADS return status;
+}
+
+/* At once, also while another thread polls; what was measured stays. */
+static PyObject *steering_give_back(PyObject *object, PyObject *unused) {
+    (void)unused;
+    steering_object *self = (steering_object *)object;
+    jm_error error = {0};
+    self->over = true;
+    int status = self->limits != NULL ? restore(self, &error) : JM_OK;
+    if (status != JM_OK) return raise_error(status, &error);
+    Py_RETURN_NONE;
+}
+
 /* ---- steering ---- */
 
 static PyObject *steering_next(PyObject *object, PyObject *unused) {
@@ -244,7 +263,8 @@ static PyObject *steering_poll(PyObject *object, PyObject *unused) {
     int status;
     if (self->given == NULL) jm_session_check(self->session);
     Py_BEGIN_ALLOW_THREADS status = jm_steering_poll(self->steering, &progress, &error);
-    Py_END_ALLOW_THREADS PyObject *result =
+    Py_END_ALLOW_THREADS if (self->over) restore(self, NULL); /* it may have set the next one */
+    PyObject *result =
         status == JM_OK ? tuner_progress_dict(&progress) : raise_error(status, &error);
     leave(self);
     return result;
@@ -436,6 +456,8 @@ static PyObject *steering_figure(PyObject *object, PyObject *unused) {
 
 static PyMethodDef methods[] = {
     {"close", steering_close, METH_NOARGS, "close()\n--\n\nGives the limit back, and ends."},
+    {"give_back", steering_give_back, METH_NOARGS,
+     "give_back()\n--\n\nGives the limit back at once; no other is set."},
     {"next", steering_next, METH_NOARGS, "next()\n--\n\nBegins the next trial; a dict of it."},
     {"item", steering_item, METH_VARARGS,
      "item(items=1, end_ns=now)\n--\n\nSo much work was done by then."},

@@ -3,6 +3,8 @@ was before."""
 
 from __future__ import annotations
 
+from collections import deque
+
 import _joulemeter
 
 from ._keep import Kept
@@ -36,34 +38,37 @@ class _Tensors:
 
 
 class _Optimizer:
-    """State, groups and other attributes of an optimizer, its tensors the same objects as before."""
+    """All that an optimizer holds, however deep (LBFGS keeps lists in its state), in the same
+    objects as before."""
 
     def __init__(self, optimizer: Any) -> None:
-        self._optimizer = optimizer
-        self._own = dict(vars(optimizer))
-        self._state = {key: dict(value) for key, value in optimizer.state.items()}
-        self._groups = [{key: list(value) if isinstance(value, list) else value
-                         for key, value in group.items()} for group in optimizer.param_groups]
-        self._tensors = _Tensors(self._all_tensors())
+        self._held: Dict[int, Tuple[Any, List[Any]]] = {}
+        self._found: Dict[int, Any] = {}
+        trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        self._keep(optimizer)
+        self._tensors = _Tensors(
+            [tensor for key, tensor in self._found.items() if key not in trained])
 
-    def _all_tensors(self) -> Iterator[Any]:
+    def _keep(self, value: Any) -> None:
         import torch
 
-        for values in [*self._state.values(), *self._groups]:
-            for value in values.values():
-                if isinstance(value, torch.Tensor):
-                    yield value
+        if isinstance(value, torch.Tensor):
+            self._found[id(value)] = value
+        elif isinstance(value, torch.optim.Optimizer):  # some wrap another one
+            self._keep(vars(value))
+        elif isinstance(value, (dict, list, deque)) and id(value) not in self._held:
+            items = list(value.items() if isinstance(value, dict) else value)
+            self._held[id(value)] = value, items
+            for item in items:
+                self._keep(item)
+        elif isinstance(value, tuple):
+            for item in value:
+                self._keep(item)
 
     def restore(self) -> None:
-        optimizer = self._optimizer
-        for name in [name for name in vars(optimizer) if name not in self._own]:
-            delattr(optimizer, name)
-        vars(optimizer).update(self._own)
-        optimizer.state.clear()
-        optimizer.state.update(self._state)
-        for group, before in zip(optimizer.param_groups, self._groups):
-            group.clear()
-            group.update(before)
+        for holder, items in self._held.values():
+            holder.clear()
+            (holder.update if isinstance(holder, dict) else holder.extend)(items)
         self._tensors.restore()
 
 

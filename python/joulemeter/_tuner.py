@@ -196,12 +196,14 @@ class PowerTuner:
 
     def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
         steering, self._steering = self._steering, None
+        thread, self._thread = self._thread, None
         self._over.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
         if steering is None:
             return
+        # Before anything is waited for or computed: Ctrl-C may come meanwhile.
+        steering.give_back()
+        if thread is not None:
+            thread.join()
         try:
             self._finish(steering, kind is None)
         finally:

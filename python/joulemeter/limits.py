@@ -158,7 +158,7 @@ def set_power_cap(gpu_num: Gpus, cap: Union[float, str], *, keep: bool = False) 
     with _caps_lock:
         limits = _caps.get(key) or _open(gpu_num)
         try:
-            notes = limits.set(None, cap, "power", keep)
+            notes = limits.warnings() + limits.set(None, cap, "power", keep)
             if keep:
                 _caps.pop(key, None)
             else:
@@ -174,12 +174,10 @@ def reset_power_cap(gpu_num: Gpus) -> None:
     killed program left is mended, or else the board's default is set."""
     with _caps_lock:
         limits = _caps.pop(_gpus_text(gpu_num), None)
-        if limits is not None:
-            limits.close()
-            return
-        limits = _open(gpu_num)
+        ours = limits is not None
+        limits = limits or _open(gpu_num)
         try:
-            notes = limits.reset()
+            notes = limits.warnings() if ours else limits.reset()
         finally:
             limits.close()
     _warn(notes, 2)

@@ -70,17 +70,21 @@ static void say_set(const job *j) {
     fflush(out);
 }
 
+static bool is_command(const job *j, const char *word) {
+    size_t i = 0;
+    while (j->argv[i] != NULL && j->argv[i] != word) i++;
+    return j->argv[i] != NULL || strcmp(word, "--") == 0;
+}
+
 /* Exactly what to type. A command should not run as root only because its limit needs it. */
 static int say_permission(const job *j, const jm_error *error) {
-    char *line = NULL;
     int code = cli_fail(&limit_set, j->argv[0] != NULL ? CLI_RUN_FAILED : CLI_FAILED, "%s",
                         error->message);
     size_t ours = 0;
-    while (j->words[ours] != NULL && strcmp(j->words[ours], "--") != 0) ours++;
-    char *end = j->words[ours];
+    for (size_t i = 0; j->words[i] != NULL; i++)
+        if (!is_command(j, j->words[i])) j->words[ours++] = j->words[i];
     j->words[ours] = NULL;
-    line = command_text(j->words);
-    j->words[ours] = end;
+    char *line = command_text(j->words);
     if (line != NULL && j->argv[0] != NULL)
         fprintf(stderr, "  run: sudo joulemeter limit %s --while $$    and then the command\n",
                 line);
@@ -169,6 +173,11 @@ static int take_target(job *j, int operands, char **argv) {
         return cli_fail(&limit_set, CLI_USAGE, "which limit? joulemeter limit set 250 --keep");
     jm_lever lever = j->clock != NULL ? JM_LEVER_CLOCK : JM_LEVER_POWER;
     const char *text = j->clock != NULL ? j->clock : argv[1];
+    if (j->clock != NULL && operands > 0 &&
+        jm_limit_parse(argv[1], JM_LEVER_POWER, &j->target, NULL) == JM_OK)
+        return cli_fail(&limit_set, CLI_USAGE,
+                        "give either a power limit (%s) or --clock: each is set by itself",
+                        argv[1]);
     j->argv = argv + (j->clock != NULL ? 1 : 2);
     if (jm_limit_parse(text, lever, &j->target, &error) != JM_OK)
         return cli_fail_error(&limit_set, &error);

@@ -82,11 +82,24 @@ static int open_steering(tune *t) {
 
 /* ---- the end ---- */
 
+/* Without a word, whoever asked for --keep would take the limit for the best one. */
+static void say_nothing_kept(const tune *t) {
+    char before[32], line[120];
+    if (t->lever == JM_LEVER_POWER)
+        snprintf(line, sizeof line, "nothing is kept: the limit is %s again, as it was before",
+                 limit_text(t->before, t->lever, before));
+    else
+        snprintf(line, sizeof line, "nothing is kept: clocks are as they were before");
+    limit_say(line);
+}
+
 static int keep(tune *t) {
     jm_tuner_result result = {.size = sizeof result};
     jm_error error = {0};
-    if (jm_tuner_result_get(t->tuner, &result, NULL) != JM_OK || result.verdict != JM_TUNER_FOUND)
+    if (jm_tuner_result_get(t->tuner, &result, NULL) != JM_OK || result.verdict != JM_TUNER_FOUND) {
+        say_nothing_kept(t);
         return CLI_OK;
+    }
     jm_limit_target target = {t->lever, result.setting, false};
     if (jm_limits_set(t->limits, JM_LIMITS_ALL, &target, JM_LIMIT_KEEP, &error) == JM_OK) {
         limit_say_notes(t->limits);

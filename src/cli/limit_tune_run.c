@@ -83,8 +83,8 @@ static bool goes_on(tune *t) {
 static void stop_tuning(tune *t) {
     if (t->interrupted != 0) return;
     t->interrupted = t->child.asked_to_end;
-    jm_steering_end(t->steering, NULL);
     jm_limits_restore(t->limits, JM_LIMITS_ALL, t->lever, NULL);
+    jm_steering_end(t->steering, NULL);
 }
 
 static bool was_interrupted(tune *t) {

@@ -55,10 +55,18 @@ static int wait_for_lock(jmi_ledger *ledger, const char *folder, jm_error *error
     }
 }
 
-int jmi_ledger_hold(const jmi_ledger *ledger, uint32_t id) {
+/* A number that no loan has may be held nevertheless: by a guard that is just letting go of it, or
+ * whose loan somebody else has ended. */
+int jmi_ledger_hold(const jmi_ledger *ledger, uint32_t *id) {
+    enum { MOST_HELD = 4096 };
     int fd = open_lock(ledger->lock_path);
     if (fd < 0) return jmi_status_of_errno(errno);
-    int errnum = lock_byte(fd, id);
+    *id = jmi_note_free_id(&ledger->note);
+    int errnum = lock_byte(fd, *id);
+    for (int i = 0; i < MOST_HELD && (errnum == EAGAIN || errnum == EACCES); i++) {
+        *id = jmi_note_next_id(&ledger->note, *id);
+        errnum = lock_byte(fd, *id);
+    }
     if (errnum == 0) return fd;
     close(fd);
     return jmi_status_of_errno(errnum);

@@ -45,6 +45,9 @@ int jmi_lender_open(jmi_lender *lender, const jmi_rules *rules,
                     void (*log)(const char *line, void *user), void *user, jm_error *error);
 void jmi_lender_close(jmi_lender *lender);
 
+/* What it has of the GPU and lever that a request names, or NULL. */
+jmi_lent *jmi_borrower_loan(jmi_borrower *borrower, const jmi_request *request);
+
 void jmi_lender_answer(jmi_lender *lender, jmi_borrower *borrower, const jmi_request *request,
                        jmi_answer *answer);
 /* Gives everything back that a borrower has, and frees what belongs to it. */

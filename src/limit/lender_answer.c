@@ -6,7 +6,7 @@
 
 /* ---- what is allowed ---- */
 
-static jmi_lent *loan_of(jmi_borrower *borrower, const jmi_request *request) {
+jmi_lent *jmi_borrower_loan(jmi_borrower *borrower, const jmi_request *request) {
     for (size_t i = 0; i < borrower->loan_count; i++)
         if (strcmp(borrower->loans[i].key, request->key) == 0 &&
             borrower->loans[i].lever == request->lever)
@@ -70,8 +70,7 @@ static int prepare_loan(jmi_borrower *borrower, const jmi_ledger *ledger,
     memset(lent, 0, sizeof *lent);
     strcpy(lent->key, request->key);
     lent->lever = request->lever;
-    lent->id = jmi_note_free_id(&ledger->note);
-    lent->hold = jmi_ledger_hold(ledger, lent->id);
+    lent->hold = jmi_ledger_hold(ledger, &lent->id);
     if (lent->hold >= 0) return JM_OK;
     return jmi_fail(error, lent->hold, "the loan cannot be noted: %s", jm_status_text(lent->hold));
 }
@@ -86,7 +85,7 @@ static void undo(jmi_lender *lender, const jmi_request *request, int status) {
 
 static int lend(jmi_lender *lender, jmi_borrower *borrower, const jmi_request *request,
                 jmi_ledger *ledger, jmi_answer *answer, jm_error *error) {
-    jmi_lent *had = loan_of(borrower, request), fresh = {.hold = -1};
+    jmi_lent *had = jmi_borrower_loan(borrower, request), fresh = {.hold = -1};
     int status = had != NULL ? JM_OK : prepare_loan(borrower, ledger, request, &fresh, error);
     if (status != JM_OK) return status;
     jmi_lent *lent = had != NULL ? had : &fresh;
@@ -110,7 +109,7 @@ static int lend(jmi_lender *lender, jmi_borrower *borrower, const jmi_request *r
 /* A limit that stays is the base of whatever loans there are. */
 static int keep(jmi_lender *lender, jmi_borrower *borrower, const jmi_request *request,
                 jmi_ledger *ledger, jmi_answer *answer, jm_error *error) {
-    jmi_lent *had = loan_of(borrower, request);
+    jmi_lent *had = jmi_borrower_loan(borrower, request);
     if (had != NULL) jmi_note_remove(&ledger->note, had->id);
     ledger->note.base = request->value;
     int status = jmi_lender_settle(lender, ledger, error);
@@ -150,7 +149,7 @@ static bool is_ending(const jmi_note *note) {
 
 static int reset(jmi_lender *lender, jmi_borrower *borrower, const jmi_request *request,
                  jmi_ledger *ledger, jmi_answer *answer, jm_error *error) {
-    jmi_lent *had = loan_of(borrower, request);
+    jmi_lent *had = jmi_borrower_loan(borrower, request);
     bool stays = lender->rules == NULL || lender->rules->keep || borrower->uid == 0;
     bool to_default = (request->flags & JM_LIMIT_DEFAULT) != 0;
     bool mends = ledger->dead > 0 || ledger->before.applying != 0 || is_ending(&ledger->note) ||
@@ -206,7 +205,7 @@ static int mend(jmi_lender *lender, const jmi_borrower *borrower, const jmi_requ
 
 static int restore(jmi_lender *lender, jmi_borrower *borrower, const jmi_request *request,
                    jmi_answer *answer, jm_error *error) {
-    jmi_lent *had = loan_of(borrower, request);
+    jmi_lent *had = jmi_borrower_loan(borrower, request);
     if (had == NULL) return mend(lender, borrower, request, answer, error);
     jmi_lent ended = *had;
     *had = borrower->loans[--borrower->loan_count];

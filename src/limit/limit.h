@@ -55,8 +55,9 @@ int jmi_ledger_open(jmi_ledger *ledger, const char *folder, jmi_sensor_set *set,
  * the limit where the driver left it. */
 int jmi_ledger_settle(jmi_ledger *ledger, jm_error *error);
 void jmi_ledger_close(jmi_ledger *ledger);
-/* A descriptor that keeps a loan alive as long as it is open; a negative jm_status on failure. */
-int jmi_ledger_hold(const jmi_ledger *ledger, uint32_t id);
+/* A descriptor that keeps a loan alive as long as it is open, and the loan's number; a negative
+ * jm_status on failure. */
+int jmi_ledger_hold(const jmi_ledger *ledger, uint32_t *id);
 
 /* What a note says, for those who only look: JM_NO_DATA if there is none. Loans whose guards are
  * gone are forgotten; `dead` counts them, or is 1 where a note has no loan that would explain it.

@@ -43,6 +43,12 @@ uint32_t jmi_note_free_id(const jmi_note *note) {
     return id;
 }
 
+uint32_t jmi_note_next_id(const jmi_note *note, uint32_t id) {
+    do id = id < MOST_ID ? id + 1 : 1;
+    while (jmi_note_find(note, id) != NULL);
+    return id;
+}
+
 uint32_t jmi_note_wanted(const jmi_note *note) {
     return note->loan_count > 0 ? note->loans[note->loan_count - 1].value : note->base;
 }

@@ -39,6 +39,8 @@ bool jmi_note_remove(jmi_note *note, uint32_t id);
 const jmi_loan *jmi_note_find(const jmi_note *note, uint32_t id);
 /* An id that no loan has; 0: there is none left. */
 uint32_t jmi_note_free_id(const jmi_note *note);
+/* The next such number after `id`. */
+uint32_t jmi_note_next_id(const jmi_note *note, uint32_t id);
 /* What ought to be in force: the last loan's value, or the base. */
 uint32_t jmi_note_wanted(const jmi_note *note);
 

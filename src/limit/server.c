@@ -135,8 +135,11 @@ static bool watch(server *s, client *c, uint32_t pid) {
     return answer(c, &ok);
 }
 
-/* What takes the driver's time; a loan can be given back whenever its user likes. */
-static bool changes(jmi_verb verb) {
+/* What takes the driver's time; a loan can be given back whenever its user likes, but only what was
+ * lent. */
+static bool changes(client *c, const jmi_request *request) {
+    jmi_verb verb = request->verb;
+    if (verb == JMI_VERB_RESTORE) return jmi_borrower_loan(&c->borrower, request) == NULL;
     return verb == JMI_VERB_SET || verb == JMI_VERB_KEEP || verb == JMI_VERB_MEND ||
            verb == JMI_VERB_RESET;
 }
@@ -151,10 +154,11 @@ static bool do_request(server *s, client *c, const char *line) {
         return false;
     }
     if (request.verb == JMI_VERB_WATCH) return watch(s, c, request.value);
-    if (changes(request.verb) && s->options->rules != NULL &&
+    bool counts = changes(c, &request);
+    if (counts && s->options->rules != NULL &&
         !jmi_changes_take(&s->changes, c->borrower.uid, jm_now_ns()))
         return refuse(c, JM_FULL, "too many changes in a short time; try again in a while");
-    if (changes(request.verb) || request.verb == JMI_VERB_RESTORE) c->idle_ns = jm_now_ns();
+    if (counts || request.verb == JMI_VERB_RESTORE) c->idle_ns = jm_now_ns();
     jmi_lender_answer(&s->lender, &c->borrower, &request, &reply);
     return answer(c, &reply) && !s->lender.hung;
 }

@@ -120,6 +120,7 @@ class LimitTest(FolderTest):
     def test_wrong_words(self):
         for words, says in ((["set"], "which limit?"), (["set", "fast", "--keep"], "'fast' is not a power limit"),
                             (["set", "--clock", "1200W", "--keep"], "'1200W' is not a clock"),
+                            (["set", "250", "--clock", "1200", "--", "true"], "either a power limit (250) or --clock"),
                             (["sett"], "did you mean 'limit set'?"), (["unset"], "there is no 'limit unset'"),
                             (["show", "0"], "choose GPUs with --gpu"), (["reset", "0"], "choose GPUs with --gpu"),
                             (["set", "250", "--keep", "-g", "9"], "there is no GPU '9'"),
@@ -161,6 +162,8 @@ class LimitTest(FolderTest):
         self.assertIn("  run: sudo joulemeter limit set 250 -g 0 --keep\n", err)
         out, err = self.limit("set", "250", "--", "touch", "made", code=125, **forbidden)
         self.assertIn("  run: sudo joulemeter limit set 250 --while $$    and then the command\n", err)
+        out, err = self.limit("set", "250", "touch", "-g", "0", "made", code=125, **forbidden)
+        self.assertIn("  run: sudo joulemeter limit set 250 -g 0 --while $$    and then the command\n", err)
         self.assertFalse(os.path.exists(self.path("made")))
         self.limit("set", "250", "--keep")
         out, err = self.limit("reset", "--gpu", "0", code=1, **forbidden)
@@ -248,6 +251,16 @@ class LimitTest(FolderTest):
         self.assertEqual(self.watts(), [300, 300])
         self.limit("reset", "--force")
         self.assertEqual(self.watts(), [700, 700])
+        another = subprocess.Popen(["sleep", "60"])  # the guard of the first has not ended
+        self.limit("set", "250", "--while", str(another.pid))
+        self.assertEqual(self.watts(), [250, 250])
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        time.sleep(0.2)
+        self.assertEqual(self.watts(), [250, 250])
+        another.kill()
+        another.wait()
+        self.wait_for_watts(700, 700)
 
     # ---- ends ----
 

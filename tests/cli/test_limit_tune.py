@@ -127,6 +127,13 @@ class Ways(TuneTest):
             rows = list(csv.DictReader(file))
         self.assertGreater(len(rows), 20)
 
+    def test_nothing_is_kept_where_nothing_is_better(self):
+        subprocess.run([JOULEMETER, "limit", "set", "250", "--keep", "-q"], env=self.environment, check=True)
+        out, err = self.tune("-m", "cost=0.30,2.50", "-t", "1", "-n", "2", "--keep", "--", TRAINING, "120",
+                             "0.03", "280", "0.2")
+        self.assertIn("  ! nothing is kept: the limit is 250 W again, as it was before.\n", err)
+        self.assertEqual(self.state(), (250, 1))
+
     def test_a_terminal_shows_how_it_goes(self):
         master, terminal = pty.openpty()
         process = self.start("limit", "tune", "-n", "2", "-t", "1", "--", TRAINING, "120", "0.03", "280", "0.2",

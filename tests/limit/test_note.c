@@ -79,6 +79,9 @@ static void numbers_are_used_again(void **unused) {
     assert_int_equal(jmi_note_free_id(&note), 1);
     push(&note, 1, 5);
     assert_int_equal(jmi_note_free_id(&note), 2);
+    push(&note, 3, 5);
+    assert_int_equal(jmi_note_next_id(&note, 2), 4);
+    assert_int_equal(jmi_note_next_id(&note, 999999), 2); /* 1000000 and 1 are there */
 }
 
 static void check_text(const jmi_note *note) {

@@ -170,6 +170,22 @@ def test_a_killed_guard_is_replaced(boards):
     assert b.watts == [700]
 
 
+def test_a_killed_guard_of_a_cap_is_told_of(boards):
+    b = boards("h100")
+    jm.set_power_cap(0, 300)
+    for end in (lambda: jm.set_power_cap(0, 310), lambda: jm.reset_power_cap(0)):
+        first = guard_of(os.getpid())
+        os.kill(first, signal.SIGKILL)
+        until = time.monotonic() + 5 * SLOWNESS
+        while guard_of(os.getpid()) in (None, first):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        time.sleep(0.3)
+        with pytest.warns(jm.JoulemeterWarning, match="the guard of the limit was killed; another one has taken"):
+            end()
+    assert b.watts == [700]
+
+
 def test_no_permission(boards, monkeypatch):
     b = boards("h100")
     monkeypatch.setenv("JOULEMETER_SIMGPU_ALLOW_LIMIT", "0")

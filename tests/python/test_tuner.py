@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
@@ -190,6 +191,45 @@ def test_files_and_figures(board, tmp_path):
         figure.savefig(tmp_path / "x.png")
 
 
+def test_the_limit_is_back_before_anything_is_waited_for(board, monkeypatch):
+    """Ctrl-C while a block that has ended waits for its thread, or computes what was found."""
+    b = board("v100,channel,limit=290")
+    told, go_on = threading.Event(), threading.Event()
+
+    def tell(trial, coming):
+        told.set()
+        assert go_on.wait(20 * SLOWNESS)
+
+    tuner = jm.PowerTuner(seconds=0.5, on_trial=tell)
+    tuner.__enter__()
+    until = time.monotonic() + 20 * SLOWNESS
+    while not told.is_set():
+        assert time.monotonic() < until
+        b.work()
+        tuner.item()
+    assert b.now()[0] not in (290, 300)  # the second setting
+    thread = tuner._thread
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tuner.__exit__(None, None, None)
+    assert b.now() == (290, 1)
+    go_on.set()
+    threading.Thread.join(thread, 20 * SLOWNESS)
+    assert not thread.is_alive()
+    assert b.now() == (290, 1)
+    seen = []
+    monkeypatch.setattr("joulemeter._tuner.Tuning", lambda *_: seen.append(b.now()))
+    with jm.PowerTuner(seconds=0.5) as tuner:
+        for _ in range(60):
+            time.sleep(0.02)
+            tuner.item()
+    assert seen == [(290, 1)]
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed(board, number):
     b = board("v100,channel,limit=290")
@@ -352,6 +392,35 @@ def test_an_optimizer_that_has_not_stepped(board):
     power_cap_profiler(0, model, loader, a_step(b), loss_fn, optimizer, None, seconds=0.6, trials=2)
     assert frozen(optimizer.state_dict()) == before
     assert len(optimizer.state) == 0
+
+
+def test_an_optimizer_that_keeps_lists(board):
+    """LBFGS: its state holds lists of tensors, which grow as it steps."""
+    b = board()
+    model, loader, loss_fn, _ = parts()
+    model.eval()
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=3, history_size=4)
+
+    def step(model, batch, loss_fn, optimizer):
+        inputs, target = batch
+
+        def closure():
+            optimizer.zero_grad()
+            loss = loss_fn(model(inputs), target)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        b.work(seconds=0.05)
+
+    step(model, next(iter(loader)), loss_fn, optimizer)
+    state = next(iter(optimizer.state.values()))
+    before, kept = frozen(optimizer.state_dict()), state["old_dirs"]
+    assert len(kept) > 0
+    power_cap_profiler(0, model, loader, step, loss_fn, optimizer, None, seconds=0.6, trials=2)
+    assert frozen(optimizer.state_dict()) == before
+    assert next(iter(optimizer.state.values()))["old_dirs"] is kept
+    assert optimizer.param_groups[0]["params"] is optimizer._params
 
 
 def test_its_own_steps(board):
