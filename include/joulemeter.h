@@ -1777,7 +1777,7 @@ JM_API int jm_steering_next(jm_steering *steering, jm_tuner_step *step, jm_error
 /* So many items of work were done by this time, which has passed. From any thread, quick. */
 JM_API void jm_steering_item(jm_steering *steering, int64_t end_ns, double items);
 /* The time between was no work (a pause, a validation): it is left out of the trial, unless pauses
- * are so near each other that no reading lies between any of them. Likewise. */
+ * are so near each other that readings lie between few of them. Likewise. */
 JM_API void jm_steering_pause(jm_steering *steering, int64_t begin_ns, int64_t end_ns);
 
 typedef struct jm_steering_progress {

@@ -38,8 +38,9 @@ struct jm_steering {
     int64_t fed_ns;              /* real time of the last reading, and what it said */
     double fed_items, fed_j, fed_u_j;
     uint32_t unknown; /* times that energy was not known */
-    uint32_t dropped; /* stretches that were left out for it */
-    bool with_pauses; /* no reading lies between them: they count as work */
+    uint32_t dropped; /* stretches that were left out for it, and their time */
+    int64_t dropped_ns;
+    bool with_pauses; /* hardly any reading lies between them: they count as work */
     uint32_t trials;  /* that have ended */
 
     /* what the program has told, from any thread */

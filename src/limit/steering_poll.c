@@ -82,6 +82,7 @@ int jmi_steering_begin(jm_steering *s, jm_error *error) {
     s->items = s->stretch_items = s->before_j = s->before_u_j = 0;
     s->paused_ns = 0;
     s->unknown = s->dropped = 0;
+    s->dropped_ns = 0;
     s->progress = (jm_trial_progress){.size = sizeof s->progress};
     const jm_trial_reading first = {.time_ns = s->begin_ns, .limited = (double)NAN};
     status = jm_trial_meter_feed(s->meter, &first, error);
@@ -133,6 +134,7 @@ static void pause(jm_steering *s, const jmi_steering_event *event,
         s->before_u_j = hypot(s->before_u_j, energy->u_j);
     } else if (worked) {
         begin = drop_unknown(s);
+        s->dropped_ns += event->t_ns - begin;
     }
     s->paused_ns += end - begin;
     s->stretch_ns = end;
@@ -229,13 +231,12 @@ static bool was_fed(const jm_steering *s) {
     return s->fed_ns > s->begin_ns;
 }
 
-/* Pauses are so near each other that no reading lies between them. All trials are alike in what
- * they count: a later one is not the first to count pauses. */
+/* Pauses are so near each other that of most of the work between them nothing is known. All trials
+ * are alike in what they count: a later one is not the first to count pauses. */
 static bool pauses_too_often(const jm_steering *s) {
-    enum { ENOUGH = 16 };
-    double most_s = s->meter_options.max_s > 0 ? fmin(s->meter_options.max_s, 1) : 1;
-    return !s->with_pauses && s->trials == 0 && !was_fed(s) && s->dropped >= ENOUGH &&
-           spent_s(s) > most_s;
+    enum { ENOUGH = 8 };
+    int64_t known_ns = was_fed(s) ? s->fed_ns - s->begin_ns - s->paused_ns : 0;
+    return !s->with_pauses && s->trials == 0 && s->dropped >= ENOUGH && s->dropped_ns > known_ns;
 }
 
 /* Work goes on, and no reading tells of it: the trial would never end. */

@@ -203,7 +203,8 @@ static void test_pauses_are_left_out(void **state) {
 }
 
 /* Work so short between pauses that no reading lies in it: of its energy nothing is known. If that
- * is so of all of it, the pauses count; if every fourth time it works long enough, that alone does.
+ * is so of most of it, the pauses count; if every fourth time it works long enough, that alone
+ * does.
  */
 static void test_stretches_without_a_reading(void **state) {
     (void)state;
