@@ -239,11 +239,14 @@ static void add_carbon(writer *w, const double total[JMI_TOTAL_COUNT]) {
     add_figure(w, text);
 }
 
-/* Of this machine's time, as --since and --before have it. */
+/* Of this machine's time, as --since and --before have it; "": none is known, or none that has a
+ * year of four digits. */
 static const char *day_of(double unix_s, char *text, size_t size) {
+    static const double year_10000_s = 253402300800;
+    text[0] = '\0';
+    if (!(unix_s >= 0 && unix_s < year_10000_s)) return text;
     time_t seconds = (time_t)unix_s;
     struct tm parts;
-    text[0] = '\0';
     if (localtime_r(&seconds, &parts) != NULL) strftime(text, size, "%Y-%m-%d", &parts);
     return text;
 }
@@ -261,10 +264,11 @@ static void say_runs(writer *w, const whole *all, const jm_log_filter *filter) {
         jmi_text_add(&w->out, " of the project ");
         add_text(w, filter->project);
     }
-    jmi_text_add(&w->out, " (%s", day_of(all->first_s, first, sizeof first));
-    if (strcmp(first, day_of(all->last_s, last, sizeof last)) != 0)
-        jmi_text_add(&w->out, " to %s", last);
-    jmi_text_add(&w->out, ", ");
+    day_of(all->first_s, first, sizeof first);
+    day_of(all->last_s, last, sizeof last);
+    jmi_text_add(&w->out, " (%s", first);
+    if (strcmp(first, last) != 0) jmi_text_add(&w->out, " to %s", last);
+    if (first[0] != '\0') jmi_text_add(&w->out, ", ");
     add_figure(w, jmi_format_duration(text, all->total[JMI_TOTAL_time_s], w->style));
     jmi_text_add(&w->out, " in all) used ");
 }
