@@ -64,11 +64,11 @@ static int read_rows(log_job *job, jm_log_view view, table *t) {
 }
 
 static const char *local_time(double unix_s, const char *form, char *out, size_t size) {
+    out[0] = '\0';
+    if (!(unix_s > -1e13 && unix_s < 1e13)) return out; /* nor is it known where it is NaN */
     time_t seconds = (time_t)unix_s;
     struct tm parts;
-    out[0] = '\0';
-    if (unix_s - unix_s == 0 && localtime_r(&seconds, &parts) != NULL)
-        strftime(out, size, form, &parts);
+    if (localtime_r(&seconds, &parts) != NULL) strftime(out, size, form, &parts);
     return out;
 }
 
