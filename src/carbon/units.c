@@ -63,16 +63,6 @@ static size_t split(const char *name, char words[WORDS][WORD]) {
     }
 }
 
-/* Of "g CO2", "gCO2eq", "kg CO2e", whose last word is `at`; its first word goes into *first. */
-static double mass_of(char words[WORDS][WORD], size_t at, size_t *first) {
-    char *co2 = strstr(words[at], "co");
-    bool beside = co2 == words[at] || (co2 == NULL && strncmp(words[at], "eq", 2) == 0);
-    *first = at;
-    if (beside) return at > 0 ? mass_of(words, at - 1, first) : 0;
-    if (co2 != NULL) *co2 = '\0';
-    return factor_of(masses, JMI_COUNT(masses), words[at]);
-}
-
 /* Of "t", "tCO2", "kgCO2e"; 0: the word is no mass. */
 static double mass_in(const char *word) {
     const char *co2 = strstr(word, "co");
@@ -81,6 +71,15 @@ static double mass_in(const char *word) {
     memcpy(mass, word, length);
     mass[length] = '\0';
     return factor_of(masses, JMI_COUNT(masses), mass);
+}
+
+/* Of "g CO2", "gCO2eq", "kg CO2e", whose last word is `at`; its first word goes into *first. */
+static double mass_of(char words[WORDS][WORD], size_t at, size_t *first) {
+    const char *co2 = strstr(words[at], "co");
+    bool beside = co2 == words[at] || (co2 == NULL && strncmp(words[at], "eq", 2) == 0);
+    *first = at;
+    if (beside) return at > 0 ? mass_of(words, at - 1, first) : 0;
+    return mass_in(words[at]);
 }
 
 /* Where nothing is divided: "gCO2_kWh" is an intensity, "intensity (g)" is meant to be one of a
