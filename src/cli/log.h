@@ -23,5 +23,7 @@ int log_export(log_job *job, const char *format);
 /* "2024", "2024-03", "2024-03-01", "2024-03-01T12:00" of this machine's time, or "7d", "12h", "2w"
  * ago. */
 bool log_parse_time(const char *text, double *unix_s);
+/* A time by strftime's `form`, of this machine's time; "": it is none. Returns `out`. */
+const char *log_time_text(double unix_s, const char *form, char *out, size_t size);
 
 #endif

@@ -119,13 +119,9 @@ static const char *readable(const writer *w, size_t column, const jm_sql_value *
                             char text[32], bool head) {
     bool is_time = strcmp(w->names[column], "begin_unix_s") == 0;
     if (is_time && head) return "began";
-    if (is_time && value->type == JM_SQL_REAL && value->real > -1e13 && value->real < 1e13) {
-        time_t seconds = (time_t)value->real;
-        struct tm parts;
-        if (localtime_r(&seconds, &parts) != NULL &&
-            strftime(text, 32, "%Y-%m-%d %H:%M:%S", &parts) > 0)
-            return text;
-    }
+    if (is_time && value->type == JM_SQL_REAL &&
+        log_time_text(value->real, "%Y-%m-%d %H:%M:%S", text, 32)[0] != '\0')
+        return text;
     return value->text != NULL ? value->text : "";
 }
 

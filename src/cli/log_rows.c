@@ -63,7 +63,7 @@ static int read_rows(log_job *job, jm_log_view view, table *t) {
     return jm_log_rows(job->path, view, &job->filter, take_row, t, &job->error);
 }
 
-static const char *local_time(double unix_s, const char *form, char *out, size_t size) {
+const char *log_time_text(double unix_s, const char *form, char *out, size_t size) {
     out[0] = '\0';
     if (!(unix_s > -1e13 && unix_s < 1e13)) return out; /* nor is it known where it is NaN */
     time_t seconds = (time_t)unix_s;
@@ -120,7 +120,7 @@ static void list_row(table *t, const jm_sql_value *v) {
     carbon(t, v, bounded, emitted);
     const char *const cells[] = {
         text(t, v, "id"),
-        local_time(number(t, v, "begin_unix_s"), "%Y-%m-%d", when, sizeof when),
+        log_time_text(number(t, v, "begin_unix_s"), "%Y-%m-%d", when, sizeof when),
         text(t, v, "project"),
         done,
         duration(number(t, v, "duration_s"), took, sizeof took),
@@ -165,7 +165,7 @@ int log_list(log_job *job) {
 
 static const char *shown(const jm_sql_value *v, bool is_time, char *when, size_t size) {
     if (is_time && v->type == JM_SQL_REAL &&
-        local_time(v->real, "%Y-%m-%d %H:%M:%S here", when, size)[0] != '\0')
+        log_time_text(v->real, "%Y-%m-%d %H:%M:%S here", when, size)[0] != '\0')
         return when;
     return v->text != NULL ? v->text : "-";
 }
