@@ -60,6 +60,8 @@ typedef struct jmi_text {
 
 void jmi_text_add(jmi_text *text, const char *format, ...) JMI_PRINTF(2, 3);
 void jmi_text_add_v(jmi_text *text, const char *format, va_list args);
+/* Likewise, and a line break. */
+void jmi_text_add_line(jmi_text *text, const char *format, va_list args);
 void jmi_text_append(jmi_text *text, const char *bytes, size_t length);
 void jmi_text_free(jmi_text *text);
 /* Hands the text over (never NULL on JM_OK) and leaves an empty one. */

@@ -41,6 +41,11 @@ void jmi_text_add_v(jmi_text *text, const char *format, va_list args) {
     va_end(again);
 }
 
+void jmi_text_add_line(jmi_text *text, const char *format, va_list args) {
+    jmi_text_add_v(text, format, args);
+    jmi_text_append(text, "\n", 1);
+}
+
 void jmi_text_add(jmi_text *text, const char *format, ...) {
     va_list args;
     va_start(args, format);

@@ -14,9 +14,8 @@
 void jmi_borrow_note(jm_limits *limits, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    jmi_text_add_v(&limits->notes, format, args);
+    jmi_text_add_line(&limits->notes, format, args);
     va_end(args);
-    jmi_text_add(&limits->notes, "\n");
 }
 
 /* ---- the lender ---- */

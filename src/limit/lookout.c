@@ -21,9 +21,8 @@ typedef struct search {
 void jmi_lookout_warn(jm_limits *limits, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    jmi_text_add_v(&limits->warnings, format, args);
+    jmi_text_add_line(&limits->warnings, format, args);
     va_end(args);
-    jmi_text_add(&limits->warnings, "\n");
 }
 
 /* ---- what has happened ---- */
